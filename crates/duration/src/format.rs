@@ -50,7 +50,7 @@ fn push_decimal(out: &mut String, value: u64, unit: u64) {
         return;
     }
     let mut width = unit.ilog10() as usize;
-    while fraction % 10 == 0 {
+    while fraction.is_multiple_of(10) {
         fraction /= 10;
         width -= 1;
     }
