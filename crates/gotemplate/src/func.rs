@@ -1,0 +1,59 @@
+//! Functions that templates can call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::Failure;
+use crate::exec::Ctx;
+use crate::value::{Type, Value};
+
+/// The code of a function: it gets as many arguments, and as typed, as its parameters say.
+pub type Call = fn(&mut Ctx<'_>, &mut [Value]) -> Result<Value, Failure>;
+
+/// A function.
+#[derive(Clone, Copy)]
+pub struct Func {
+    /// Its name in templates.
+    pub name: &'static str,
+    /// The types of its parameters.
+    pub params: &'static [Type],
+    /// Whether the last parameter may come any number of times.
+    pub variadic: bool,
+    /// What it returns.
+    pub result: Type,
+    /// The code.
+    pub call: Call,
+}
+
+/// The functions of a template set, by name. Go's builtin ones are always there.
+#[derive(Clone, Default)]
+pub struct Functions {
+    by_name: HashMap<&'static str, Func>,
+}
+
+impl Functions {
+    /// Go's builtin functions only.
+    pub fn builtin() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// What helm offers: sprig without `env`, and helm's own.
+    pub fn helm() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Adds or replaces a function.
+    pub fn insert(&mut self, func: Func) {
+        self.by_name.insert(func.name, func);
+    }
+
+    /// Removes a function.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
+    /// The function of that name.
+    pub fn get(&self, name: &str) -> Option<&Func> {
+        self.by_name.get(name)
+    }
+}

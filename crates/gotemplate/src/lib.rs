@@ -1,0 +1,27 @@
+//! Go's text/template with the functions of sprig and helm.
+//!
+//! A [`TemplateSet`] holds parsed templates: it is `Send + Sync`, made once and executed often. An
+//! execution is single-threaded: a [`Ctx`] borrows the set and a [`Host`] (clock, randomness,
+//! lookups) and turns a template's name and a [`Value`] into bytes. [`Value`]s are Go's as a
+//! template sees them: integers beside floats, maps shared by reference, nil apart from missing.
+//!
+//! Nothing here reads files or talks to a network: what a template may learn of the world comes
+//! through [`Host`]. Hostile templates end in an [`Error`]: see [`Limits`].
+
+mod error;
+mod exec;
+mod func;
+mod host;
+mod limits;
+mod set;
+mod value;
+
+pub use error::{Error, Failure};
+pub use exec::Ctx;
+pub use func::{Call, Func, Functions};
+pub use host::{Host, SystemHost};
+pub use limits::{Limits, with_large_stack};
+pub use set::{MissingKey, TemplateSet};
+pub use value::{
+    Class, Int, IntKind, List, ListKind, Map, MapKind, Method, Object, ObjectKind, Str, Type, Value,
+};
