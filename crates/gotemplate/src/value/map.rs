@@ -23,10 +23,9 @@ pub(crate) static STRINGS: MapKind = MapKind { name: "map[string]string", elem: 
 
 /// A shared, mutable map. Iteration is in key order.
 #[derive(Clone)]
-pub struct Map(Rc<Cell>);
+pub struct Map(Rc<Cell>, &'static MapKind);
 
 struct Cell {
-    kind: &'static MapKind,
     entries: RefCell<BTreeMap<Str, Value>>,
 }
 
@@ -44,7 +43,7 @@ impl Map {
 
     /// An empty map of some other type.
     pub fn of(kind: &'static MapKind) -> Self {
-        Self(Rc::new(Cell { kind, entries: RefCell::default() }))
+        Self(Rc::new(Cell { entries: RefCell::default() }), kind)
     }
 
     /// A `map[string]interface {}` of these entries; a later one of the same key wins.
@@ -58,12 +57,12 @@ impl Map {
         entries: impl IntoIterator<Item = (K, Value)>,
     ) -> Self {
         let entries = entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
-        Self(Rc::new(Cell { kind, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { entries: RefCell::new(entries) }), kind)
     }
 
     /// The Go type.
     pub fn kind(&self) -> &'static MapKind {
-        self.0.kind
+        self.1
     }
 
     /// The value at a key.
@@ -129,7 +128,12 @@ impl Map {
 
     /// The same entries under another Go type (not shared afterwards).
     pub fn retyped(&self, kind: &'static MapKind) -> Self {
-        Self(Rc::new(Cell { kind, entries: RefCell::new(self.0.entries.borrow().clone()) }))
+        Self(Rc::new(Cell { entries: RefCell::new(self.0.entries.borrow().clone()) }), kind)
+    }
+
+    /// The same map seen as another Go type: who changes one changes the other.
+    pub fn viewed_as(&self, kind: &'static MapKind) -> Self {
+        Self(Rc::clone(&self.0), kind)
     }
 
     /// Empties the map, for all who hold it.
