@@ -1,0 +1,23 @@
+//! Artifacts: the archives through which controllers hand content to one another.
+//!
+//! - [`archive`] writes a reproducible tar.gz: same content, same bytes.
+//! - [`ignore`] decides what goes into it.
+//! - [`digest`] names and checks it.
+//! - [`storage`] keeps it on disk: layout, atomic publish, retention.
+//! - [`fetch`] gets it over HTTP and verifies it, [`extract`] unpacks it without trusting it.
+//!
+//! The crate knows nothing of Kubernetes, Git or registries; times and limits are the caller's.
+
+pub mod archive;
+pub mod digest;
+pub mod extract;
+pub mod fetch;
+pub mod ignore;
+pub mod storage;
+
+pub use archive::Archive;
+pub use digest::{Algorithm, Digest, Hasher};
+pub use extract::extract;
+pub use fetch::Fetcher;
+pub use ignore::Rules;
+pub use storage::Storage;

@@ -1,0 +1,125 @@
+//! Checking that a stored artifact is still what its status says.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Location, Storage, StorageError, failed};
+use crate::digest::Digest;
+
+/// A file whose inode, size and times did not change is hashed again only after this long.
+const TRUST: Duration = Duration::from_hours(1);
+
+/// What a file was found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Integrity {
+    /// There, and its digest matches.
+    Intact,
+    /// Not there, or not a regular file.
+    Missing,
+    /// There with another digest.
+    Corrupt(Digest),
+}
+
+/// A digest that was computed, and the state of the file at that time.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    state: [i64; 7],
+    digest: Digest,
+    at: Instant,
+}
+
+impl Checked {
+    pub(super) fn new(metadata: &Metadata, digest: Digest) -> Self {
+        Checked { state: state(metadata), digest, at: Instant::now() }
+    }
+}
+
+fn state(file: &Metadata) -> [i64; 7] {
+    [
+        file.dev() as i64,
+        file.ino() as i64,
+        file.size() as i64,
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec(),
+    ]
+}
+
+impl Storage {
+    /// Compares the file at `location` with `digest`, in the digest's own algorithm.
+    ///
+    /// Reading every artifact at every reconcile would cost more than all else, so an unchanged file (by inode,
+    /// size and times) is taken for intact within an hour of the last reading.
+    pub fn verify(&self, location: &Location, digest: &Digest) -> Result<Integrity, StorageError> {
+        let path = self.path(location);
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                self.forget(&path);
+                return Ok(Integrity::Missing);
+            }
+            Err(error) => return Err(failed("cannot read", &path)(error)),
+        };
+        if !metadata.is_file() {
+            return Ok(Integrity::Missing);
+        }
+        let known = self.checked().get(&path).cloned();
+        let known = known.filter(|c| {
+            c.state == state(&metadata)
+                && c.at.elapsed() < TRUST
+                && c.digest.algorithm() == digest.algorithm()
+        });
+        let actual = match known {
+            Some(checked) => checked.digest,
+            None => {
+                let actual = hash(&path, digest).map_err(failed("cannot read", &path))?;
+                self.remember(&path, Checked::new(&metadata, actual.clone()));
+                actual
+            }
+        };
+        Ok(if actual == *digest { Integrity::Intact } else { Integrity::Corrupt(actual) })
+    }
+
+    /// Removes the file at `location` if it is there.
+    pub fn remove(&self, location: &Location) -> Result<(), StorageError> {
+        let path = self.path(location);
+        self.forget(&path);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("cannot remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn checked(&self) -> MutexGuard<'_, std::collections::HashMap<PathBuf, Checked>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remember(&self, path: &Path, checked: Checked) {
+        self.checked().insert(path.to_owned(), checked);
+    }
+
+    pub(super) fn forget(&self, path: &Path) {
+        self.checked().remove(path);
+    }
+}
+
+fn hash(path: &Path, like: &Digest) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut hasher = like.algorithm().hasher();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(length) => hasher.update(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
