@@ -1,0 +1,23 @@
+//! Schemas of values that have no Rust type of their own.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Any JSON value, kept as it is.
+pub(crate) fn any(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A list of any JSON values.
+pub(crate) fn any_list(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "x-kubernetes-preserve-unknown-fields": true } })
+}
+
+/// A duration with the units that Flux allows for a timeout: no hours.
+pub(crate) fn timeout(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$" })
+}
+
+/// A duration of any form, as in places where Flux checks none.
+pub(crate) fn free_duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string" })
+}
