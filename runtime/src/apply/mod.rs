@@ -1,0 +1,1 @@
+//! Server-side apply: change sets, inventory, prune, health.

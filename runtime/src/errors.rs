@@ -1,0 +1,49 @@
+//! Errors of the Kubernetes client as text for people.
+
+use std::error::Error;
+
+use kube::runtime::watcher;
+
+/// The text of an API error: the server's own message, or the chain of causes of a failed request.
+///
+/// The `Display` of [`kube::Error`] ends in a debug dump of the answer.
+pub fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        kube::Error::Api(status) if !status.reason.is_empty() => status.reason.clone(),
+        kube::Error::Api(status) => format!("the API server answered with status {}", status.code),
+        kube::Error::Service(cause) => chain(&**cause),
+        other => chain(other),
+    }
+}
+
+/// The text of an error of a watch.
+pub fn describe_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(cause) => format!("could not list: {}", describe(cause)),
+        watcher::Error::WatchStartFailed(cause) => format!("could not start the watch: {}", describe(cause)),
+        watcher::Error::WatchFailed(cause) => format!("the watch ended: {}", describe(cause)),
+        watcher::Error::WatchError(status) => format!("the API server ended the watch: {}", status.message),
+        other @ watcher::Error::NoResourceVersion => other.to_string(),
+    }
+}
+
+/// An error and its causes joined by `: `. A cause whose text the outer one ends with already is not repeated.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether the object of the request does not exist.
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}

@@ -1,0 +1,84 @@
+//! Adding and removing the finalizer of Flux.
+
+use std::sync::Arc;
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Resource, ResourceExt};
+use serde_json::json;
+use sluice_api::meta::{FINALIZER, Reconcilable};
+
+use crate::cache::{Cache, Undecodable};
+
+/// Whether the object carries the finalizer.
+pub fn is_present<K: Resource>(object: &K) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Adds the finalizer and returns the object as it then is. `None` when the object is gone.
+pub async fn add<K>(client: &Client, cache: &Cache<K>, object: &Arc<K>) -> kube::Result<Option<Arc<K>>>
+where
+    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+{
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    patch(client, cache, object, finalizers).await
+}
+
+/// Removes the finalizer. `None` when the object is gone, as it is where no other finalizer holds it.
+pub async fn remove<K>(client: &Client, cache: &Cache<K>, object: &Arc<K>) -> kube::Result<Option<Arc<K>>>
+where
+    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+{
+    if !is_present(&**object) {
+        return Ok(Some(object.clone()));
+    }
+    let finalizers = object.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
+    patch(client, cache, object, finalizers).await
+}
+
+/// Writes the list of finalizers. A conflict is not retried here: the change that caused it brings the object back.
+async fn patch<K>(
+    client: &Client,
+    cache: &Cache<K>,
+    object: &Arc<K>,
+    finalizers: Vec<String>,
+) -> kube::Result<Option<Arc<K>>>
+where
+    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+{
+    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
+    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(body)).await {
+        Ok(written) => {
+            let written = Arc::new(written);
+            cache.observe_write(written.clone());
+            Ok(Some(written))
+        }
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets go of an object that does not decode and that somebody deletes: it must not stay for ever.
+pub(crate) async fn release<K>(client: &Client, object: &Undecodable) -> kube::Result<()>
+where
+    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+{
+    let Some(index) = object.finalizers.iter().position(|finalizer| finalizer == FINALIZER) else {
+        return Ok(());
+    };
+    let api = Api::<kube::core::PartialObjectMeta<K>>::namespaced(client.clone(), &object.key.namespace);
+    let path = format!("/metadata/finalizers/{index}");
+    let operations = json!([
+        {"op": "test", "path": path, "value": FINALIZER},
+        {"op": "remove", "path": path},
+    ]);
+    let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    match api.patch_metadata(&object.key.name, &PatchParams::default(), &Patch::<()>::Json(operations)).await
+    {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,33 @@
+//! What all controllers of Sluice share.
+//!
+//! A controller binary calls [`run`] with its name, its [`flags::CommonFlags`] and a future that builds one
+//! [`Controller`] for each kind. The crate owns the watch loop ([`controller`], [`cache`], [`queue`]), the one place that
+//! writes status ([`status`]), condition rules ([`conditions`]), events ([`events`]), metrics, probes, leadership,
+//! logs and shutdown ([`manager`]).
+//!
+//! It never knows what a kind means: fetching, building and applying live with the controllers and in `crates/`.
+
+pub mod apply;
+pub mod cache;
+pub mod conditions;
+pub mod controller;
+pub mod errors;
+pub mod events;
+pub mod finalizer;
+pub mod flags;
+mod key;
+pub mod leader;
+pub mod logging;
+pub mod manager;
+pub mod metrics;
+pub mod queue;
+mod server;
+pub mod status;
+
+pub use cache::{Cache, Change};
+pub use controller::{Controller, Next, Reconciler};
+pub use events::{Recorder, Severity};
+pub use key::ObjectKey;
+pub use manager::{Manager, run};
+pub use queue::Waker;
+pub use status::StatusWriter;
