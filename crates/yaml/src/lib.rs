@@ -1,0 +1,30 @@
+//! YAML read and written as the Go libraries of the Kubernetes world do.
+//!
+//! Two dialects ([`Dialect`]): sigs.k8s.io/yaml, through which manifests, values files and flags pass, and
+//! go-yaml v3, on which kyaml and sops stand. Enter at [`read()`] and [`write()`] for values, at
+//! [`read_node`] for a tree that remembers text, tag and style of each scalar, and at [`event::Events`]
+//! for events with their places in the text. Nothing here keeps comments; they are the gaps between events.
+//!
+//! Hostile input ends in an error: nesting is limited to 512 levels and aliases to a budget.
+
+mod emit;
+mod error;
+pub mod event;
+mod gosyntax;
+pub mod json;
+pub mod node;
+pub mod number;
+pub mod order;
+pub mod read;
+pub mod resolve;
+mod scanner;
+pub mod timestamp;
+pub mod value;
+pub mod write;
+
+pub use error::Error;
+pub use node::{Node, read_node, read_nodes};
+pub use read::{Dialect, read, read_all, read_strict};
+pub use scanner::{Mark, Style};
+pub use value::{Mapping, Value};
+pub use write::{json_to_yaml, write, write_v3};
