@@ -1,0 +1,34 @@
+//! A real Kubernetes for tests, the demo and the benchmarks, and what they need around it.
+//!
+//! - [`ControlPlane`]: etcd, API server, controller manager, scheduler and a kubelet that only pretends. One serves a
+//!   whole test run, however many processes that has, and it is gone when the last of them is, even after `kill -9`.
+//! - [`Namespace`]: each test works in one of its own.
+//! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
+//! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
+//! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
+//!
+//! Nothing here reads or writes the kubeconfig or the git configuration of the person who runs it, and nothing ships.
+//! Start reading at [`ControlPlane::shared`].
+
+mod audit;
+mod child;
+mod control_plane;
+mod controller;
+mod crds;
+mod git_server;
+mod namespace;
+mod objects;
+mod programs;
+mod usage;
+pub mod wait;
+
+pub use audit::{Audit, Call};
+pub use child::Child;
+pub use control_plane::{ControlPlane, Facts, Options};
+pub use controller::{Controller, ControllerBuilder, LogLine};
+pub use crds::{crd_files, install_crds};
+pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repository, Request};
+pub use namespace::Namespace;
+pub use objects::{Cluster, condition, documents, reason};
+pub use programs::{binaries, workspace};
+pub use usage::Usage;
