@@ -1,0 +1,74 @@
+# Every command that a developer needs, by name. A thin front for cargo, go and the scripts under tests/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# Reference tools that `make test` needs; tests/tools/tools.txt has them all.
+TOOLS ?= kwok kustomize helm
+# For bench: how many Kustomizations, and where the JSON goes.
+N ?= 100
+BENCH_OUT ?=
+# For demo: 1 leaves everything running at the end.
+KEEP ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: fmt
+fmt: ## Format Rust and Go
+	$(CARGO) fmt --all
+	gofmt -w tests/controlplane
+
+.PHONY: lint
+lint: ## Formatting, clippy without warnings, generated files up to date, Go vet
+	$(CARGO) fmt --all --check
+	@unformatted=$$(gofmt -l tests/controlplane); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cd tests/controlplane && go vet ./supervisor
+	$(MAKE) verify
+
+.PHONY: test
+test: controlplane tools ## All tests, with a real control plane that they share
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+.PHONY: test-api
+test-api: controlplane ## Only the cases that need a real API server (CASE=name selects some)
+	$(CARGO) test --package sluice-tests --locked -- $(CASE)
+
+.PHONY: generate
+generate: ## Write the files that are generated from the types (CRDs)
+	$(CARGO) xtask generate
+
+.PHONY: verify
+verify: ## Fail when a generated file is stale
+	$(CARGO) xtask verify
+
+.PHONY: controlplane
+controlplane: ## Build the test control plane into the cache (minutes, once)
+	@tests/controlplane/build.sh program
+	@tests/controlplane/build.sh supervisor
+	@tests/tools/install.sh kwok
+
+.PHONY: tools
+tools: ## Build the pinned reference tools into the cache (TOOLS="helm sops …")
+	@for tool in $(TOOLS); do tests/tools/install.sh $$tool || exit 1; done
+
+.PHONY: playground
+playground: controlplane ## An empty control plane to play with, until Ctrl-C
+	$(CARGO) run --quiet --package sluice-tests --bin playground
+
+.PHONY: demo
+demo: controlplane ## Watch a commit become objects (KEEP=1 leaves it up)
+	@KEEP=$(KEEP) $(CARGO) run --quiet --package sluice-tests --bin demo
+
+.PHONY: bench
+bench: controlplane ## Seconds, CPU and memory for N Kustomizations (N=100 BENCH_OUT=file.json)
+	@$(CARGO) run --quiet --profile fast --package sluice-tests --bin bench -- --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
+
+.PHONY: build
+build: ## Release binaries
+	$(CARGO) build --release --workspace --bins --locked
+
+.PHONY: clean
+clean: ## Remove what cargo has built; the cache of control plane and tools stays
+	$(CARGO) clean
