@@ -1,0 +1,372 @@
+//! Charts from folders, archives and lists of files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::archive::{self, ArchiveError};
+use super::budget::{Budget, MAX_CHART_BYTES, MAX_DEPTH, MAX_FILES};
+use super::ignore::{IgnoreError, IgnoreRules};
+use super::metadata::{Lock, Metadata};
+use super::validate::ValidationError;
+use super::{Chart, DecodeError, File};
+use crate::document;
+use crate::values::{ValuesError, read_values};
+
+/// Why a chart cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file or folder that cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// Which.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// No chart in this folder.
+    #[error("unable to detect chart at {path}: {error}")]
+    NoChart {
+        /// Where `Chart.yaml` should be.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A pipe, a device or the like.
+    #[error("cannot load irregular file {0} as it has file mode type bits set")]
+    Irregular(String),
+    /// Folders that contain themselves, or just too many.
+    #[error("error reading {0}: directories nest too deeply")]
+    Depth(String),
+    /// More bytes or files than a chart may have.
+    #[error("error reading {0}: chart exceeds maximum decompressed size of {MAX_CHART_BYTES} bytes")]
+    TooLarge(String),
+    /// More files than a chart may have.
+    #[error("error reading {0}: chart has more than {MAX_FILES} files")]
+    TooManyFiles(String),
+    /// Its `.helmignore` is no good.
+    #[error(transparent)]
+    Ignore(#[from] IgnoreError),
+    /// The archive is no good.
+    #[error("unable to load chart archive: {0}")]
+    Archive(#[from] ArchiveError),
+    /// A YAML text, and a name for it, that cannot be read.
+    #[error("cannot load {file}: error converting YAML to JSON: {error}")]
+    Yaml {
+        /// `Chart.yaml` or another of the chart's own files.
+        file: &'static str,
+        /// What is wrong.
+        error: sluice_yaml::Error,
+    },
+    /// A field of the wrong type.
+    #[error("cannot load {file}: {error}")]
+    Decode {
+        /// `Chart.yaml` or another of the chart's own files.
+        file: &'static str,
+        /// What is wrong.
+        error: DecodeErrorText,
+    },
+    /// `values.yaml` is no good.
+    #[error("cannot load values.yaml: {0}")]
+    Values(#[from] ValuesError),
+    /// There is none.
+    #[error("Chart.yaml file is missing")]
+    MetadataMissing,
+    /// `Chart.yaml` is no good.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// A file where an archive of the same name should be.
+    #[error("error unpacking subchart tar in {chart}: expected {wanted}, got {found}")]
+    SubchartArchive {
+        /// The parent.
+        chart: String,
+        /// The archive's name.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// A subchart is no good.
+    #[error("error unpacking subchart {subchart} in {chart}: {error}")]
+    Subchart {
+        /// Its file or folder.
+        subchart: String,
+        /// The parent.
+        chart: String,
+        /// What is wrong.
+        error: Box<LoadError>,
+    },
+    /// A chart that is not gzip.
+    #[error("file '{path}' does not appear to be a gzipped archive; got '{found}'")]
+    NotGzip {
+        /// The file.
+        path: String,
+        /// What it seems to be.
+        found: &'static str,
+    },
+    /// A values file or the like in place of a chart.
+    #[error("file '{0}' seems to be a YAML file, but expected a gzipped archive")]
+    YamlFile(String),
+}
+
+/// The text of a decoding error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeErrorText(String);
+
+impl std::fmt::Display for DecodeErrorText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<DecodeError> for DecodeErrorText {
+    fn from(error: DecodeError) -> Self {
+        DecodeErrorText(error.to_string())
+    }
+}
+
+/// Loads a chart from a folder or an archive.
+pub fn load(path: &Path) -> Result<Chart, LoadError> {
+    let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
+    if fs::metadata(path).map_err(read_error)?.is_dir() {
+        return load_directory(path);
+    }
+    let bytes = fs::read(path).map_err(read_error)?;
+    if !is_archive(&bytes) {
+        let name = path.display().to_string();
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        return Err(if is_yaml {
+            LoadError::YamlFile(name)
+        } else {
+            let text = bytes.iter().take(512).all(|byte| !matches!(byte, 0..=8 | 14..=26 | 28..=31));
+            LoadError::NotGzip {
+                path: name,
+                found: if text { "text/plain; charset=utf-8" } else { "application/octet-stream" },
+            }
+        });
+    }
+    load_archive(&bytes)
+}
+
+/// Whether these bytes begin as gzip does.
+pub fn is_archive(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x1f\x8b\x08")
+}
+
+/// Loads a chart from a `.tgz`. `.helmignore` does not count here.
+pub fn load_archive(bytes: &[u8]) -> Result<Chart, LoadError> {
+    let mut budget = Budget::new();
+    let files = archive::read_files(bytes, &mut budget)?;
+    assemble(files, &mut budget, 0)
+}
+
+/// Loads a chart from its files.
+pub fn load_files(files: Vec<File>) -> Result<Chart, LoadError> {
+    assemble(files, &mut Budget::new(), 0)
+}
+
+/// Loads a chart from a folder; what `.helmignore` names is left out, symbolic links are followed.
+pub fn load_directory(directory: &Path) -> Result<Chart, LoadError> {
+    let metadata = directory.join("Chart.yaml");
+    if let Err(error) = fs::metadata(&metadata) {
+        return Err(LoadError::NoChart { path: metadata.display().to_string(), error });
+    }
+    let ignore = directory.join(".helmignore");
+    let rules = match fs::read(&ignore) {
+        Ok(text) => IgnoreRules::parse(&String::from_utf8_lossy(&text))?,
+        Err(_) => IgnoreRules::parse("")?,
+    };
+    let mut walk = Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new() };
+    walk.directory(directory, "")?;
+    let mut budget = walk.budget;
+    assemble(walk.files, &mut budget, 0)
+}
+
+struct Walk {
+    rules: IgnoreRules,
+    files: Vec<File>,
+    budget: Budget,
+    /// Where each open folder really is: a link back to one of them would never end.
+    ancestors: Vec<PathBuf>,
+}
+
+impl Walk {
+    fn directory(&mut self, path: &Path, relative: &str) -> Result<(), LoadError> {
+        let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
+        let real = fs::canonicalize(path).map_err(read_error)?;
+        if self.ancestors.contains(&real) || self.ancestors.len() > MAX_DEPTH {
+            return Err(LoadError::Depth(relative.to_owned()));
+        }
+        self.ancestors.push(real);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(read_error)? {
+            names.push(entry.map_err(read_error)?.file_name());
+        }
+        names.sort();
+        for name in names {
+            let Some(text) = name.to_str() else { continue };
+            let child = if relative.is_empty() { text.to_owned() } else { format!("{relative}/{text}") };
+            self.entry(&path.join(&name), child)?;
+        }
+        self.ancestors.pop();
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, relative: String) -> Result<(), LoadError> {
+        let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
+        let metadata = fs::metadata(path).map_err(read_error)?;
+        if self.rules.ignores(&relative, metadata.is_dir()) {
+            return Ok(());
+        }
+        if metadata.is_dir() {
+            return self.directory(path, &relative);
+        }
+        if !metadata.is_file() {
+            return Err(LoadError::Irregular(path.display().to_string()));
+        }
+        if metadata.len() > self.budget.remaining() {
+            return Err(LoadError::TooLarge(relative));
+        }
+        if self.files.len() >= MAX_FILES {
+            return Err(LoadError::TooManyFiles(relative));
+        }
+        let data = fs::read(path).map_err(read_error)?;
+        if !self.budget.take(data.len() as u64) {
+            return Err(LoadError::TooLarge(relative));
+        }
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        let data = archive::without_bom(&data).into();
+        self.files.push(File { name: relative.into(), data, modified });
+        Ok(())
+    }
+}
+
+/// Sorts files into the parts of a chart.
+fn assemble(files: Vec<File>, budget: &mut Budget, depth: usize) -> Result<Chart, LoadError> {
+    let mut chart = Chart::default();
+    let mut has_metadata = false;
+    for file in files.iter().filter(|file| &*file.name == "Chart.yaml") {
+        merge_metadata(&mut chart.metadata, "Chart.yaml", file)?;
+        if chart.metadata.api_version.is_empty() {
+            "v1".clone_into(&mut chart.metadata.api_version);
+        }
+        chart.modified = file.modified;
+        has_metadata = true;
+    }
+    let mut subcharts: BTreeMap<String, Vec<File>> = BTreeMap::new();
+    for file in &files {
+        match &*file.name {
+            "Chart.yaml" => {}
+            "Chart.lock" => chart.lock = read_lock("Chart.lock", file)?,
+            "values.yaml" => chart.values = Some(read_values(&file.data)?),
+            "values.schema.json" => chart.schema = Some(file.clone()),
+            "requirements.yaml" => {
+                let old = chart.metadata.api_version == "v1";
+                if !old {
+                    chart.warnings.push(
+                        "Dependencies are handled in Chart.yaml since apiVersion \"v2\". We recommend migrating \
+                         dependencies to Chart.yaml."
+                            .to_owned(),
+                    );
+                }
+                merge_metadata(&mut chart.metadata, "requirements.yaml", file)?;
+                if chart.metadata.api_version == "v1" {
+                    chart.files.push(file.clone());
+                }
+                has_metadata = true;
+            }
+            "requirements.lock" => {
+                chart.lock = read_lock("requirements.lock", file)?;
+                if chart.metadata.api_version == "v1" {
+                    chart.files.push(file.clone());
+                } else {
+                    chart.warnings.push(
+                        "Dependency locking is handled in Chart.lock since apiVersion \"v2\". We recommend \
+                         migrating to Chart.lock."
+                            .to_owned(),
+                    );
+                }
+                has_metadata = true;
+            }
+            name if name.starts_with("templates/") => chart.templates.push(file.clone()),
+            name => match name.strip_prefix("charts/") {
+                Some(inner) if !is_provenance(name) => {
+                    let folder = inner.split('/').next().unwrap_or(inner);
+                    let file = File { name: inner.into(), ..file.clone() };
+                    subcharts.entry(folder.to_owned()).or_default().push(file);
+                }
+                _ => chart.files.push(file.clone()),
+            },
+        }
+    }
+    chart.raw = files;
+    if !has_metadata {
+        return Err(LoadError::MetadataMissing);
+    }
+    chart.metadata.validate()?;
+    for (folder, files) in subcharts {
+        if folder.starts_with(['_', '.']) {
+            continue;
+        }
+        let subchart = load_subchart(chart.name(), &folder, files, budget, depth + 1);
+        let subchart = match subchart {
+            Err(error @ LoadError::SubchartArchive { .. }) => return Err(error),
+            other => other.map_err(|error| LoadError::Subchart {
+                subchart: folder.clone(),
+                chart: chart.name().to_owned(),
+                error: Box::new(error),
+            })?,
+        };
+        chart.subcharts.push(subchart);
+    }
+    Ok(chart)
+}
+
+fn load_subchart(
+    parent: &str,
+    folder: &str,
+    files: Vec<File>,
+    budget: &mut Budget,
+    depth: usize,
+) -> Result<Chart, LoadError> {
+    if depth > MAX_DEPTH {
+        return Err(LoadError::Depth(folder.to_owned()));
+    }
+    if folder.rsplit_once('.').is_some_and(|(_, extension)| extension == "tgz") {
+        let archive = &files[0];
+        if &*archive.name != folder {
+            return Err(LoadError::SubchartArchive {
+                chart: parent.to_owned(),
+                wanted: folder.to_owned(),
+                found: archive.name.to_string(),
+            });
+        }
+        let files = archive::read_files(&archive.data, budget)?;
+        return assemble(files, budget, depth);
+    }
+    let files = files
+        .into_iter()
+        .filter_map(|file| {
+            let name = file.name.split_once('/')?.1.into();
+            Some(File { name, ..file })
+        })
+        .collect();
+    assemble(files, budget, depth)
+}
+
+/// Signatures lie beside the archives that they sign.
+fn is_provenance(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "prov")
+}
+
+fn merge_metadata(metadata: &mut Metadata, name: &'static str, file: &File) -> Result<(), LoadError> {
+    let document = document::to_json(&file.data).map_err(|error| LoadError::Yaml { file: name, error })?;
+    metadata.merge(&document).map_err(|error| LoadError::Decode { file: name, error: error.into() })
+}
+
+fn read_lock(name: &'static str, file: &File) -> Result<Option<Lock>, LoadError> {
+    let document = document::to_json(&file.data).map_err(|error| LoadError::Yaml { file: name, error })?;
+    Lock::decode(&document).map_err(|error| LoadError::Decode { file: name, error: error.into() })
+}

@@ -1,0 +1,15 @@
+//! Rendered files to documents in the order of their installation.
+
+mod head;
+mod hook;
+mod kinds;
+mod post_render;
+mod sort;
+mod split;
+
+pub use head::Head;
+pub use hook::{Hook, HookDeletePolicy, HookEvent, HookOutputLogPolicy};
+pub use kinds::{install_rank, uninstall_rank};
+pub use post_render::{PostRenderError, PostRenderStrategy, PostRenderer, post_render};
+pub use sort::{Document, ManifestError, Sorted, sort};
+pub use split::split;

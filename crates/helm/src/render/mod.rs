@@ -1,0 +1,93 @@
+//! Templates to texts.
+
+mod context;
+mod error;
+mod files;
+mod metadata;
+mod objects;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use sluice_gotemplate::{Ctx, Functions, Host, Limits, MissingKey, TemplateSet, with_large_stack};
+
+use crate::capabilities::Capabilities;
+use crate::chart::Chart;
+use crate::values::Values;
+
+pub use error::RenderError;
+
+/// `.Release`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseOptions {
+    /// Name of the release.
+    pub name: String,
+    /// Namespace of the release.
+    pub namespace: String,
+    /// Revision, from 1.
+    pub revision: i64,
+    /// Whether a release is changed rather than made.
+    pub is_upgrade: bool,
+}
+
+/// All that rendering needs beside the chart.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderInput<'a> {
+    /// The chart, with its dependencies processed.
+    pub chart: &'a Chart,
+    /// The coalesced values.
+    pub values: &'a Values,
+    /// `.Release`.
+    pub release: &'a ReleaseOptions,
+    /// `.Capabilities`.
+    pub capabilities: &'a Capabilities,
+}
+
+/// What each template file printed, by its full name. Partials are not among them.
+pub type Rendered = BTreeMap<String, String>;
+
+fn functions() -> Arc<Functions> {
+    static FUNCTIONS: OnceLock<Arc<Functions>> = OnceLock::new();
+    Arc::clone(FUNCTIONS.get_or_init(Functions::helm))
+}
+
+/// Renders all templates of a chart and its subcharts, on a thread with a stack that deep templates need.
+pub fn render(
+    input: RenderInput<'_>,
+    host: &mut (dyn Host + Send),
+    limits: Limits,
+) -> Result<Rendered, RenderError> {
+    with_large_stack(|| render_here(input, host, limits)).map_err(RenderError::Thread)?
+}
+
+/// Like [`render`], on the thread of the caller: deep templates fail earlier.
+pub fn render_here(
+    input: RenderInput<'_>,
+    host: &mut dyn Host,
+    limits: Limits,
+) -> Result<Rendered, RenderError> {
+    let templates = context::all_templates(input);
+    let mut set = TemplateSet::new("gotpl", functions()).with_missing_key(MissingKey::Zero);
+    for template in &templates {
+        set.parse(&template.name, &template.file.data)
+            .map_err(|error| error::parse_error(&template.name, &error))?;
+    }
+    let mut context = Ctx::new(&set, host, limits);
+    let mut rendered = Rendered::new();
+    for template in templates.iter().filter(|template| !template.is_partial()) {
+        let data = template.data();
+        let output = context
+            .execute(&template.name, &data)
+            .map_err(|error| error::execution_error(&template.name, &error))?;
+        rendered.insert(template.name.clone(), without_no_value(output));
+    }
+    Ok(rendered)
+}
+
+/// Go prints `<no value>` for what is missing; none of it reaches a manifest.
+fn without_no_value(output: Vec<u8>) -> String {
+    let text = String::from_utf8(output)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    if text.contains("<no value>") { text.replace("<no value>", "") } else { text }
+}

@@ -1,0 +1,287 @@
+//! `helm template` in one call.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sluice_gotemplate::{Host, Limits};
+
+use crate::capabilities::Capabilities;
+use crate::chart::{
+    Chart, DependencyError, LoadError, load, match_path, missing_dependencies, process_dependencies,
+};
+use crate::manifest::{
+    HookEvent, ManifestError, PostRenderError, PostRenderStrategy, PostRenderer, Sorted, post_render, sort,
+    split,
+};
+use crate::release_name::{self, ReleaseNameError};
+use crate::render::{ReleaseOptions, RenderError, RenderInput, render};
+use crate::values::{CoalesceError, SchemaError, Values, coalesce, validate};
+
+/// What a command line may ask for.
+#[derive(Debug, Clone)]
+pub struct TemplateOptions {
+    /// Name of the release.
+    pub release_name: String,
+    /// Namespace of the release.
+    pub namespace: String,
+    /// Whether `.Release.IsUpgrade` is set in place of `.Release.IsInstall`.
+    pub is_upgrade: bool,
+    /// Version of Kubernetes and its APIs.
+    pub capabilities: Capabilities,
+    /// Whether the files of `crds/` come first.
+    pub include_crds: bool,
+    /// Whether tests are left out.
+    pub skip_tests: bool,
+    /// Whether hooks are left out.
+    pub no_hooks: bool,
+    /// Whether `values.schema.json` is not looked at.
+    pub skip_schema_validation: bool,
+    /// Only what these files, or patterns of files, printed.
+    pub show_only: Vec<String>,
+    /// What a post-renderer sees.
+    pub post_render_strategy: PostRenderStrategy,
+    /// Bounds on the templates.
+    pub limits: Limits,
+}
+
+impl Default for TemplateOptions {
+    fn default() -> Self {
+        TemplateOptions {
+            release_name: "release-name".to_owned(),
+            namespace: "default".to_owned(),
+            is_upgrade: false,
+            capabilities: Capabilities::default(),
+            include_crds: false,
+            skip_tests: false,
+            no_hooks: false,
+            skip_schema_validation: false,
+            show_only: Vec::new(),
+            post_render_strategy: PostRenderStrategy::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a chart cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// The chart cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A chart of a format that is not supported.
+    #[error("{0}")]
+    ApiVersion(&'static str),
+    /// A library.
+    #[error("{0} charts are not installable")]
+    NotInstallable(String),
+    /// A dependency of `Chart.yaml` that is not there.
+    #[error(
+        "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to \
+         fetch missing dependencies: {0}"
+    )]
+    MissingDependencies(DependencyError),
+    /// Values that do not fit the dependencies.
+    #[error(transparent)]
+    Dependencies(DependencyError),
+    /// A name that no release may have.
+    #[error("release name check failed: release name {name:?}: {error}")]
+    ReleaseName {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        error: ReleaseNameError,
+    },
+    /// Values that do not fit the chart.
+    #[error(transparent)]
+    Values(#[from] CoalesceError),
+    /// Values that break a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A chart for other versions of Kubernetes.
+    #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}")]
+    KubeVersion {
+        /// The range in `Chart.yaml`.
+        wanted: String,
+        /// The version.
+        found: String,
+    },
+    /// A template failed.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A document that is no YAML.
+    #[error("{0}\n\nUse --debug flag to render out invalid YAML")]
+    Manifest(#[from] ManifestError),
+    /// The post-renderer failed.
+    #[error(transparent)]
+    PostRender(#[from] PostRenderError),
+    /// A file of `--show-only` that printed nothing.
+    #[error("could not find template {0} in chart")]
+    NoSuchTemplate(String),
+}
+
+/// A rendered chart.
+#[derive(Debug, Clone, Default)]
+pub struct RenderedChart {
+    /// Objects and hooks.
+    pub sorted: Sorted,
+    /// What `NOTES.txt` of the root chart printed.
+    pub notes: String,
+    /// The chart's CRD files, if asked for.
+    pub crds: Vec<(String, String)>,
+    /// What a careful reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// Renders the chart in a folder or archive and gives the text that `helm template` prints.
+pub fn template(
+    path: &Path,
+    values: &Values,
+    options: &TemplateOptions,
+    host: &mut (dyn Host + Send),
+    renderer: Option<&mut dyn PostRenderer>,
+) -> Result<String, TemplateError> {
+    let mut chart = load(path)?;
+    check_installable(&chart)?;
+    missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
+    let rendered = render_chart(&mut chart, values, options, host, renderer)?;
+    rendered.text(options)
+}
+
+/// Refuses charts that cannot be installed.
+pub fn check_installable(chart: &Chart) -> Result<(), TemplateError> {
+    match chart.metadata.api_version.as_str() {
+        "v1" | "v2" => {}
+        "v3" => return Err(TemplateError::ApiVersion("invalid chart apiVersion")),
+        _ => return Err(TemplateError::ApiVersion("unsupported chart version")),
+    }
+    match chart.metadata.kind.as_str() {
+        "" | "application" => Ok(()),
+        other => Err(TemplateError::NotInstallable(other.to_owned())),
+    }
+}
+
+/// Renders a loaded chart. Its dependencies are processed on the way.
+pub fn render_chart(
+    chart: &mut Chart,
+    values: &Values,
+    options: &TemplateOptions,
+    host: &mut (dyn Host + Send),
+    renderer: Option<&mut dyn PostRenderer>,
+) -> Result<RenderedChart, TemplateError> {
+    release_name::validate(&options.release_name)
+        .map_err(|error| TemplateError::ReleaseName { name: options.release_name.clone(), error })?;
+    process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
+    let values = coalesce(chart, values)?;
+    if !options.skip_schema_validation {
+        validate(chart, &values)?;
+    }
+    check_kube_version(chart, &options.capabilities)?;
+    let release = ReleaseOptions {
+        name: options.release_name.clone(),
+        namespace: options.namespace.clone(),
+        revision: 1,
+        is_upgrade: options.is_upgrade,
+    };
+    let input =
+        RenderInput { chart, values: &values, release: &release, capabilities: &options.capabilities };
+    let mut files = render(input, host, options.limits)?;
+    let notes = take_notes(chart.name(), &mut files);
+    if let Some(renderer) = renderer {
+        files = post_render(files, renderer, options.post_render_strategy)?;
+    }
+    let crds = if options.include_crds {
+        chart.crds().iter().map(|(name, file)| (name, file.text().into_owned())).collect()
+    } else {
+        Vec::new()
+    };
+    let mut warnings: Vec<String> = chart.all_warnings().into_iter().map(str::to_owned).collect();
+    if chart.metadata.deprecated {
+        warnings.push("this chart is deprecated".to_owned());
+    }
+    Ok(RenderedChart { sorted: sort(&files)?, notes, crds, warnings })
+}
+
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), TemplateError> {
+    let wanted = &chart.metadata.kube_version;
+    if wanted.is_empty() || crate::chart::is_compatible(wanted, capabilities.kube_version.text()) {
+        return Ok(());
+    }
+    Err(TemplateError::KubeVersion {
+        wanted: wanted.clone(),
+        found: capabilities.kube_version.version.clone(),
+    })
+}
+
+/// Removes what any `NOTES.txt` printed; gives that of the root chart.
+pub fn take_notes(chart: &str, files: &mut BTreeMap<String, String>) -> String {
+    let own = format!("{chart}/templates/NOTES.txt");
+    let notes = files.get(&own).cloned().unwrap_or_default();
+    files.retain(|path, _| !path.ends_with("NOTES.txt"));
+    notes
+}
+
+impl RenderedChart {
+    /// The manifest that a release stores: CRDs if asked for, then objects.
+    pub fn manifest(&self) -> String {
+        let mut text = String::new();
+        for (path, crd) in &self.crds {
+            append(&mut text, path, crd);
+        }
+        for document in &self.sorted.documents {
+            append(&mut text, &document.path, &document.text);
+        }
+        text
+    }
+
+    /// What `helm template` prints.
+    pub fn text(&self, options: &TemplateOptions) -> Result<String, TemplateError> {
+        let manifest = self.manifest();
+        let mut text = crate::go::trim(&manifest).to_owned();
+        text.push('\n');
+        if !options.no_hooks {
+            for hook in &self.sorted.hooks {
+                if options.skip_tests && hook.events.contains(&HookEvent::Test) {
+                    continue;
+                }
+                append(&mut text, &hook.path, &hook.manifest);
+            }
+        }
+        if options.show_only.is_empty() { Ok(text) } else { show_only(&text, &options.show_only) }
+    }
+}
+
+fn append(text: &mut String, path: &str, document: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "---\n# Source: {path}\n{document}\n");
+}
+
+/// The documents of the files that patterns name, in the order of the patterns.
+fn show_only(text: &str, patterns: &[String]) -> Result<String, TemplateError> {
+    let documents: Vec<(&str, &str)> =
+        split(text).into_iter().filter_map(|document| Some((source(document)?, document))).collect();
+    let mut shown = String::new();
+    for pattern in patterns {
+        let mut missing = true;
+        for (path, document) in &documents {
+            if match_path(pattern, path).unwrap_or(false) {
+                missing = false;
+                let _ = write!(shown, "---\n{document}\n");
+            }
+        }
+        if missing {
+            return Err(TemplateError::NoSuchTemplate(pattern.clone()));
+        }
+    }
+    Ok(shown)
+}
+
+/// The path in `# Source: chart/path`, without the chart.
+fn source(document: &str) -> Option<&str> {
+    document.lines().find_map(|line| {
+        let (_, path) = line.split_once("# Source: ")?;
+        let (chart, path) = path.split_once('/')?;
+        (!chart.is_empty() && !path.is_empty()).then_some(path)
+    })
+}
