@@ -7,11 +7,14 @@
 //! An empty string, list or map means "not set", as in Flux; `Option` stands where unset differs from empty, and around
 //! structures. Nothing here talks to a server or does work.
 //!
-//! Enter at the module of a group ([`source`], [`kustomize`]) or at [`meta`] for what kinds share.
+//! Enter at the module of a group ([`source`], [`kustomize`], [`helm`], [`notification`], [`image`]) or at [`meta`] for what kinds share.
 
 #![expect(clippy::duplicated_attributes, reason = "printer columns share their type")]
 
 pub mod crd;
+pub mod helm;
+pub mod image;
 pub mod kustomize;
 pub mod meta;
+pub mod notification;
 pub mod source;

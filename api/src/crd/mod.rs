@@ -11,13 +11,28 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 
 use crate::meta::{DISABLED_VALUE, SUBSTITUTE_ANNOTATION};
-use crate::{kustomize, source};
+use crate::{helm, image, kustomize, notification, source};
 
 /// The definitions of all kinds, in the order of their names.
 pub fn all() -> Vec<CustomResourceDefinition> {
+    const BETA_2: &[&str] = &["v1beta2"];
+    const BETA_2_AND_1: &[&str] = &["v1beta2", "v1beta1"];
     let mut definitions = vec![
-        define::<source::GitRepository>(&["v1beta2", "v1beta1"]),
-        define::<kustomize::Kustomization>(&["v1beta2", "v1beta1"]),
+        define::<source::ArtifactGenerator>(&[]),
+        define::<source::Bucket>(BETA_2_AND_1),
+        define::<source::ExternalArtifact>(&[]),
+        define::<source::GitRepository>(BETA_2_AND_1),
+        define::<source::HelmChart>(BETA_2_AND_1),
+        define::<source::HelmRepository>(BETA_2_AND_1),
+        define::<source::OCIRepository>(BETA_2),
+        define::<kustomize::Kustomization>(BETA_2_AND_1),
+        define::<helm::HelmRelease>(&["v2beta2", "v2beta1"]),
+        define::<notification::Alert>(BETA_2_AND_1),
+        define::<notification::Provider>(BETA_2_AND_1),
+        define::<notification::Receiver>(BETA_2_AND_1),
+        define::<image::ImagePolicy>(BETA_2_AND_1),
+        define::<image::ImageRepository>(BETA_2_AND_1),
+        define::<image::ImageUpdateAutomation>(BETA_2_AND_1),
     ];
     definitions.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     definitions

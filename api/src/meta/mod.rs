@@ -1,6 +1,7 @@
 //! What kinds share: references, conditions, artifacts, durations, names of annotations, labels and reasons.
 
 mod artifact;
+mod common_metadata;
 mod condition;
 mod duration;
 mod history;
@@ -14,6 +15,7 @@ pub(crate) mod schema;
 mod string_enum;
 
 pub use artifact::Artifact;
+pub use common_metadata::CommonMetadata;
 pub use condition::{Condition, ConditionStatus};
 pub use duration::Duration;
 pub use history::Snapshot;

@@ -21,3 +21,45 @@ pub(crate) fn timeout(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn free_duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string" })
 }
+
+/// An integer of no stated size.
+pub(crate) fn integer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer" })
+}
+
+/// A selector of labels, as the core API describes it.
+pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchExpressions": {
+                "type": "array",
+                "x-kubernetes-list-type": "atomic",
+                "description": "Requirements that all must hold.",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "properties": {
+                        "key": { "type": "string", "description": "The label." },
+                        "operator": {
+                            "type": "string",
+                            "description": "How it relates to the values: In, NotIn, Exists or DoesNotExist.",
+                        },
+                        "values": {
+                            "type": "array",
+                            "x-kubernetes-list-type": "atomic",
+                            "description": "The values; none for Exists and DoesNotExist.",
+                            "items": { "type": "string" },
+                        },
+                    },
+                },
+            },
+            "matchLabels": {
+                "type": "object",
+                "description": "Labels and their values that all must be there.",
+                "additionalProperties": { "type": "string" },
+            },
+        },
+    })
+}
