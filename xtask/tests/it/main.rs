@@ -1,0 +1,3 @@
+//! Rules that hold for the whole repository.
+
+mod architecture;
