@@ -6,7 +6,7 @@ use super::Object;
 
 /// Whether the live object differs from the answer of a dry run in labels, annotations, or anything but the rest of the
 /// metadata and the status. Null, absent and empty are the same.
-pub fn has_drifted(live: &Object, dry_run: &Object) -> bool {
+pub(crate) fn has_drifted(live: &Object, dry_run: &Object) -> bool {
     let tags = |object: &Object, field: &str| object.metadata(field).cloned().unwrap_or_default();
     ["labels", "annotations"].iter().any(|field| !same(&tags(live, field), &tags(dry_run, field)))
         || !same_maps(live.fields(), dry_run.fields(), |key| key != "metadata" && key != "status")
@@ -69,6 +69,9 @@ mod tests {
         assert!(drifted(json!({"spec": {"a": ""}}), json!({"spec": {}})));
         assert!(drifted(json!({"metadata": {"labels": {"a": "b"}}}), json!({})));
         assert!(drifted(json!({"metadata": {"annotations": {"a": "b"}}}), json!({})));
-        assert!(!drifted(json!({"metadata": {"generation": 1}, "status": {"a": 1}}), json!({"metadata": {"generation": 2}})));
+        assert!(!drifted(
+            json!({"metadata": {"generation": 1}, "status": {"a": 1}}),
+            json!({"metadata": {"generation": 2}})
+        ));
     }
 }

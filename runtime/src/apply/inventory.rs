@@ -86,7 +86,9 @@ pub fn read(inventory: Option<&ResourceInventory>) -> Vec<Tracked> {
     let entries = inventory.map(|inventory| inventory.entries.as_slice()).unwrap_or_default();
     entries
         .iter()
-        .filter_map(|entry| Some(Tracked { id: ObjectId::from_inventory(&entry.id)?, version: entry.version.clone() }))
+        .filter_map(|entry| {
+            Some(Tracked { id: ObjectId::from_inventory(&entry.id)?, version: entry.version.clone() })
+        })
         .collect()
 }
 
@@ -110,7 +112,10 @@ mod tests {
         for (id, subject) in [
             ("default_podinfo__Service", "Service/default/podinfo"),
             ("_apps__Namespace", "Namespace/apps"),
-            ("_widgets.example.com_apiextensions.k8s.io_CustomResourceDefinition", "CustomResourceDefinition/widgets.example.com"),
+            (
+                "_widgets.example.com_apiextensions.k8s.io_CustomResourceDefinition",
+                "CustomResourceDefinition/widgets.example.com",
+            ),
             ("_system__node_rbac.authorization.k8s.io_ClusterRole", "ClusterRole/system:node"),
             ("a_b_apps_Deployment", "Deployment/a/b"),
         ] {
@@ -125,7 +130,10 @@ mod tests {
     #[test]
     fn another_version_of_the_api_is_the_same_object() {
         let inventory = |entries: &[(&str, &str)]| ResourceInventory {
-            entries: entries.iter().map(|(id, v)| ResourceRef { id: (*id).into(), version: (*v).into() }).collect(),
+            entries: entries
+                .iter()
+                .map(|(id, v)| ResourceRef { id: (*id).into(), version: (*v).into() })
+                .collect(),
         };
         let old = inventory(&[("a_b_x.io_X", "v1"), ("a_c_x.io_X", "v1")]);
         let new = inventory(&[("a_b_x.io_X", "v2")]);

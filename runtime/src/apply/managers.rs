@@ -39,10 +39,9 @@ impl Takeover {
     fn takes(&self, entry: &Value) -> bool {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         text("subresource").is_empty()
-            && self
-                .managers
-                .iter()
-                .any(|(prefix, operation)| text("operation") == *operation && text("manager").starts_with(prefix))
+            && self.managers.iter().any(|(prefix, operation)| {
+                text("operation") == *operation && text("manager").starts_with(prefix)
+            })
     }
 
     /// The JSON patch that cleans the metadata of a live object. Empty when there is nothing to do.
@@ -130,18 +129,20 @@ fn merge_fields(into: &mut Value, other: &Value) {
 fn merge_maps(into: &mut Map<String, Value>, other: &Map<String, Value>) {
     for (key, theirs) in other {
         match (into.get_mut(key), theirs) {
-            (Some(Value::Object(ours)), Value::Object(theirs)) => match (ours.is_empty(), theirs.is_empty()) {
-                (true, true) => {}
-                (true, false) => {
-                    *ours = theirs.clone();
-                    ours.insert(".".to_owned(), json!({}));
+            (Some(Value::Object(ours)), Value::Object(theirs)) => {
+                match (ours.is_empty(), theirs.is_empty()) {
+                    (true, true) => {}
+                    (true, false) => {
+                        ours.clone_from(theirs);
+                        ours.insert(".".to_owned(), json!({}));
+                    }
+                    (false, true) => {
+                        ours.insert(".".to_owned(), json!({}));
+                    }
+                    // The depth is that of a JSON document that the server accepted.
+                    (false, false) => merge_maps(ours, theirs),
                 }
-                (false, true) => {
-                    ours.insert(".".to_owned(), json!({}));
-                }
-                // The depth is that of a JSON document that the server accepted.
-                (false, false) => merge_maps(ours, theirs),
-            },
+            }
             (Some(_), _) => {}
             (None, _) => {
                 into.insert(key.clone(), theirs.clone());
@@ -169,7 +170,8 @@ mod tests {
 
     #[test]
     fn fields_of_kubectl_become_ours() {
-        let status = json!({"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}});
+        let status =
+            json!({"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}});
         let object = live(json!([
             entry("kubectl-client-side-apply", "Update", json!({"f:data": {"f:a": {}, ".": {}}})),
             entry("other", "Update", json!({"f:data": {"f:z": {}}})),
@@ -198,7 +200,10 @@ mod tests {
 
     #[test]
     fn a_clean_object_needs_no_patch() {
-        let object = live(json!([entry("kustomize-controller", "Apply", json!({})), entry("hpa", "Update", json!({}))]));
+        let object = live(json!([
+            entry("kustomize-controller", "Apply", json!({})),
+            entry("hpa", "Update", json!({}))
+        ]));
         assert!(takeover().patch(&object).is_empty());
         assert!(migrate(&object, "v1").is_empty());
         assert_eq!(migrate(&object, "v2")[0]["value"][1]["apiVersion"], "v2");
@@ -212,7 +217,8 @@ mod tests {
             "labels": {"fluxcd.io/sync-gc-mark": "z"},
         }}))
         .unwrap();
-        let paths: Vec<_> = takeover().patch(&object).iter().map(|o| o["path"].as_str().unwrap().to_owned()).collect();
+        let paths: Vec<_> =
+            takeover().patch(&object).iter().map(|o| o["path"].as_str().unwrap().to_owned()).collect();
         assert_eq!(
             paths,
             [

@@ -17,9 +17,8 @@ pub fn normalize(object: &mut Object) {
     }
     let pod_spec: Option<&[&str]> = match (group, version, kind) {
         ("", "v1", "Pod") => Some(&["spec"]),
-        ("apps", "v1", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "v1", "Job") => {
-            Some(&["spec", "template", "spec"])
-        }
+        ("apps", "v1", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("batch", "v1", "Job") => Some(&["spec", "template", "spec"]),
         ("batch", "v1", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
         _ => None,
     };

@@ -17,7 +17,8 @@ impl Object {
     pub fn new(value: Value) -> Option<Self> {
         let Value::Object(map) = value else { return None };
         let object = Self(map);
-        let complete = !object.api_version().is_empty() && !object.kind().is_empty() && !object.name().is_empty();
+        let complete =
+            !object.api_version().is_empty() && !object.kind().is_empty() && !object.name().is_empty();
         complete.then_some(object)
     }
 
@@ -180,8 +181,8 @@ pub fn flatten(document: Value) -> Vec<Object> {
             continue;
         }
         let Some(object) = Object::new(value) else { continue };
-        let kustomize_file =
-            object.kind().eq_ignore_ascii_case("Kustomization") && object.group() == "kustomize.config.k8s.io";
+        let kustomize_file = object.kind().eq_ignore_ascii_case("Kustomization")
+            && object.group() == "kustomize.config.k8s.io";
         if !kustomize_file {
             objects.push(object);
         }
@@ -198,7 +199,8 @@ mod tests {
     #[test]
     fn lists_are_flattened_in_order_and_incomplete_documents_dropped() {
         let item = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": [item("a"), {"kind": "X"}, item("b")]});
+        let list =
+            json!({"apiVersion": "v1", "kind": "List", "items": [item("a"), {"kind": "X"}, item("b")]});
         let names: Vec<_> = flatten(list).iter().map(|object| object.name().to_owned()).collect();
         assert_eq!(names, ["a", "b"]);
         let file = json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "metadata": {"name": "x"}});

@@ -67,7 +67,8 @@ impl CustomKinds {
 
     /// The stage of an object.
     pub fn stage(&self, object: &Object) -> Stage {
-        let is = |kind: &str, group: &str| object.kind().eq_ignore_ascii_case(kind) && object.group() == group;
+        let is =
+            |kind: &str, group: &str| object.kind().eq_ignore_ascii_case(kind) && object.group() == group;
         if object.is_crd()
             || is("Namespace", "") && object.version() == "v1"
             || is("ClusterRole", "rbac.authorization.k8s.io")
@@ -91,7 +92,7 @@ pub(crate) fn rank(kind: &str) -> i32 {
 }
 
 /// The order within a stage: rank, group, kind, namespace, name.
-pub fn compare(a: &ObjectId, b: &ObjectId) -> Ordering {
+pub(crate) fn compare(a: &ObjectId, b: &ObjectId) -> Ordering {
     let key = |id: &ObjectId| rank(&id.kind);
     key(a)
         .cmp(&key(b))

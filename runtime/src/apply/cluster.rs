@@ -1,0 +1,223 @@
+//! One cluster: how kinds map to paths, shared by all who apply there, and the requests themselves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{DeleteParams, GetParams, Patch, PatchParams, PropagationPolicy};
+use kube::core::discovery::ApiResource;
+use kube::core::request::Request;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::error::Refusal;
+use super::{Error, Object, ObjectId, Observer};
+
+/// How old the list of a group's kinds must be before an unknown kind makes it be read again.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// A cluster and what is known about it.
+pub struct Cluster {
+    client: Client,
+    kinds: Mutex<HashMap<String, KindsOfVersion>>,
+    /// The watches on objects of this cluster.
+    pub observer: Arc<Observer>,
+}
+
+struct KindsOfVersion {
+    read: Instant,
+    kinds: HashMap<String, Arc<Resource>>,
+}
+
+/// How a kind is addressed.
+#[derive(Debug)]
+pub struct Resource {
+    /// Group, version, kind and plural.
+    pub api: ApiResource,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+impl Resource {
+    /// The path of the collection. A namespace on a cluster-scoped kind is left out.
+    pub(crate) fn path(&self, namespace: &str) -> String {
+        let prefix =
+            if self.api.group.is_empty() { "api".to_owned() } else { format!("apis/{}", self.api.group) };
+        if self.namespaced && !namespace.is_empty() {
+            return format!("/{prefix}/{}/namespaces/{namespace}/{}", self.api.version, self.api.plural);
+        }
+        format!("/{prefix}/{}/{}", self.api.version, self.api.plural)
+    }
+
+    /// The identity of an object as the server sees it: without a namespace where the kind has none.
+    pub(crate) fn identify(&self, object: &Object) -> ObjectId {
+        let mut id = object.id();
+        if !self.namespaced {
+            id.namespace.clear();
+        }
+        id
+    }
+}
+
+impl Cluster {
+    /// A cluster. `client` is used for what all share: discovery and watches. `managed` is the label that all managed
+    /// objects carry.
+    pub fn new(client: Client, managed: &'static str) -> Self {
+        let observer = Arc::new(Observer::new(client.clone(), managed));
+        Self { client, kinds: Mutex::default(), observer }
+    }
+
+    /// The shared client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How to address a kind. Unknown kinds are looked for again, so that new definitions are found.
+    pub async fn resolve(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
+        let mut versions = self.kinds.lock().await;
+        if let Some(known) = versions.get(api_version) {
+            if let Some(resource) = known.kinds.get(kind) {
+                return Ok(resource.clone());
+            }
+            if known.read.elapsed() < REFRESH {
+                return Err(no_match(api_version, kind));
+            }
+        }
+        let kinds = self.read_kinds(api_version).await?;
+        let found = kinds.get(kind).cloned();
+        versions.insert(api_version.to_owned(), KindsOfVersion { read: Instant::now(), kinds });
+        found.ok_or_else(|| no_match(api_version, kind))
+    }
+
+    /// Forgets what is known of a group, because its definitions changed.
+    pub(crate) async fn forget_group(&self, group: &str) {
+        let in_group =
+            |api_version: &String| api_version.split_once('/').is_some_and(|(known, _)| known == group);
+        self.kinds.lock().await.retain(|api_version, _| !in_group(api_version));
+    }
+
+    async fn read_kinds(&self, api_version: &str) -> Result<HashMap<String, Arc<Resource>>, Refusal> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let listed = if group.is_empty() {
+            self.client.list_core_api_resources(version).await
+        } else {
+            self.client.list_api_group_resources(api_version).await
+        };
+        let listed = match listed {
+            Ok(listed) => listed,
+            // The group or version is not there (yet).
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(HashMap::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let main = listed.resources.into_iter().filter(|resource| !resource.name.contains('/'));
+        Ok(main
+            .map(|resource| {
+                let api = ApiResource {
+                    group: group.to_owned(),
+                    version: version.to_owned(),
+                    api_version: api_version.to_owned(),
+                    kind: resource.kind.clone(),
+                    plural: resource.name,
+                };
+                (resource.kind, Arc::new(Resource { api, namespaced: resource.namespaced }))
+            })
+            .collect())
+    }
+}
+
+fn no_match(api_version: &str, kind: &str) -> Refusal {
+    Error::NoMatch { api_version: api_version.to_owned(), kind: kind.to_owned() }.into()
+}
+
+/// Requests on objects, made with somebody's rights.
+pub(crate) struct Requests<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) field_manager: &'a str,
+}
+
+impl Requests<'_> {
+    async fn send(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Object, Refusal> {
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        let value = self.client.request::<Value>(request).await?;
+        // What the server sends is an object with a name.
+        Object::new(value).ok_or_else(|| {
+            let message = "the API server answered with something that is no object";
+            kube::Error::Api(kube::core::Status::failure(message, "InternalError").boxed()).into()
+        })
+    }
+
+    pub(crate) async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Object, Refusal> {
+        self.send(Request::new(resource.path(namespace)).get(name, &GetParams::default())).await
+    }
+
+    /// The object, or nothing where it does not exist.
+    pub(crate) async fn find(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Object>, Refusal> {
+        match self.get(resource, namespace, name).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        dry_run: bool,
+    ) -> Result<Object, Refusal> {
+        let params = PatchParams {
+            dry_run,
+            force: true,
+            field_manager: Some(self.field_manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = Request::new(resource.path(object.namespace()));
+        self.send(request.patch(object.name(), &params, &Patch::Apply(object.fields()))).await
+    }
+
+    pub(crate) async fn json_patch(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        operations: &[Value],
+    ) -> Result<Object, Refusal> {
+        let params =
+            PatchParams { field_manager: Some(self.field_manager.to_owned()), ..PatchParams::default() };
+        let operations =
+            serde_json::from_value(Value::Array(operations.to_vec())).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(resource.path(object.namespace()));
+        self.send(request.patch(object.name(), &params, &Patch::<()>::Json(operations))).await
+    }
+
+    /// Deletes an object in the background, if it still is the one with this identifier.
+    pub(crate) async fn delete(&self, resource: &Resource, object: &Object) -> Result<(), Refusal> {
+        let mut params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        if !object.uid().is_empty() {
+            params.preconditions =
+                Some(kube::api::Preconditions { uid: Some(object.uid().to_owned()), resource_version: None });
+        }
+        let request = Request::new(resource.path(object.namespace()))
+            .delete(object.name(), &params)
+            .map_err(kube::Error::BuildRequest)?;
+        self.client.request::<serde::de::IgnoredAny>(request).await?;
+        Ok(())
+    }
+}

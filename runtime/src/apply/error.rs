@@ -1,0 +1,142 @@
+//! Why an apply ended, in the words of Flux.
+
+use super::ObjectId;
+use crate::errors::describe;
+
+/// Why objects could not be applied or deleted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The server does not know the kind.
+    #[error("no matches for kind {kind:?} in version {api_version:?}")]
+    NoMatch {
+        /// Group and version.
+        api_version: String,
+        /// The kind.
+        kind: String,
+    },
+    /// The server refused the object before anything was changed.
+    #[error("{text}")]
+    DryRun {
+        /// The whole sentence.
+        text: String,
+    },
+    /// The server refused the object.
+    #[error("{id} apply failed: {cause}")]
+    Apply {
+        /// The object.
+        id: ObjectId,
+        /// What the server said.
+        cause: String,
+    },
+    /// Other managers' fields could not be taken over.
+    #[error("{id} metadata.managedFields cleanup failed: {cause}")]
+    Cleanup {
+        /// The object.
+        id: ObjectId,
+        /// What the server said.
+        cause: String,
+    },
+    /// Field ownership could not be moved to the new version of the API.
+    #[error("{id} failed to migrate API version: {cause}")]
+    Migrate {
+        /// The object.
+        id: ObjectId,
+        /// What the server said.
+        cause: String,
+    },
+    /// An object that has to be recreated could not be deleted.
+    #[error("{id} immutable field detected, failed to delete object: {cause}")]
+    Recreate {
+        /// The object.
+        id: ObjectId,
+        /// What the server said, or that it took too long.
+        cause: String,
+    },
+    /// What was applied did not become ready.
+    #[error("{0}")]
+    NotReady(String),
+    /// An ignore rule is not valid.
+    #[error("{0}")]
+    IgnoreRule(String),
+    /// Several objects have faults.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<Error>),
+}
+
+impl Error {
+    /// One error of one or many.
+    pub(crate) fn of(mut errors: Vec<Error>) -> Option<Self> {
+        match errors.len() {
+            0 => None,
+            1 => errors.pop(),
+            _ => Some(Self::Several(errors)),
+        }
+    }
+
+    /// What a dry run answered.
+    pub(crate) fn dry_run(id: &ObjectId, error: &Refusal) -> Self {
+        let message = error.to_string();
+        let text = if error.code() == 404 {
+            let what = if id.namespace.is_empty() { "namespace not specified" } else { "not found" };
+            format!("{id} {what}: {message}")
+        } else {
+            match error.reason() {
+                "" => format!("{id} dry-run failed: {message}"),
+                reason => format!("{id} dry-run failed ({reason}): {message}"),
+            }
+        };
+        Self::DryRun { text }
+    }
+}
+
+/// Why a single request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The kind is not known.
+    #[error(transparent)]
+    Unmapped(#[from] Error),
+    /// The server or the way to it.
+    #[error("{}", describe(.0))]
+    Request(#[from] kube::Error),
+}
+
+impl Refusal {
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Request(kube::Error::Api(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status; 0 where there is none.
+    pub fn code(&self) -> u16 {
+        self.status().map_or(0, |status| status.code)
+    }
+
+    /// Whether the object is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.code() == 404
+    }
+
+    /// The reason that people branch on: that of the server, or a conflict of field managers.
+    fn reason(&self) -> &str {
+        const CONFLICT: &str = "FieldManagerConflict";
+        let Some(status) = self.status() else { return "" };
+        if self.causes().any(|(reason, _, _)| reason == CONFLICT) { CONFLICT } else { &status.reason }
+    }
+
+    /// Reason, field and message of each cause.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let details = self.status().and_then(|status| status.details.as_ref());
+        let causes = details.map(|details| details.causes.as_slice()).unwrap_or_default();
+        causes.iter().map(|cause| (cause.reason.as_str(), cause.field.as_str(), cause.message.as_str()))
+    }
+
+    /// Whether the server may refuse because a field cannot be changed. Plain faults look the same to it.
+    pub(crate) fn may_be_immutable(&self) -> bool {
+        let message = self.to_string();
+        matches!(self.code(), 409 | 422)
+            || message.contains("is immutable")
+            || message.contains("immutable field")
+    }
+}

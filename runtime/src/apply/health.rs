@@ -1,0 +1,176 @@
+//! Waiting until objects are healthy, without polling and without holding anything but a task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use serde_json::Value;
+use sluice_kstatus::Status;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::observe::{Judge, KindWatch, Seen, now};
+use super::{Cluster, ObjectId};
+
+/// How often a kind that the server does not know is looked for again.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
+
+/// The status of an object as the controllers of Flux see it.
+pub fn judge(object: &Value) -> (Status, String) {
+    match sluice_kstatus::assess(object, now()) {
+        Ok(assessment) => (assessment.status, assessment.message),
+        Err(error) => (Status::Unknown, error.to_string()),
+    }
+}
+
+/// An object to wait for.
+#[derive(Clone)]
+pub struct Expectation {
+    /// The object.
+    pub id: ObjectId,
+    /// Its `apiVersion`.
+    pub api_version: String,
+    /// The version that was written last: what is older does not count. 0 where nothing is known.
+    pub written: u64,
+    /// Whether it carries the label of managed objects, so that the shared watch shows it.
+    pub managed: bool,
+    /// A Job that is deleted when it is done: its absence is a success.
+    pub may_vanish: bool,
+    /// Rules other than the usual.
+    pub judge: Option<Judge>,
+}
+
+/// How to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long.
+    pub timeout: Duration,
+    /// Whether to give up as soon as one object has failed.
+    pub fail_fast: bool,
+}
+
+/// Waits for a set of objects. The error is the text behind `health check failed after <time>: `.
+pub async fn wait(
+    cluster: &Cluster,
+    client: &Client,
+    expectations: Vec<Expectation>,
+    patience: Patience,
+) -> Result<(), String> {
+    if expectations.is_empty() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + patience.timeout;
+    let notify = Arc::new(Notify::new());
+    let mut items: Vec<_> =
+        expectations.into_iter().map(|expected| Item { expected, state: State::Unresolved(None) }).collect();
+    loop {
+        let mut unresolved = false;
+        for item in &mut items {
+            item.resolve(cluster, client, &notify).await;
+            unresolved |= matches!(item.state, State::Unresolved(_));
+        }
+        let statuses: Vec<_> = items.iter().map(Item::status).collect();
+        let any = |wanted: Status| statuses.iter().any(|(status, _)| *status == wanted);
+        let settled = statuses.iter().all(|(status, _)| matches!(status, Status::Current | Status::Failed));
+        if settled || patience.fail_fast && any(Status::Failed) {
+            if !any(Status::Failed) {
+                return Ok(());
+            }
+            return Err(report("failed early due to stalled resources", &items, &statuses, |s| {
+                s == Status::Failed
+            }));
+        }
+        // The rules look at the clock only where a Pod is unschedulable, and the server tells of kinds by no watch.
+        let look_again = Instant::now() + RESOLVE_AGAIN;
+        let wake_at = if unresolved { deadline.min(look_again) } else { deadline };
+        tokio::select! {
+            () = notify.notified() => {}
+            () = tokio::time::sleep_until(wake_at) => {
+                if Instant::now() >= deadline {
+                    return Err(report("timeout waiting for", &items, &statuses, |s| s != Status::Current));
+                }
+            }
+        }
+    }
+}
+
+/// The status of objects at this moment, as far as shared watches show it.
+pub(crate) fn is_current(watch: &KindWatch, id: &ObjectId) -> bool {
+    watch.get(&id.namespace, &id.name).is_some_and(|seen| seen.status == Status::Current)
+}
+
+fn report(
+    what: &str,
+    items: &[Item],
+    statuses: &[(Status, String)],
+    shown: impl Fn(Status) -> bool,
+) -> String {
+    let lines: Vec<_> = items
+        .iter()
+        .zip(statuses)
+        .filter(|(_, (status, _))| shown(*status))
+        .map(|(item, (status, error))| match error.as_str() {
+            "" => format!("{} status: '{status}'", item.expected.id),
+            error => format!("{} status: '{status}': {error}", item.expected.id),
+        })
+        .collect();
+    format!("{what}: [{}]", lines.join(", "))
+}
+
+struct Item {
+    expected: Expectation,
+    state: State,
+}
+
+enum State {
+    /// The kind is not known to the server, or the object has no namespace although it needs one.
+    Unresolved(Option<String>),
+    Watched(Arc<KindWatch>),
+}
+
+impl Item {
+    async fn resolve(&mut self, cluster: &Cluster, client: &Client, notify: &Arc<Notify>) {
+        let State::Unresolved(error) = &mut self.state else { return };
+        let Expectation { id, api_version, managed, judge: own, .. } = &self.expected;
+        let resource = match cluster.resolve(api_version, &id.kind).await {
+            Ok(resource) => resource,
+            Err(refusal) => {
+                *error = Some(refusal.to_string());
+                return;
+            }
+        };
+        let watch = match own {
+            None if *managed => cluster.observer.managed(&resource),
+            own => {
+                let rules = own.clone().unwrap_or_else(|| Arc::new(judge));
+                cluster.observer.single(client, &resource, &id.namespace, &id.name, rules)
+            }
+        };
+        watch.notify(&id.namespace, &id.name, notify);
+        // The first list wakes nobody: it may show that the object is not there, which is news as well.
+        watch.synced().await;
+        self.state = State::Watched(watch);
+    }
+
+    /// The status, and what to add to it in a report.
+    fn status(&self) -> (Status, String) {
+        let watch = match &self.state {
+            State::Unresolved(error) => return (Status::Unknown, error.clone().unwrap_or_default()),
+            State::Watched(watch) => watch,
+        };
+        let Expectation { id, written, may_vanish, .. } = &self.expected;
+        match watch.get(&id.namespace, &id.name) {
+            None if *may_vanish => (Status::Current, String::new()),
+            None => match watch.error() {
+                Some(error) => (Status::Unknown, error),
+                None => (Status::NotFound, String::new()),
+            },
+            // Older than what was written: not what is waited for.
+            Some(Seen { resource_version, .. }) if resource_version < *written => {
+                (Status::InProgress, String::new())
+            }
+            Some(Seen { status: Status::Unknown, message, .. }) => (Status::Unknown, message.into()),
+            Some(Seen { status, .. }) => (status, String::new()),
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Watches on managed objects, one for each kind however many wait for it: what changed, and how healthy it is.
+//!
+//! Nothing of an object is kept but a fingerprint and its status.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, DynamicObject};
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource as _};
+use serde_json::{Value, json};
+use sluice_kstatus::Status;
+use tokio::sync::{Notify, watch};
+
+use super::{Object, Resource};
+use crate::errors::describe_watch;
+
+/// How the health of an object is told from its JSON.
+pub type Judge = Arc<dyn Fn(&Value) -> (Status, String) + Send + Sync>;
+
+/// What is known of a watched object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Stands for everything that an apply could have set.
+    pub fingerprint: u64,
+    /// The server's version, to tell older from newer.
+    pub resource_version: u64,
+    /// How healthy it is.
+    pub status: Status,
+    /// Why, unless it is current.
+    pub message: Box<str>,
+}
+
+/// The objects that a watch covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Scope {
+    /// Those with the label of managed objects.
+    Managed,
+    /// A single one.
+    Single { namespace: String, name: String },
+}
+
+/// The watches on one cluster. Each lives as long as somebody holds it.
+pub struct Observer {
+    client: Client,
+    managed: &'static str,
+    watches: Mutex<HashMap<(String, String), Weak<KindWatch>>>,
+}
+
+/// The objects of one kind as a watch shows them.
+pub struct KindWatch {
+    shared: Arc<Shared>,
+    task: tokio::task::AbortHandle,
+}
+
+type Key = (String, String);
+
+#[derive(Default)]
+struct Shared {
+    objects: Mutex<HashMap<Key, Seen>>,
+    waiting: Mutex<HashMap<Key, Vec<Weak<Notify>>>>,
+    synced: watch::Sender<bool>,
+    error: Mutex<Option<String>>,
+}
+
+impl Drop for KindWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Observer {
+    pub(crate) fn new(client: Client, managed: &'static str) -> Self {
+        Self { client, managed, watches: Mutex::default() }
+    }
+
+    /// The watch on the managed objects of a kind; started if nobody had it.
+    pub fn managed(&self, resource: &Resource) -> Arc<KindWatch> {
+        let key = (resource.api.api_version.clone(), resource.api.kind.clone());
+        let mut watches = lock(&self.watches);
+        if let Some(running) = watches.get(&key).and_then(Weak::upgrade) {
+            return running;
+        }
+        watches.retain(|_, watch| watch.strong_count() > 0);
+        let judge: Judge = Arc::new(super::health::judge);
+        let started = Arc::new(self.start(&self.client, resource, Scope::Managed, judge));
+        watches.insert(key, Arc::downgrade(&started));
+        started
+    }
+
+    /// A watch on one object, with somebody's rights and own rules.
+    pub fn single(
+        &self,
+        client: &Client,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        judge: Judge,
+    ) -> Arc<KindWatch> {
+        let scope = Scope::Single { namespace: namespace.to_owned(), name: name.to_owned() };
+        Arc::new(self.start(client, resource, scope, judge))
+    }
+
+    fn start(&self, client: &Client, resource: &Resource, scope: Scope, judge: Judge) -> KindWatch {
+        let shared = Arc::new(Shared::default());
+        let client = client.clone();
+        let api = resource.api.clone();
+        let (config, namespace) = match &scope {
+            Scope::Managed => (watcher::Config::default().labels(self.managed), None),
+            Scope::Single { namespace, name } => {
+                let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+                (config, resource.namespaced.then(|| namespace.clone()))
+            }
+        };
+        let (api_version, kind) = (resource.api.api_version.clone(), resource.api.kind.clone());
+        let follower = shared.clone();
+        let light = scope == Scope::Managed && is_light(&resource.api.group, &resource.api.kind);
+        let task = tokio::spawn(async move {
+            if light {
+                let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &api);
+                let events = watcher(api, config).default_backoff();
+                follower
+                    .follow(events, |object: &mut PartialObjectMeta<DynamicObject>| {
+                        let mut value = json!({"apiVersion": api_version, "kind": kind});
+                        look(object.meta(), &mut value, &judge)
+                    })
+                    .await;
+            } else {
+                let api = match namespace {
+                    Some(namespace) => Api::<DynamicObject>::namespaced_with(client, &namespace, &api),
+                    None => Api::all_with(client, &api),
+                };
+                let events = watcher(api, config).default_backoff();
+                follower
+                    .follow(events, |object: &mut DynamicObject| {
+                        let mut value = object.data.take();
+                        if !value.is_object() {
+                            value = json!({});
+                        }
+                        value["apiVersion"] = api_version.clone().into();
+                        value["kind"] = kind.clone().into();
+                        look(&object.metadata, &mut value, &judge)
+                    })
+                    .await;
+            }
+        });
+        KindWatch { shared, task: task.abort_handle() }
+    }
+}
+
+/// What is kept of an object. `value` gets the metadata that rules read.
+fn look(metadata: &ObjectMeta, value: &mut Value, judge: &Judge) -> Seen {
+    let mut visible = json!({"name": metadata.name, "namespace": metadata.namespace});
+    // A null where the server sends nothing would be an error to the rules.
+    if let Some(generation) = metadata.generation {
+        visible["generation"] = generation.into();
+    }
+    for (key, time) in [
+        ("creationTimestamp", &metadata.creation_timestamp),
+        ("deletionTimestamp", &metadata.deletion_timestamp),
+    ] {
+        if let Some(time) = time {
+            visible[key] = time.0.to_string().into();
+        }
+    }
+    for (key, tags) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)] {
+        if let Some(tags) = tags {
+            visible[key] = json!(tags);
+        }
+    }
+    value["metadata"] = visible;
+    let (status, message) = judge(value);
+    Seen {
+        fingerprint: fingerprint(metadata),
+        resource_version: version_number(metadata.resource_version.as_deref()),
+        status,
+        message: if status == Status::Current { Box::default() } else { message.into() },
+    }
+}
+
+impl KindWatch {
+    /// Whether the first list is complete: an object that is not seen then is not there, or not managed.
+    pub fn is_synced(&self) -> bool {
+        *self.shared.synced.borrow()
+    }
+
+    /// Waits for the first list.
+    pub async fn synced(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.shared.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// What is known of an object.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Seen> {
+        lock(&self.shared.objects).get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Whether an object is as it was.
+    pub(crate) fn has(&self, namespace: &str, name: &str, fingerprint: u64) -> bool {
+        self.get(namespace, name).is_some_and(|seen| seen.fingerprint == fingerprint)
+    }
+
+    /// Why the watch does not work at the moment.
+    pub fn error(&self) -> Option<String> {
+        lock(&self.shared.error).clone()
+    }
+
+    /// Wakes `notify` whenever the object changes, for as long as `notify` lives.
+    pub fn notify(&self, namespace: &str, name: &str, notify: &Arc<Notify>) {
+        let mut waiting = lock(&self.shared.waiting);
+        let list = waiting.entry((namespace.to_owned(), name.to_owned())).or_default();
+        list.retain(|waiter| waiter.strong_count() > 0);
+        list.push(Arc::downgrade(notify));
+    }
+}
+
+impl Shared {
+    async fn follow<K: kube::Resource>(
+        &self,
+        events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+        look: impl Fn(&mut K) -> Seen,
+    ) {
+        let mut events = std::pin::pin!(events);
+        let mut listed = HashSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitApply(mut object)) => {
+                    let key = key_of(&object);
+                    listed.insert(key.clone());
+                    self.set(key, look(&mut object));
+                }
+                Ok(watcher::Event::InitDone) => {
+                    let gone: Vec<_> =
+                        lock(&self.objects).keys().filter(|key| !listed.contains(*key)).cloned().collect();
+                    for key in &gone {
+                        self.remove(key);
+                    }
+                    listed = HashSet::new();
+                    *lock(&self.error) = None;
+                    self.synced.send_replace(true);
+                }
+                Ok(watcher::Event::Apply(mut object)) => self.set(key_of(&object), look(&mut object)),
+                Ok(watcher::Event::Delete(object)) => self.remove(&key_of(&object)),
+                Err(error) => {
+                    let text = describe_watch(&error);
+                    tracing::debug!(error = text, "watch on managed objects failed, retrying");
+                    *lock(&self.error) = Some(text);
+                }
+            }
+        }
+    }
+
+    fn set(&self, key: Key, seen: Seen) {
+        let before = lock(&self.objects).insert(key.clone(), seen.clone());
+        if before.as_ref() != Some(&seen) {
+            self.wake(&key);
+        }
+    }
+
+    fn remove(&self, key: &Key) {
+        if lock(&self.objects).remove(key).is_some() {
+            self.wake(key);
+        }
+    }
+
+    fn wake(&self, key: &Key) {
+        let mut waiting = lock(&self.waiting);
+        if let Some(list) = waiting.get_mut(key) {
+            list.retain(|waiter| waiter.upgrade().map(|waiter| waiter.notify_one()).is_some());
+            if list.is_empty() {
+                waiting.remove(key);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key_of<K: kube::Resource>(object: &K) -> Key {
+    let meta = object.meta();
+    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+/// A resource version as a number; 0 where it is none.
+pub(crate) fn version_number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+/// Kinds whose status follows from their metadata, so that their content need not be read: Secrets above all.
+fn is_light(group: &str, kind: &str) -> bool {
+    matches!(
+        (group, kind),
+        ("", "Secret" | "ConfigMap" | "ServiceAccount" | "Namespace" | "LimitRange")
+            | ("rbac.authorization.k8s.io", _)
+            | ("batch", "CronJob")
+            | ("storage.k8s.io", "StorageClass")
+            | ("scheduling.k8s.io", "PriorityClass")
+            | ("networking.k8s.io", "NetworkPolicy" | "IngressClass")
+            | ("node.k8s.io", "RuntimeClass")
+            | (
+                "admissionregistration.k8s.io",
+                "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration"
+            )
+    )
+}
+
+/// The fingerprint of an object that the server sent.
+pub(crate) fn fingerprint_of(object: &Object) -> Option<u64> {
+    let metadata = object.fields().get("metadata")?;
+    let metadata = serde::Deserialize::deserialize(metadata).ok()?;
+    Some(fingerprint(&metadata))
+}
+
+/// A number, good in this process only, that changes when anything but the status changes.
+///
+/// The server notes each change of a field beside the status in the entry of its manager (also a scale). Where it keeps
+/// no generation or no such notes, the resource version counts.
+fn fingerprint(metadata: &ObjectMeta) -> u64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let mut hasher = KEYS.build_hasher();
+    metadata.uid.hash(&mut hasher);
+    metadata.generation.hash(&mut hasher);
+    metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    let mut noted = false;
+    for entry in metadata.managed_fields.iter().flatten() {
+        if entry.subresource.as_deref() == Some("status") {
+            continue;
+        }
+        noted = true;
+        (&entry.manager, &entry.operation, &entry.api_version, &entry.subresource).hash(&mut hasher);
+        entry.time.as_ref().map(|time| time.0.as_second()).hash(&mut hasher);
+        entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).hash(&mut hasher);
+    }
+    if !noted || metadata.generation.is_none() {
+        metadata.resource_version.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The present, for rules that look at the clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(metadata: Value) -> u64 {
+        fingerprint_of(&Object::new(json!({"apiVersion": "v1", "kind": "X", "metadata": metadata})).unwrap())
+            .unwrap()
+    }
+
+    fn metadata(generation: Option<i64>, version: &str, entries: &[(&str, &str, &str)]) -> Value {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(manager, subresource, field)| {
+                json!({"manager": manager, "operation": "Update", "subresource": subresource, "fieldsV1": {*field: {}},
+                       "time": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        let mut metadata =
+            json!({"name": "a", "uid": "u", "resourceVersion": version, "managedFields": entries});
+        if let Some(generation) = generation {
+            metadata["generation"] = generation.into();
+        }
+        metadata
+    }
+
+    #[test]
+    fn status_writes_do_not_count_but_everything_else_does() {
+        let ours = ("kustomize-controller", "", "f:spec");
+        let base = of(metadata(Some(1), "1", &[ours]));
+        assert_eq!(base, of(metadata(Some(1), "2", &[ours, ("kcm", "status", "f:status")])));
+        assert_ne!(base, of(metadata(Some(2), "2", &[ours])));
+        assert_ne!(base, of(metadata(Some(1), "2", &[ours, ("kubectl-label", "", "f:metadata")])));
+        assert_ne!(base, of(metadata(Some(1), "2", &[ours, ("hpa", "scale", "f:spec")])));
+    }
+
+    #[test]
+    fn without_a_generation_or_notes_each_version_counts() {
+        let ours = ("kustomize-controller", "", "f:data");
+        assert_ne!(of(metadata(None, "1", &[ours])), of(metadata(None, "2", &[ours])));
+        assert_ne!(of(metadata(Some(1), "1", &[])), of(metadata(Some(1), "2", &[])));
+    }
+}
