@@ -1,3 +1,4 @@
 //! Rules that hold for the whole repository.
 
 mod architecture;
+mod chart;

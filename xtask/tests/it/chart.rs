@@ -1,0 +1,102 @@
+//! The chart, as the reference Helm sees it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("charts").join("sluice")
+}
+
+fn helm(arguments: &[&str]) -> Output {
+    Command::new(sluice_reference::tool("helm"))
+        .args(arguments)
+        .current_dir(chart())
+        .output()
+        .expect("helm runs")
+}
+
+/// Runs Helm, which must succeed, and returns what it prints.
+fn printed(arguments: &[&str]) -> String {
+    let output = helm(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("helm prints text")
+}
+
+/// Kind and name of every object in a rendered chart, sorted.
+fn objects(rendered: &str) -> Vec<String> {
+    let mut objects = Vec::new();
+    for document in rendered.split("\n---\n") {
+        let field = |prefix: &str| document.lines().find_map(|line| line.strip_prefix(prefix));
+        if let (Some(kind), Some(name)) = (field("kind: "), field("  name: ")) {
+            objects.push(format!("{kind}/{name}"));
+        }
+    }
+    objects.sort_unstable();
+    objects
+}
+
+#[test]
+fn the_chart_passes_the_linter() {
+    printed(&["lint", "--strict", "."]);
+}
+
+#[test]
+fn a_plain_installation_has_flux_objects_under_their_names() {
+    let rendered = printed(&["template", "sluice", ".", "--namespace", "flux-system"]);
+    assert_eq!(
+        objects(&rendered),
+        [
+            "ClusterRole/crd-controller-flux-system",
+            "ClusterRole/flux-edit-flux-system",
+            "ClusterRole/flux-view-flux-system",
+            "ClusterRoleBinding/cluster-reconciler-flux-system",
+            "ClusterRoleBinding/crd-controller-flux-system",
+            "Deployment/kustomize-controller",
+            "Deployment/source-controller",
+            "NetworkPolicy/allow-egress",
+            "NetworkPolicy/allow-scraping",
+            "ResourceQuota/critical-pods-flux-system",
+            "Service/source-controller",
+            "ServiceAccount/kustomize-controller",
+            "ServiceAccount/source-controller",
+        ]
+    );
+    for line in [
+        "            - --storage-path=/data",
+        "            - --storage-adv-addr=source-controller.$(RUNTIME_NAMESPACE).svc.cluster.local.",
+        "            - --enable-leader-election",
+    ] {
+        assert!(rendered.lines().any(|found| found == line), "no {line}");
+    }
+}
+
+#[test]
+fn tenants_are_kept_apart_on_demand() {
+    let set = "multitenancy.enabled=true,multitenancy.privileged=false,sourceController.create=false,namespace.create=true";
+    let rendered = printed(&["template", "sluice", ".", "--namespace", "flux-system", "--set", set]);
+    for argument in
+        ["--no-cross-namespace-refs=true", "--no-remote-bases=true", "--default-service-account=default"]
+    {
+        assert!(rendered.contains(argument), "no {argument}");
+    }
+    assert!(!rendered.contains("cluster-admin"));
+    let objects = objects(&rendered);
+    assert!(objects.contains(&"Namespace/flux-system".to_owned()), "{objects:?}");
+    assert!(!objects.contains(&"Deployment/source-controller".to_owned()), "{objects:?}");
+}
+
+#[test]
+fn a_misspelt_value_is_refused() {
+    let output = helm(&["template", "sluice", ".", "--set", "sourceController.imagee=x"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("imagee"));
+}
+
+#[test]
+fn every_definition_is_part_of_the_chart() {
+    let rendered = printed(&["template", "sluice", ".", "--include-crds"]);
+    for crd in sluice_api::crd::all() {
+        let name = crd.metadata.name.expect("a definition has a name");
+        assert!(objects(&rendered).contains(&format!("CustomResourceDefinition/{name}")), "no {name}");
+    }
+}
