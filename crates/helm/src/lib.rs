@@ -15,6 +15,7 @@ pub mod manifest;
 mod pattern;
 pub mod release_name;
 pub mod render;
+pub mod schema;
 pub mod template;
 pub mod values;
 

@@ -16,6 +16,7 @@ use crate::manifest::{
 };
 use crate::release_name::{self, ReleaseNameError};
 use crate::render::{ReleaseOptions, RenderError, RenderInput, render};
+use crate::schema::NoFetch;
 use crate::values::{CoalesceError, SchemaError, Values, coalesce, validate};
 
 /// What a command line may ask for.
@@ -175,7 +176,7 @@ pub fn render_chart(
     process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
     let values = coalesce(chart, values)?;
     if !options.skip_schema_validation {
-        validate(chart, &values)?;
+        validate(chart, &values, &NoFetch)?;
     }
     check_kube_version(chart, &options.capabilities)?;
     let release = ReleaseOptions {

@@ -3,9 +3,9 @@
 mod coalesce;
 mod path;
 mod read;
-mod schema;
 mod set;
 mod sources;
+mod validate;
 
 use serde_json::{Map, Value};
 
@@ -13,9 +13,9 @@ pub(crate) use coalesce::merge_tables;
 pub use coalesce::{CoalesceError, coalesce, merge};
 pub use path::{path_value, table};
 pub use read::{ValuesError, merge_maps, read_values};
-pub use schema::{SchemaError, validate};
 pub use set::SetError;
 pub use sources::{SourceError, ValueSources, set_from_file, set_json, set_literal, set_string, set_typed};
+pub use validate::{SchemaError, validate};
 
 /// A table of values. Numbers from files are floats, as Go's JSON decoder makes them; `--set` makes integers.
 pub type Values = Map<String, Value>;
