@@ -191,6 +191,36 @@ where
     }
 }
 
+/// Keeps a cache of a kind that this process reads but does not reconcile, until the process stops. `changed` sees each
+/// change.
+pub fn mirror<R>(
+    manager: &Manager,
+    config: watcher::Config,
+    changed: impl Fn(&Change<R>) + Send + Sync + 'static,
+) -> Arc<Cache<R>>
+where
+    R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let cache = Arc::<Cache<R>>::default();
+    let events =
+        watcher(guarded(&manager.watched::<R>()), config).default_backoff().map(|event| event.map(slim));
+    let store = cache.clone();
+    let follow = async move {
+        let undecodable = |object: Undecodable| {
+            tracing::error!(kind = %R::kind(&()), object = %object.key, error = object.error, "object does not decode");
+        };
+        store.follow(events, |change| changed(&change), undecodable).await;
+    };
+    manager.tasks.spawn(manager.stop.clone().run_until_cancelled_owned(follow));
+    cache
+}
+
 /// Follows the controller's own kind.
 async fn watch_own<R: Reconciler>(
     manager: Arc<Manager>,

@@ -121,6 +121,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     sluice_duration::to_std(nanoseconds).ok_or_else(|| "must not be negative".to_owned())
 }
 
+/// A duration as Go prints it, such as `1m30s`.
+pub fn format_duration(duration: Duration) -> String {
+    sluice_duration::format_std(duration)
+}
+
 /// Switches of features.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureGates(BTreeMap<&'static str, bool>);

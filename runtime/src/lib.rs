@@ -25,7 +25,7 @@ mod server;
 pub mod status;
 
 pub use cache::{Cache, Change};
-pub use controller::{Controller, Next, Reconciler};
+pub use controller::{Controller, Next, Reconciler, mirror};
 pub use events::{Recorder, Severity};
 pub use key::ObjectKey;
 pub use manager::{Manager, run};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::{Client, ResourceExt};
-use sluice_api::meta::{EVENT_ANNOTATION_PREFIX, Reconcilable};
+use kube::{Client, Resource, ResourceExt};
+use sluice_api::meta::EVENT_ANNOTATION_PREFIX;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -78,7 +78,7 @@ impl Recorder {
     }
 
     /// Reports an event about an object. Its annotations under `event.toolkit.fluxcd.io/` become metadata.
-    pub fn emit<K: Reconcilable>(
+    pub fn emit<K: Resource<DynamicType = ()>>(
         &self,
         object: &K,
         severity: Severity,

@@ -1,0 +1,112 @@
+//! notification-controller: tells people and systems what the other controllers did ([`event`], [`provider`]), and has
+//! objects reconciled when a webhook comes in ([`receiver`]).
+
+mod alert;
+mod event;
+mod outbox;
+mod provider;
+mod receiver;
+mod statics;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use sluice_api::notification::{Alert, Provider, Receiver};
+use sluice_runtime::flags::{CommonFlags, FeatureGates, parse_bool, parse_duration};
+use sluice_runtime::manager::StartError;
+use sluice_runtime::{Cache, Controller, Manager, ObjectKey};
+
+const NAME: &str = "notification-controller";
+const GATES: &[(&str, bool)] = &[
+    ("CacheSecretsAndConfigMaps", false),
+    ("DisableConfigWatchers", false),
+    ("ObjectLevelWorkloadIdentity", false),
+];
+
+/// Dispatches events to chats, trackers and other systems, and turns webhooks into reconciles.
+#[derive(Parser)]
+#[command(name = NAME, version, mut_arg("events_addr", |arg| arg.default_value(":9090").help("Address that events are taken at")))]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    /// Address that webhooks are taken at.
+    #[arg(long = "receiverAddr", default_value = ":9292", value_name = "ADDRESS")]
+    receiver_addr: String,
+    /// Equal events are sent once in this time.
+    #[arg(long, default_value = "5m", value_parser = parse_duration, value_name = "DURATION")]
+    rate_limit_interval: Duration,
+    /// Receivers that are reconciled at the same time.
+    #[arg(long, default_value_t = 4, value_name = "NUMBER")]
+    concurrent: usize,
+    /// Refuse references to objects of other namespaces.
+    #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
+    no_cross_namespace_refs: bool,
+}
+
+fn main() -> ExitCode {
+    let mut flags = Flags::parse();
+    // Here the flag is the address to listen on; this controller posts no events itself.
+    let events_addr = std::mem::take(&mut flags.common.events_addr);
+    sluice_runtime::run(NAME, flags.common.clone(), |manager| start(manager, flags, events_addr))
+}
+
+async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Result<(), StartError> {
+    let gates = FeatureGates::parse(&flags.common.feature_gates, GATES).map_err(StartError::Flag)?;
+    let alerts = statics::watch::<Alert>(&manager);
+    let providers = statics::watch::<Provider>(&manager);
+    let mut receivers = Controller::<Receiver>::new(&manager, flags.concurrent);
+    let cache = receivers.cache();
+    if !gates.enabled("DisableConfigWatchers") {
+        watch_secrets(&mut receivers, &manager);
+    }
+
+    alerts.synced().await;
+    providers.synced().await;
+    let pipeline = Arc::new(event::Pipeline {
+        manager: manager.clone(),
+        alerts,
+        providers,
+        limiter: event::Limiter::new(flags.rate_limit_interval),
+        outbox: outbox::Outbox::new(manager.tasks.clone()),
+        no_cross_namespace_refs: flags.no_cross_namespace_refs,
+    });
+    manager.serve("events", &events_addr, event::routes(pipeline.clone())).await?;
+    let webhooks = Arc::new(receiver::Webhooks {
+        manager: manager.clone(),
+        receivers: cache.clone(),
+        no_cross_namespace_refs: flags.no_cross_namespace_refs,
+    });
+    manager.serve("webhooks", &flags.receiver_addr, receiver::routes(webhooks)).await?;
+    receivers.run(receiver::ReceiverReconciler::new(manager.clone(), cache)).await;
+    pipeline.outbox.close();
+    Ok(())
+}
+
+/// Wakes Receivers when the Secret with their token changes.
+fn watch_secrets(receivers: &mut Controller<Receiver>, manager: &Manager) {
+    let cache: Arc<Cache<Receiver>> = receivers.cache();
+    receivers.watch_metadata::<Secret>(
+        manager.watched(),
+        manager.flags.configs_watch_config(),
+        move |change| {
+            let uses = |receiver: &Receiver| {
+                let named =
+                    receiver.spec.secret_ref.as_ref().is_some_and(|secret| secret.name == change.key.name);
+                named && receiver.namespace().as_deref() == Some(&change.key.namespace)
+            };
+            cache.filter(uses).iter().map(|receiver| ObjectKey::of(&**receiver)).collect()
+        },
+    );
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
+}

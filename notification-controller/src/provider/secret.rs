@@ -1,0 +1,116 @@
+//! What the Secrets of a Provider hold.
+
+use std::collections::BTreeMap;
+
+/// Longest address, in bytes.
+const MAX_ADDRESS: usize = 2048;
+
+/// What a Provider's Secrets tell.
+#[derive(Clone, Default)]
+pub(crate) struct Credentials {
+    /// `address`, trimmed.
+    pub address: Option<String>,
+    /// `token`.
+    pub token: Option<String>,
+    /// `username`.
+    pub username: Option<String>,
+    /// `password`.
+    pub password: Option<String>,
+    /// `headers`, a YAML map.
+    pub headers: BTreeMap<String, String>,
+    /// `proxy`, deprecated.
+    pub proxy: Option<String>,
+    /// `ca.crt`.
+    pub ca: Option<Vec<u8>>,
+    /// `tls.crt` and `tls.key`.
+    pub certificate: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// The data of a Secret.
+pub(crate) type Data = BTreeMap<String, Vec<u8>>;
+
+fn text(data: &Data, key: &str) -> Result<Option<String>, String> {
+    match data.get(key) {
+        None => Ok(None),
+        Some(bytes) => {
+            String::from_utf8(bytes.clone()).map(Some).map_err(|_| format!("the key '{key}' is not UTF-8"))
+        }
+    }
+}
+
+impl Credentials {
+    /// Reads the Secret of `secretRef`.
+    pub(crate) fn read(data: &Data) -> Result<Self, String> {
+        let address = text(data, "address")?.map(|address| address.trim().to_owned());
+        if address.as_ref().is_some_and(|address| address.len() > MAX_ADDRESS) {
+            return Err("invalid address in secret: address exceeds maximum length of 2048 bytes".to_owned());
+        }
+        let username = text(data, "username")?;
+        let password = text(data, "password")?;
+        if username.is_some() && password.is_none() {
+            return Err("the key 'username' needs the key 'password' too".to_owned());
+        }
+        let headers = match text(data, "headers")? {
+            None => BTreeMap::new(),
+            Some(yaml) => headers(&yaml)?,
+        };
+        let proxy = text(data, "proxy")?;
+        let token = text(data, "token")?;
+        Ok(Self { address, token, username, password, headers, proxy, ca: None, certificate: None })
+    }
+
+    /// Adds the certificates of `certSecretRef`.
+    pub(crate) fn read_certificates(&mut self, data: &Data) -> Result<(), String> {
+        let either = |new: &str, old: &str| data.get(new).or_else(|| data.get(old)).cloned();
+        self.ca = either("ca.crt", "caFile");
+        self.certificate = match (either("tls.crt", "certFile"), either("tls.key", "keyFile")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (Some(_), None) => return Err("the key 'tls.crt' needs the key 'tls.key' too".to_owned()),
+            (None, Some(_)) => return Err("the key 'tls.key' needs the key 'tls.crt' too".to_owned()),
+            (None, None) if self.ca.is_none() => {
+                return Err("it needs the key 'ca.crt', or 'tls.crt' and 'tls.key'".to_owned());
+            }
+            (None, None) => None,
+        };
+        Ok(())
+    }
+}
+
+/// The URL of the proxy that a Secret of `proxySecretRef` describes.
+pub(crate) fn proxy(data: &Data) -> Result<String, String> {
+    let address = text(data, "address")?.ok_or("it needs the key 'address'")?;
+    let mut url =
+        reqwest::Url::parse(address.trim()).map_err(|error| format!("the key 'address': {error}"))?;
+    if !matches!(url.scheme(), "http" | "https" | "socks5") {
+        return Err(format!(
+            "the key 'address': scheme '{}' is not one of http, https, socks5",
+            url.scheme()
+        ));
+    }
+    if let Some(username) = text(data, "username")? {
+        let password = text(data, "password")?;
+        url.set_username(&username)
+            .and_then(|()| url.set_password(password.as_deref()))
+            .map_err(|()| "the key 'address' cannot carry a user name".to_owned())?;
+    }
+    Ok(url.into())
+}
+
+fn headers(yaml: &str) -> Result<BTreeMap<String, String>, String> {
+    let problem =
+        |why: &dyn std::fmt::Display| format!("the key 'headers' is not a YAML map of strings: {why}");
+    let value = sluice_yaml::read(yaml).map_err(|error| problem(&error))?;
+    let headers = value.as_mapping().ok_or_else(|| problem(&"it is no map"))?;
+    let entry = |(name, value): (&String, &sluice_yaml::Value)| {
+        let value = value.as_str().ok_or_else(|| problem(&format!("the value of '{name}' is no string")))?;
+        Ok((name.clone(), value.to_owned()))
+    };
+    headers.iter().map(entry).collect()
+}

@@ -1,0 +1,50 @@
+//! Kinds without status or work of their own: they are only read. Earlier versions of Flux put a finalizer on them, which
+//! nobody would ever remove again.
+
+use std::sync::Arc;
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use sluice_api::meta::FINALIZER;
+use sluice_runtime::{Cache, Change, Manager, ObjectKey, errors, finalizer, mirror};
+
+/// Keeps a cache of a kind and takes old finalizers off its objects.
+pub(crate) fn watch<K>(manager: &Arc<Manager>) -> Arc<Cache<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let owner = manager.clone();
+    mirror(manager, kube::runtime::watcher::Config::default(), move |change: &Change<K>| {
+        if let Some(object) = &change.new
+            && finalizer::is_present(&**object)
+        {
+            owner.tasks.spawn(release(owner.client.clone(), object.clone()));
+        }
+    })
+}
+
+async fn release<K>(client: kube::Client, object: Arc<K>)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let key = ObjectKey::of(&*object);
+    let api = Api::<K>::namespaced(client, &key.namespace);
+    let left: Vec<&String> = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
+    let version = object.resource_version();
+    let patch = serde_json::json!({"metadata": {"finalizers": left, "resourceVersion": version}});
+    // A conflict brings the object back with the next event.
+    if let Err(error) = api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        tracing::error!(object = %key, error = %errors::describe(&error), "cannot remove an old finalizer");
+    }
+}
