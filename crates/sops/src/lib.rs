@@ -1,0 +1,1 @@
+//! Decrypts files that SOPS encrypted.
