@@ -41,14 +41,27 @@ impl<W: Write> Archive<W> {
 
     /// Adds a file of exactly `size` bytes.
     pub fn file(&mut self, path: &[u8], executable: bool, size: u64, content: impl Read) -> io::Result<()> {
+        self.file_with(path, executable, size, |out| io::copy(&mut content.take(size), out).map(|_| ()))
+    }
+
+    /// Adds a file of exactly `size` bytes, which `content` writes.
+    pub fn file_with<E: From<io::Error>>(
+        &mut self,
+        path: &[u8],
+        executable: bool,
+        size: u64,
+        content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.header(path, EntryType::Regular, if executable { EXECUTABLE_MODE } else { FILE_MODE }, size)?;
-        let written = io::copy(&mut content.take(size), &mut self.out)?;
+        let mut counted = Counted { out: &mut self.out, left: size };
+        content(&mut counted)?;
+        let written = size - counted.left;
         if written != size {
             let path = String::from_utf8_lossy(path);
             let message = format!("{path}: {written} bytes where {size} were announced");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message).into());
         }
-        self.pad(size)
+        Ok(self.pad(size)?)
     }
 
     /// Ends the archive and gives the writer back.
@@ -96,6 +109,27 @@ impl<W: Write> Archive<W> {
     fn pad(&mut self, size: u64) -> io::Result<()> {
         let over = (size % BLOCK as u64) as usize;
         if over > 0 { self.out.write_all(&[0; BLOCK][over..]) } else { Ok(()) }
+    }
+}
+
+/// Takes so many bytes and no more.
+struct Counted<'a, W: Write> {
+    out: &'a mut W,
+    left: u64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than were announced"));
+        }
+        let written = self.out.write(bytes)?;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

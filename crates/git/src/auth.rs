@@ -1,0 +1,73 @@
+//! Credentials and certificates.
+
+use std::fmt;
+
+/// How to log in. Debug output shows no secret.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub enum Credentials {
+    /// Not at all, or as the URL says.
+    #[default]
+    None,
+    /// User and password over HTTP.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password, or a token in its place.
+        password: String,
+    },
+    /// A bearer token over HTTP.
+    Bearer(String),
+    /// A key over SSH.
+    Ssh {
+        /// The private key, PEM or OpenSSH.
+        identity: String,
+        /// Its passphrase.
+        passphrase: Option<String>,
+        /// The host keys to accept, in the format of `known_hosts`.
+        known_hosts: String,
+    },
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Credentials::None => "None",
+            Credentials::Basic { .. } => "Basic",
+            Credentials::Bearer(_) => "Bearer",
+            Credentials::Ssh { .. } => "Ssh",
+        })
+    }
+}
+
+/// Certificates beyond the system's.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Tls {
+    /// Certificate authorities to accept besides the system's (PEM).
+    pub authorities: Option<Vec<u8>>,
+    /// The client's certificate and key (PEM).
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (authorities, identity) = (self.authorities.is_some(), self.identity.is_some());
+        write!(f, "Tls {{ authorities: {authorities}, identity: {identity} }}")
+    }
+}
+
+/// A proxy.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Proxy {
+    /// Its URL: http, https or socks5.
+    pub address: String,
+    /// The user there.
+    pub username: Option<String>,
+    /// The password there.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy {{ address: {:?} }}", crate::url::mask(&self.address))
+    }
+}

@@ -1,0 +1,35 @@
+//! Listing, fetching and verifying Git repositories, without a working tree, a Git program or a Git configuration.
+//!
+//! The client speaks the parts of Git's protocol that a GitOps source needs: list references, fetch one commit
+//! without its history. What arrives is a pack; it is checked, indexed and read where it lies, and the tree of the
+//! commit is streamed from it into an artifact. Memory depends neither on the size of the repository nor on that of
+//! its largest file.
+//!
+//! - [`Remote`] says where a repository is and how to log in.
+//! - [`Client`] lists ([`Client::list`]) and fetches ([`Client::fetch`]).
+//! - [`Reference`] is what a user asks for; [`Reference::resolve`] finds the commit in a listing.
+//! - [`Repository`] reads the objects that were fetched; [`tree`] walks them.
+//!
+//! Everything from the network is hostile until checked: lengths, counts, names, digests, delta chains.
+
+pub mod auth;
+mod client;
+mod error;
+pub mod object;
+pub mod pack;
+mod reference;
+mod repository;
+mod transport;
+pub mod tree;
+mod url;
+mod wire;
+
+pub use auth::{Credentials, Proxy, Tls};
+pub use client::{Client, Listing, Remote, Session};
+pub use error::Error;
+pub use object::{Commit, ObjectId, Tag};
+pub use pack::Interrupt;
+pub use reference::{Reference, Resolved};
+pub use repository::Repository;
+pub use url::{RemoteUrl, Scheme};
+pub use wire::refs::{RefFilter, RemoteRef};
