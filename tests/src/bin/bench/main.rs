@@ -1,0 +1,216 @@
+//! `make bench`: one GitRepository and many Kustomizations, each a Deployment, a Service and a ConfigMap in a namespace of
+//! its own, with `wait: true`. Measures seconds to all ready, and what each controller costs.
+
+mod objects;
+mod report;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::api::{Api, DynamicObject};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use objects::{deployments, kustomizations, upgraded};
+use report::{Idle, Phase, Report};
+use serde_json::json;
+use sluice_tests::{Cluster, ControlPlane, Controller, GitServer, Options, Usage, condition, install_crds};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+/// Seconds, CPU and memory for many Kustomizations, on a control plane of its own.
+#[derive(Parser)]
+struct Arguments {
+    /// How many Kustomizations.
+    #[arg(long, default_value_t = 100)]
+    count: usize,
+    /// Also write the figures to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Leave out the limit: the same objects created directly.
+    #[arg(long)]
+    no_limit: bool,
+    /// Reconciles at the same time in kustomize-controller.
+    #[arg(long, default_value_t = 20)]
+    concurrent: usize,
+}
+
+pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
+pub(crate) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
+/// How many requests of ours are under way at a time.
+const PARALLEL: usize = 32;
+/// Flux took 4 minutes for 1,000.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let report = measure(&arguments).await?;
+    report.print();
+    if let Some(path) = arguments.json {
+        std::fs::write(&path, serde_json::to_string_pretty(&report)?)
+            .with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    plane: ControlPlane,
+    cluster: Cluster,
+    controllers: Vec<(&'static str, Controller)>,
+    count: usize,
+}
+
+async fn measure(arguments: &Arguments) -> Result<Report> {
+    let count = arguments.count;
+    report::progress("starting a control plane");
+    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
+    let client = plane.client().await?;
+    install_crds(&client).await?;
+    let cluster = Cluster { client, namespace: "flux-system".into() };
+    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}").await?;
+    let server = GitServer::start().await?;
+    let repository = server.repository("app")?;
+    objects::write(&repository, "1.0.0")?;
+    let first = repository.commit("First")?;
+
+    let source = Controller::builder(&plane, "source-controller")?.argument("--concurrent=10");
+    let kustomize = Controller::builder(&plane, "kustomize-controller")?
+        .argument(format!("--concurrent={}", arguments.concurrent))
+        .argument("--log-level=error");
+    let (source, kustomize) = tokio::try_join!(source.start(), kustomize.start())?;
+    let bench =
+        Bench { plane, cluster, controllers: vec![("source", source), ("kustomize", kustomize)], count };
+    namespaces(&bench, "app").await?;
+    report::progress("measuring idle");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let idle = bench.usage()?.into_iter().map(|(name, usage)| (name, Idle::of(usage))).collect();
+
+    let mut phases = Vec::new();
+    report::progress("install");
+    let created = async {
+        bench.cluster.apply(&objects::git_repository(repository.url())).await?;
+        let all: Vec<_> = kustomizations(count).collect();
+        stream::iter(all).map(|text| bench.apply(text)).buffer_unordered(PARALLEL).try_collect::<()>().await
+    };
+    phases.push(bench.phase("install", created, |object| upgraded(object, &first)).await?);
+
+    report::progress("upgrade");
+    objects::write(&repository, "1.1.0")?;
+    let second = repository.commit("Second")?;
+    let requested = async { bench.cluster.request_reconcile(SOURCE, "GitRepository", "app").await.map(drop) };
+    phases.push(bench.phase("upgrade", requested, |object| upgraded(object, &second)).await?);
+
+    report::progress("unchanged");
+    let request = jiff::Timestamp::now().to_string();
+    let api = bench.cluster.api(KUSTOMIZE, "Kustomization").await?;
+    let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": request}}});
+    let requested = async {
+        stream::iter(0..count)
+            .map(|index| objects::patch(&api, objects::name(index), &patch))
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await
+    };
+    let heard = |object: &DynamicObject| {
+        object.data["status"]["lastHandledReconcileAt"] == request.as_str()
+            && condition(object, "Ready") == Some("True")
+    };
+    phases.push(bench.phase("unchanged", requested, heard).await?);
+
+    let limit = if arguments.no_limit { None } else { Some(bench.limit().await?) };
+    let peak = bench.usage()?.into_iter().map(|(name, usage)| (name, usage.peak)).collect();
+    Ok(Report::new(count, idle, phases, peak, limit))
+}
+
+async fn namespaces(bench: &Bench, prefix: &str) -> Result<()> {
+    let all: Vec<_> = (0..bench.count)
+        .map(|index| format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {prefix}-{index}}}}}"))
+        .collect();
+    stream::iter(all).map(|text| bench.apply(text)).buffer_unordered(PARALLEL).try_collect().await
+}
+
+impl Bench {
+    async fn apply(&self, text: String) -> Result<()> {
+        self.cluster.apply(&text).await.map(drop)
+    }
+
+    fn usage(&self) -> Result<BTreeMap<&'static str, Usage>> {
+        self.controllers.iter().map(|(name, controller)| Ok((*name, controller.usage()?))).collect()
+    }
+
+    /// CPU time of the control plane's processes together.
+    fn plane_cpu(&self) -> Result<Duration> {
+        self.plane.facts().processes.values().map(|id| Ok(Usage::of(*id)?.cpu)).sum()
+    }
+
+    /// Does something and waits until `good` holds of all Kustomizations.
+    async fn phase(
+        &self,
+        name: &'static str,
+        act: impl Future<Output = Result<()>>,
+        good: impl Fn(&DynamicObject) -> bool,
+    ) -> Result<Phase> {
+        let (usage, plane) = (self.usage()?, self.plane_cpu()?);
+        let api = self.cluster.api(KUSTOMIZE, "Kustomization").await?;
+        let begin = Instant::now();
+        tokio::try_join!(act, self.all(&api, |object| good(object)))
+            .with_context(|| format!("{name}\n{}", self.controllers[1].1.log_tail()))?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let cpu = self
+            .usage()?
+            .into_iter()
+            .map(|(name, after)| (name, after.cpu.saturating_sub(usage[name].cpu).as_secs_f64()));
+        Ok(Phase {
+            name,
+            seconds,
+            cpu: cpu.collect(),
+            plane_cpu: self.plane_cpu()?.saturating_sub(plane).as_secs_f64(),
+        })
+    }
+
+    async fn all(&self, api: &Api<DynamicObject>, good: impl Fn(&DynamicObject) -> bool) -> Result<()> {
+        let mut events =
+            pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
+        let mut done = HashSet::new();
+        let outcome = tokio::time::timeout(PATIENCE, async {
+            while done.len() < self.count {
+                let Some(object) = events.next().await else { return };
+                if let Ok(object) = object
+                    && good(&object)
+                {
+                    done.insert((object.metadata.namespace, object.metadata.name));
+                }
+            }
+        })
+        .await;
+        if outcome.is_err() || done.len() < self.count {
+            bail!("only {} of {} after {PATIENCE:?}", done.len(), self.count);
+        }
+        Ok(())
+    }
+
+    /// The same objects created directly, until every Deployment is available: no controller can be faster.
+    async fn limit(&self) -> Result<f64> {
+        report::progress("the limit");
+        namespaces(self, "limit").await?;
+        let resource = kube::core::GroupVersionKind::gvk("apps", "v1", "Deployment");
+        let (resource, _) = kube::discovery::pinned_kind(&self.cluster.client, &resource).await?;
+        let api: Api<DynamicObject> = Api::all_with(self.cluster.client.clone(), &resource);
+        let begin = Instant::now();
+        let all: Vec<_> = deployments(self.count, "limit").collect();
+        let created = async {
+            stream::iter(all)
+                .map(|objects| objects::create(&self.cluster.client, objects))
+                .buffer_unordered(PARALLEL)
+                .try_collect::<()>()
+                .await
+        };
+        let available = |object: &DynamicObject| {
+            object.metadata.namespace.as_deref().is_some_and(|name| name.starts_with("limit-"))
+                && object.data["status"]["availableReplicas"] == 1
+        };
+        tokio::try_join!(created, self.all(&api, available))?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+}
