@@ -36,6 +36,8 @@ pub enum View<'a, T> {
     Sequence(&'a [T]),
     /// A map in any order.
     Mapping(Vec<(&'a str, &'a T)>),
+    /// A map whose order is kept.
+    Ordered(Vec<(&'a str, &'a T)>),
 }
 
 impl Tree for Value {
@@ -127,21 +129,31 @@ fn tree_node<T: Tree>(
             }
             Ok(())
         }
-        View::Mapping(entries) if entries.is_empty() => {
+        View::Mapping(entries) | View::Ordered(entries) if entries.is_empty() => {
             empty(emitter, "{", "}");
             Ok(())
         }
         View::Mapping(mut entries) => {
             order::sort_natural(&mut entries);
-            let indent = Emitter::increased(indent, false);
-            for (key, value) in entries {
-                let key = through_json(key)?;
-                entry_key(emitter, &key, string_style(&key, Dialect::Sigs), indent);
-                tree_node(emitter, value, Context { mapping: true, simple_key: false }, indent, floats)?;
-            }
-            Ok(())
+            tree_entries(emitter, entries, indent, floats)
         }
+        View::Ordered(entries) => tree_entries(emitter, entries, indent, floats),
     }
+}
+
+fn tree_entries<T: Tree>(
+    emitter: &mut Emitter<'_>,
+    entries: Vec<(&str, &T)>,
+    indent: isize,
+    floats: Floats,
+) -> Result<(), Error> {
+    let indent = Emitter::increased(indent, false);
+    for (key, value) in entries {
+        let key = through_json(key)?;
+        entry_key(emitter, &key, string_style(&key, Dialect::Sigs), indent);
+        tree_node(emitter, value, Context { mapping: true, simple_key: false }, indent, floats)?;
+    }
+    Ok(())
 }
 
 fn empty(emitter: &mut Emitter<'_>, open: &str, close: &str) {
