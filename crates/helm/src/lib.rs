@@ -13,6 +13,7 @@ mod document;
 mod go;
 pub mod manifest;
 mod pattern;
+pub mod release;
 pub mod release_name;
 pub mod render;
 pub mod schema;
