@@ -1,0 +1,122 @@
+//! The command line: global flags, and flags as Go's tools read them.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser};
+
+use crate::cluster::Connection;
+use crate::commands;
+
+/// Command line of Sluice: look at, drive and set up a GitOps installation, on any cluster that runs Sluice or Flux.
+#[derive(Parser)]
+#[command(name = "sluice", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_version_flag = true, max_term_width = 110, propagate_version = false)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: commands::Command,
+    /// Print the version of this program.
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// The flags that every command has.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Globals {
+    /// The namespace to work in [default: flux-system, or $FLUX_SYSTEM_NAMESPACE].
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) namespace: Option<String>,
+    /// Work in the namespace of the kubeconfig's context, unless --namespace is given.
+    #[arg(long, global = true, help_heading = "Global options", hide_short_help = true)]
+    pub(crate) ns_follows_kube_context: bool,
+    /// How long the whole operation may take, such as 90s or 5m0s.
+    #[arg(long, global = true, help_heading = "Global options", default_value = "5m0s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Print generated objects.
+    #[arg(long, global = true, help_heading = "Global options", hide_short_help = true)]
+    pub(crate) verbose: bool,
+    #[command(flatten, next_help_heading = "Connection options")]
+    pub(crate) connection: Connection,
+}
+
+/// Reads a command line.
+pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let matches = command().try_get_matches_from(words)?;
+    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// The tree of commands.
+pub(crate) fn command() -> Command {
+    as_go(CommandLine::command())
+}
+
+/// What Go's flag library does everywhere: a switch takes `=false`, and of a flag that is repeated the last one counts.
+fn as_go(command: Command) -> Command {
+    command
+        .args_override_self(true)
+        .mut_args(|arg| match arg.get_action() {
+            ArgAction::SetTrue => switch(arg),
+            _ => arg,
+        })
+        .mut_subcommands(as_go)
+}
+
+fn switch(arg: Arg) -> Arg {
+    // Set one by one because a default of `true` (--progress-bar) must survive.
+    let arg = if arg.get_default_values().is_empty() { arg.default_value("false") } else { arg };
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+        .value_name("BOOL")
+        .value_parser(boolean)
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("true or false is expected".into()),
+    }
+}
+
+/// A duration as Go writes it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let nanoseconds = sluice_duration::parse(text).map_err(|error| error.to_string())?;
+    sluice_duration::to_std(nanoseconds).ok_or_else(|| "a duration cannot be negative".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<CommandLine, clap::Error> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn switches_take_go_booleans_and_the_last_one_counts() {
+        assert!(read("sluice get all --ns-follows-kube-context").unwrap().globals.ns_follows_kube_context);
+        assert!(!read("sluice get all --verbose --verbose=F").unwrap().globals.verbose);
+        assert!(read("sluice get all --verbose=0 --verbose=T").unwrap().globals.verbose);
+        assert!(read("sluice get all --verbose=yes").is_err());
+    }
+
+    #[test]
+    fn durations_are_those_of_go_and_global_flags_stand_anywhere() {
+        let line = read("sluice --timeout 1h0m0s get -n apps all --timeout=500ms").unwrap();
+        assert_eq!(line.globals.timeout, Duration::from_millis(500));
+        assert_eq!(line.globals.namespace.as_deref(), Some("apps"));
+        assert!(read("sluice get all --timeout=-1s").is_err());
+    }
+}

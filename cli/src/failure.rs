@@ -1,0 +1,227 @@
+//! From an error to what a person reads and a script sees.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cluster::Cluster;
+use crate::output::{ClosedPipe, Output};
+
+/// An error that ends the program with a code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{error:#}")]
+pub(crate) struct Exit {
+    /// The code.
+    pub(crate) code: u8,
+    /// What is printed.
+    pub(crate) error: anyhow::Error,
+}
+
+impl Exit {
+    /// The code that an error ends the program with.
+    pub(crate) fn of(error: &anyhow::Error) -> u8 {
+        if error.is::<ClosedPipe>() {
+            // What a shell reports for a program that a closed pipe ended.
+            return 141;
+        }
+        error.downcast_ref::<Self>().map_or(1, |exit| exit.code)
+    }
+}
+
+/// An error and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error:#}")]
+pub(crate) struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+/// Adds what to do about an error.
+pub(crate) fn hinted(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { error, hint: hint.into() }.into()
+}
+
+/// The text of an error with its causes.
+pub(crate) fn text(error: &anyhow::Error) -> String {
+    if let Some(exit) = error.downcast_ref::<Exit>() {
+        return text(&exit.error);
+    }
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return text(&hinted.error);
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<kube::Error>() {
+            parts.push(of_kube(error));
+            break;
+        }
+        if let Some(error) = cause.downcast_ref::<kube::runtime::watcher::Error>()
+            && let Some(error) = of_watch(error)
+        {
+            parts.push(of_kube(error));
+            break;
+        }
+        let part = cause.to_string();
+        // A library that repeats its cause is not repeated again.
+        if parts.last().is_none_or(|last| !last.ends_with(&part)) {
+            parts.push(part);
+        }
+    }
+    parts.join(": ")
+}
+
+/// What the client says, if it is behind an error of a watch.
+pub(crate) fn of_watch(error: &kube::runtime::watcher::Error) -> Option<&kube::Error> {
+    use kube::runtime::watcher::Error;
+    match error {
+        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
+            Some(error)
+        }
+        _ => None,
+    }
+}
+
+/// What the API server said, or what is in the way of asking it.
+pub(crate) fn of_kube(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.trim().is_empty() => status.message.trim().to_owned(),
+        kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
+        kube::Error::InferKubeconfig(error) => error.to_string(),
+        other => deepest(other).to_string(),
+    }
+}
+
+fn deepest<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}
+
+/// The client's error behind an error.
+pub(crate) fn kube_error(error: &anyhow::Error) -> Option<&kube::Error> {
+    if let Some(exit) = error.downcast_ref::<Exit>() {
+        return kube_error(&exit.error);
+    }
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return kube_error(&hinted.error);
+    }
+    error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<kube::Error>()
+            .or_else(|| cause.downcast_ref::<kube::runtime::watcher::Error>().and_then(of_watch))
+    })
+}
+
+fn hint(error: &anyhow::Error, cluster: Option<&Cluster>) -> Option<String> {
+    if let Some(exit) = error.downcast_ref::<Exit>() {
+        return hint(&exit.error, cluster);
+    }
+    if let Some(hinted) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
+        return Some(hinted.hint.clone());
+    }
+    let place = || cluster.map_or_else(|| "the API server".to_owned(), |cluster| cluster.server.clone());
+    match kube_error(error)? {
+        kube::Error::Api(status) => match status.code {
+            401 => Some(format!(
+                "{} does not know you: are the credentials of your kubeconfig still valid?",
+                place()
+            )),
+            403 => Some(
+                "ask for a role that allows this, or use another context (--context) or user (--as)".into(),
+            ),
+            404 if is_missing_resource(status) => {
+                Some("the cluster does not know this kind: is Sluice installed? See `sluice check`".into())
+            }
+            _ => None,
+        },
+        kube::Error::Service(_) | kube::Error::HyperError(_) => {
+            Some(format!("{} cannot be reached: is it running, and is this the right --context?", place()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a 404 means that the kind is not installed, and not that an object is missing.
+pub(crate) fn is_missing_resource(status: &kube::core::Status) -> bool {
+    status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty())
+}
+
+/// Prints an error that ends the program.
+pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cluster>) {
+    if error.is::<ClosedPipe>() {
+        return;
+    }
+    output.failure(&text(error));
+    if let Some(hint) = hint(error, cluster) {
+        output.hint(&hint);
+    }
+}
+
+/// Prints what is wrong with a command line, or the help that was asked for.
+pub(crate) fn usage(output: &Output, error: &clap::Error, words: &[OsString]) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::FAILURE
+        }
+        _ => {
+            // The first paragraph tells what is wrong; the rest is advice and usage.
+            let text = error.to_string();
+            let what = text.split("\n\n").next().unwrap_or(&text);
+            let what = what.strip_prefix("error: ").unwrap_or(what);
+            output.failure(&what.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+            for kind in
+                [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            {
+                match error.get(kind) {
+                    Some(ContextValue::String(word)) => output.hint(&format!("did you mean `{word}`?")),
+                    Some(ContextValue::Strings(words)) if !words.is_empty() => {
+                        output.hint(&format!("did you mean `{}`?", words.join("` or `")));
+                    }
+                    _ => {}
+                }
+            }
+            // Whoever runs `diff` in a pipeline takes 1 for drift.
+            let differs = words.get(1).is_some_and(|word| word == "diff");
+            ExitCode::from(if differs { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn the_text_of_an_error_has_its_causes_once() {
+        let error = anyhow::anyhow!("no such file").context("cannot read a.yaml");
+        assert_eq!(text(&error), "cannot read a.yaml: no such file");
+        let repeated = anyhow::anyhow!("inner").context("outer: inner");
+        assert_eq!(text(&repeated), "outer: inner");
+    }
+
+    #[test]
+    fn an_error_of_the_client_is_told_in_the_words_of_the_server() {
+        let status = kube::core::Status { code: 403, message: "no".into(), ..Default::default() };
+        let error: anyhow::Error = kube::Error::Api(Box::new(status)).into();
+        assert_eq!(text(&error), "no");
+        assert_eq!(text(&Err::<(), _>(error).context("list").unwrap_err()), "list: no");
+    }
+
+    #[test]
+    fn codes_survive_and_a_closed_pipe_is_silent() {
+        let error: anyhow::Error = Exit { code: 2, error: anyhow::anyhow!("x") }.into();
+        assert_eq!((Exit::of(&error), text(&error).as_str()), (2, "x"));
+        assert_eq!(Exit::of(&ClosedPipe.into()), 141);
+        assert_eq!(Exit::of(&anyhow::anyhow!("x")), 1);
+    }
+}

@@ -1,0 +1,156 @@
+//! Waiting for objects by watching them.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures::StreamExt;
+use jiff::Timestamp;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watch_object};
+use sluice_kstatus::{Assessment, Status};
+
+use crate::app::App;
+use crate::failure;
+use crate::kinds::Kind;
+use crate::object::Object;
+
+/// The state of an object by its status.
+pub(crate) fn assess(object: &Object) -> Result<Assessment> {
+    Ok(sluice_kstatus::compute(&object.0, Timestamp::now())?)
+}
+
+/// Watches one object until `seen` breaks with a value. `seen` gets nothing where there is no object; what it continues
+/// with is shown as the state of the matter and told when the time is over.
+pub(crate) async fn watch<T>(
+    app: &App,
+    api: Api<DynamicObject>,
+    name: &str,
+    mut seen: impl FnMut(Option<DynamicObject>) -> Result<ControlFlow<T, String>>,
+    mut show: impl FnMut(&str),
+) -> Result<T> {
+    let mut states = std::pin::pin!(watch_object(api, name).default_backoff());
+    let mut last = String::from("nothing was heard of it");
+    let work = async {
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(object) => match seen(object)? {
+                    ControlFlow::Break(value) => return Ok(value),
+                    ControlFlow::Continue(state) => last = state,
+                },
+                Err(error) if is_final(&error) => return Err(error.into()),
+                Err(error) => last = failure::text(&error.into()),
+            }
+            show(&last);
+        }
+        bail!("the API server ended the watch")
+    };
+    match tokio::time::timeout_at(app.deadline, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            Err(anyhow!("timed out after {}: {last}", sluice_duration::format_std(app.globals.timeout)))
+        }
+    }
+}
+
+/// Whether asking again is of no use.
+fn is_final(error: &watcher::Error) -> bool {
+    matches!(failure::of_watch(error), Some(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404))
+}
+
+/// Waits until an object has seen to a request that came after `handled`, and is what its spec says.
+pub(crate) async fn reconciled(
+    app: &App,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    handled: &str,
+    show: impl FnMut(&str),
+) -> Result<Object> {
+    let api = app.cluster().await?.api(kind, Some(namespace));
+    let seen = |object: Option<DynamicObject>| {
+        let Some(object) = object else { bail!("{} {name} was deleted", kind.kind) };
+        let object = Object::from_server(object, kind);
+        if object.last_handled() == handled {
+            return Ok(ControlFlow::Continue(waiting_for_controller(&object)));
+        }
+        let assessment = assess(&object)?;
+        Ok(match assessment.status {
+            Status::Current => ControlFlow::Break(object),
+            Status::InProgress => ControlFlow::Continue(told(&object, &assessment)),
+            _ => bail!("{}", assessment.message),
+        })
+    };
+    watch(app, api, name, seen, show).await
+}
+
+/// Waits until an object was seen by its controller in its present form and is ready.
+pub(crate) async fn ready(
+    app: &App,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    show: impl FnMut(&str),
+) -> Result<Object> {
+    let api = app.cluster().await?.api(kind, Some(namespace));
+    let seen = |object: Option<DynamicObject>| {
+        let Some(object) = object else { bail!("{} {name} was deleted", kind.kind) };
+        let object = Object::from_server(object, kind);
+        let assessment = assess(&object).with_context(|| format!("{} {name}", kind.kind))?;
+        if !kind.is_static(&object) && !was_observed(&object) {
+            return Ok(ControlFlow::Continue(waiting_for_controller(&object)));
+        }
+        Ok(match assessment.status {
+            Status::Current => ControlFlow::Break(object),
+            Status::InProgress => ControlFlow::Continue(told(&object, &assessment)),
+            _ => bail!("{}", assessment.message),
+        })
+    };
+    watch(app, api, name, seen, show).await
+}
+
+/// Whether the status speaks of the present spec.
+pub(crate) fn was_observed(object: &Object) -> bool {
+    let observed = object.number("/status/observedGeneration").unwrap_or_default();
+    let Some(ready) = object.ready() else { return false };
+    observed >= 1 && ready.observed_generation.unwrap_or(observed) == object.generation()
+}
+
+fn waiting_for_controller(object: &Object) -> String {
+    format!("{} {}/{} waits for its controller", object.kind(), object.namespace(), object.name())
+}
+
+/// What is known of an object on its way.
+fn told(object: &Object, assessment: &Assessment) -> String {
+    match object.condition("Reconciling").or_else(|| object.ready()) {
+        Some(condition) if !condition.message.is_empty() => condition.message.to_owned(),
+        _ => assessment.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_status_counts_for_its_generation_only() {
+        let object = |generation: i64, observed: i64, of_condition: Option<i64>| {
+            let mut ready = json!({"type": "Ready", "status": "True"});
+            if let Some(of_condition) = of_condition {
+                ready["observedGeneration"] = of_condition.into();
+            }
+            Object(
+                json!({"metadata": {"generation": generation}, "status": {"observedGeneration": observed, "conditions": [ready]}}),
+            )
+        };
+        assert!(was_observed(&object(2, 2, None)));
+        assert!(!was_observed(&object(2, 1, None)));
+        assert!(was_observed(&object(2, 1, Some(2))));
+        assert!(!was_observed(&object(2, 2, Some(1))));
+        assert!(!was_observed(&Object(
+            json!({"metadata": {"generation": 1}, "status": {"observedGeneration": 1}})
+        )));
+        assert!(!was_observed(&object(0, -1, Some(0))));
+    }
+}
