@@ -167,8 +167,23 @@ pub fn load_files(files: Vec<File>) -> Result<Chart, LoadError> {
     assemble(files, &mut Budget::new(), 0)
 }
 
+/// The files of a chart in a folder or archive, whether or not they make a chart.
+pub fn read_files(path: &Path) -> Result<Vec<File>, LoadError> {
+    let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
+    if fs::metadata(path).map_err(read_error)?.is_dir() {
+        return Ok(walk_directory(path)?.files);
+    }
+    Ok(archive::archive_files(&fs::read(path).map_err(read_error)?)?)
+}
+
 /// Loads a chart from a folder; what `.helmignore` names is left out, symbolic links are followed.
 pub fn load_directory(directory: &Path) -> Result<Chart, LoadError> {
+    let walk = walk_directory(directory)?;
+    let mut budget = walk.budget;
+    assemble(walk.files, &mut budget, 0)
+}
+
+fn walk_directory(directory: &Path) -> Result<Walk, LoadError> {
     let metadata = directory.join("Chart.yaml");
     if let Err(error) = fs::metadata(&metadata) {
         return Err(LoadError::NoChart { path: metadata.display().to_string(), error });
@@ -180,8 +195,7 @@ pub fn load_directory(directory: &Path) -> Result<Chart, LoadError> {
     };
     let mut walk = Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new() };
     walk.directory(directory, "")?;
-    let mut budget = walk.budget;
-    assemble(walk.files, &mut budget, 0)
+    Ok(walk)
 }
 
 struct Walk {

@@ -19,7 +19,7 @@ use crate::values::Values;
 pub use archive::{ArchiveError, archive_files};
 pub use dependencies::{DependencyError, missing_dependencies, process_dependencies};
 pub use ignore::{IgnoreError, IgnoreRules};
-pub use load::{LoadError, is_archive, load, load_archive, load_directory, load_files};
+pub use load::{LoadError, is_archive, load, load_archive, load_directory, load_files, read_files};
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use validate::ValidationError;
 

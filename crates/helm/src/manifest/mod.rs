@@ -11,5 +11,6 @@ pub use head::Head;
 pub use hook::{Hook, HookDeletePolicy, HookEvent, HookOutputLogPolicy};
 pub use kinds::{install_rank, uninstall_rank};
 pub use post_render::{PostRenderError, PostRenderStrategy, PostRenderer, post_render};
+pub(crate) use sort::read_head;
 pub use sort::{Document, ManifestError, Sorted, sort};
 pub use split::split;

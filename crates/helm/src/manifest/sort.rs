@@ -69,7 +69,8 @@ pub fn sort(files: &BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
     Ok(sorted)
 }
 
-fn read_head(text: &str) -> Result<Head, String> {
+/// The head of a document, or why there is none.
+pub(crate) fn read_head(text: &str) -> Result<Head, String> {
     let document = document::to_json(text.as_bytes())
         .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
     Head::read(&document).map_err(|error| error.to_string())

@@ -20,6 +20,7 @@ use crate::values::Values;
 pub use digest::{config_yaml, snapshot_json};
 pub use encode::{RecordError, decode, encode};
 pub use storage::{OWNER, SECRET_TYPE, SYSTEM_LABELS, label_selector, record_labels, record_name};
+pub(crate) use write::{lock_json, metadata_json};
 
 /// A point in time as it is stored: RFC 3339 with up to nine digits of a second. Empty is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::*;
 use crate::chart::load_files;
 
 fn hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hash::hex(&Sha256::digest(text.as_bytes()))
 }
 
 fn values(value: Value) -> Values {
@@ -77,7 +77,7 @@ fn example() -> Release {
 
 #[test]
 fn records_are_written_as_helm_writes_them() {
-    let json = super::write::release(&example());
+    let json = write::release(&example());
     assert_eq!(
         json,
         concat!(
@@ -98,7 +98,7 @@ fn records_are_written_as_helm_writes_them() {
 fn records_come_back_as_they_were() {
     let release = example();
     let read = decode(&encode(&release).expect("a record")).expect("the same record");
-    assert_eq!(super::write::release(&read), super::write::release(&release));
+    assert_eq!(write::release(&read), write::release(&release));
     assert_eq!(snapshot_json(&read, ""), snapshot_json(&release, ""));
 }
 

@@ -137,7 +137,12 @@ pub(super) fn metadata(out: &mut String, metadata: &Metadata) {
         fields.text_unless_empty("description", &metadata.description);
         fields.texts_unless_empty("keywords", &metadata.keywords);
         if !metadata.maintainers.is_empty() {
-            fields.field("maintainers", |out| list(out, &metadata.maintainers, maintainer));
+            fields.field("maintainers", |out| {
+                list(out, &metadata.maintainers, |out, entry| match entry {
+                    Some(found) => maintainer(out, found),
+                    None => out.push_str("null"),
+                });
+            });
         }
         fields.text_unless_empty("icon", &metadata.icon);
         fields.text_unless_empty("apiVersion", &metadata.api_version);
@@ -159,11 +164,7 @@ pub(super) fn metadata(out: &mut String, metadata: &Metadata) {
     });
 }
 
-fn maintainer(out: &mut String, maintainer: &Option<Maintainer>) {
-    let Some(maintainer) = maintainer else {
-        out.push_str("null");
-        return;
-    };
+fn maintainer(out: &mut String, maintainer: &Maintainer) {
     object(out, |fields| {
         fields.text_unless_empty("name", &maintainer.name);
         fields.text_unless_empty("email", &maintainer.email);
@@ -190,6 +191,20 @@ fn dependencies(out: &mut String, dependencies: &[Option<Dependency>]) {
             fields.text_unless_empty("alias", &dependency.alias);
         });
     });
+}
+
+/// `Chart.yaml` as JSON.
+pub(crate) fn metadata_json(found: &Metadata) -> String {
+    let mut out = String::new();
+    metadata(&mut out, found);
+    out
+}
+
+/// `Chart.lock` as JSON.
+pub(crate) fn lock_json(found: &Lock) -> String {
+    let mut out = String::new();
+    lock(&mut out, found);
+    out
 }
 
 fn lock(out: &mut String, lock: &Lock) {
