@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use kube::Client;
 use sluice_kstatus::Status;
 use tokio::time::Instant;
@@ -88,6 +89,9 @@ struct Step {
     unchecked: bool,
 }
 
+/// What came of a step, by its place in the stage.
+type Written = (usize, Result<(Action, Object), Error>);
+
 impl Applier<'_> {
     fn requests(&self) -> Requests<'_> {
         Requests { client: self.client, field_manager: &self.options.field_manager }
@@ -140,21 +144,21 @@ impl Applier<'_> {
         };
         let open = items.iter().zip(&known).filter(|(item, known)| !untouched(item, **known)).count();
 
-        let decisions = stream::iter(items.iter().zip(known))
-            .map(|(item, known)| async move {
+        // Boxed one by one: the compiler cannot prove the bounds of a stream of closures over borrowed items.
+        let questions: Vec<BoxFuture<'_, Result<Decision, Error>>> = items
+            .iter()
+            .zip(known)
+            .map(|(item, known)| {
                 if untouched(item, known) {
                     let skipped = known.is_some_and(|known| known.skipped);
-                    return Ok(Decision::LeaveKnown(if skipped {
-                        Action::Skipped
-                    } else {
-                        Action::Unchanged
-                    }));
+                    let action = if skipped { Action::Skipped } else { Action::Unchanged };
+                    return std::future::ready(Ok(Decision::LeaveKnown(action))).boxed();
                 }
-                self.decide(item, known, open == 1).await
+                self.decide(item, known, open == 1).boxed()
             })
-            .buffered(self.options.concurrency.max(1))
-            .collect::<Vec<_>>()
-            .await;
+            .collect();
+        let decisions =
+            stream::iter(questions).buffered(self.options.concurrency.max(1)).collect::<Vec<_>>().await;
         let mut errors = Vec::new();
         let mut decided = Vec::with_capacity(decisions.len());
         for decision in decisions {
@@ -346,8 +350,11 @@ impl Applier<'_> {
         let known_before: Vec<bool> = results.iter().map(|r| matches!(r, Some((_, None)))).collect();
         let mut failure = None;
         for group in steps.chunk_by(|(a, _), (b, _)| same_kind(&items[*a].id, &items[*b].id)) {
-            let written = stream::iter(group)
-                .map(|(index, step)| async { (*index, self.write(&items[*index], step).await) })
+            let writes: Vec<BoxFuture<'_, Written>> = group
+                .iter()
+                .map(|(index, step)| self.write(&items[*index], step).map(|result| (*index, result)).boxed())
+                .collect();
+            let written = stream::iter(writes)
                 .buffer_unordered(self.options.concurrency.max(1))
                 .collect::<Vec<_>>()
                 .await;

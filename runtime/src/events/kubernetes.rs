@@ -83,7 +83,7 @@ impl Writer {
     async fn write(&mut self, event: Event) -> kube::Result<()> {
         let identity = Identity {
             uid: event.object.uid.clone(),
-            warning: event.severity == Severity::Error,
+            warning: matches!(event.severity, Severity::Error | Severity::Warning),
             reason: event.reason.clone(),
             message: event.message.clone(),
         };
@@ -129,7 +129,13 @@ impl Writer {
                 ..ObjectMeta::default()
             },
             involved_object: ObjectReference { field_path: None, ..event.object },
-            type_: Some(if event.severity == Severity::Error { "Warning" } else { "Normal" }.to_owned()),
+            type_: Some(
+                match event.severity {
+                    Severity::Error | Severity::Warning => "Warning",
+                    Severity::Info | Severity::Trace => "Normal",
+                }
+                .to_owned(),
+            ),
             reason: Some(event.reason),
             message: Some(message),
             count: Some(1),

@@ -24,6 +24,8 @@ pub enum Severity {
     Error,
     /// Detail: a `Normal` event of the cluster only.
     Trace,
+    /// Advice: a `Warning` event of the cluster only.
+    Warning,
 }
 
 /// One event.
@@ -108,7 +110,7 @@ impl Recorder {
             tracing::debug!(reason = event.reason, "{}", event.message);
         }
         if let Some(notification) = &self.notification
-            && event.severity != Severity::Trace
+            && !matches!(event.severity, Severity::Trace | Severity::Warning)
         {
             notification.send(event.clone());
         }

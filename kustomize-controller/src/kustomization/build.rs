@@ -1,0 +1,159 @@
+//! From an unpacked artifact to the objects to apply. Blocking and without a cluster.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sluice_api::kustomize::KustomizationSpec;
+use sluice_api::meta::SUBSTITUTE_ANNOTATION;
+use sluice_runtime::apply::{Object, flatten, normalize};
+
+use super::generate::{Generated, generate, to_json};
+use super::variables::Variables;
+use crate::artifacts::Unpacked;
+
+/// Everything that a build depends on.
+pub(crate) struct Input {
+    /// The content.
+    pub(crate) artifact: Arc<Unpacked>,
+    /// What to do with it.
+    pub(crate) spec: KustomizationSpec,
+    /// Variables, where the spec has a `postBuild`.
+    pub(crate) variables: Option<Variables>,
+    /// Name of the Kustomization.
+    pub(crate) owner_name: String,
+    /// Namespace of the Kustomization.
+    pub(crate) owner_namespace: String,
+}
+
+/// What a build yields.
+pub(crate) struct Built {
+    /// The objects as they are to be applied.
+    pub(crate) objects: Vec<Object>,
+    /// Digest of the manifests, as the history shows it.
+    pub(crate) checksum: String,
+}
+
+/// Builds. The error is the message of the condition.
+pub(crate) fn build(input: &Input) -> Result<Built, String> {
+    let root = input.artifact.path();
+    let directory = super::generate::scoped_join(root, &input.spec.path);
+    let file = generate(root, &directory, &input.spec)?;
+    let resources = kustomize(root, &directory, file)?;
+    let mut hasher = Sha256::new();
+    let mut objects = Vec::new();
+    for (index, resource) in resources.into_iter().enumerate() {
+        let (resource, text) = finish(resource, input.variables.as_ref())?;
+        if index > 0 {
+            hasher.update(b"---\n");
+        }
+        hasher.update(text.as_bytes());
+        objects.extend(flatten(resource));
+    }
+    for object in &mut objects {
+        prepare(object, input);
+    }
+    if let Some(secret) = objects.iter().find(|object| is_encrypted(object)) {
+        return Err(format!(
+            "{} is SOPS encrypted, configuring decryption is required for this secret to be reconciled",
+            secret.id()
+        ));
+    }
+    let checksum = format!("sha256:{}", hex(&hasher.finalize()));
+    Ok(Built { objects, checksum })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+/// Checks one resource and replaces its variables. Returns it with its text.
+fn finish(resource: Value, variables: Option<&Variables>) -> Result<(Value, String), String> {
+    let text = yaml(&resource)?;
+    let field = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind, name) = (field("/apiVersion"), field("/kind"), field("/metadata/name"));
+    if api_version.is_empty() || kind.is_empty() || name.is_empty() {
+        return Err(format!("failed to decode Kubernetes apiVersion, kind and name from: {text}"));
+    }
+    let Some(variables) = variables.filter(|variables| variables.are_used()) else {
+        return Ok((resource, text));
+    };
+    let disabled = ["labels", "annotations"]
+        .iter()
+        .any(|field| resource["metadata"][field][SUBSTITUTE_ANNOTATION].as_str() == Some("disabled"));
+    if disabled {
+        return Ok((resource, text));
+    }
+    let failed = |error: String| {
+        let (group, version) = api_version.split_once('/').unwrap_or(("[noGrp]", api_version));
+        format!("post build failed for '{kind}.{version}.{group}/{name}': {error}")
+    };
+    let text = variables.apply(&text).map_err(failed)?;
+    let value = sluice_yaml::read(&text).map_err(|error| failed(error.to_string()))?;
+    Ok((to_json(&value).map_err(failed)?, text))
+}
+
+fn yaml(value: &Value) -> Result<String, String> {
+    let json = serde_json::to_vec(value).map_err(|error| error.to_string())?;
+    sluice_yaml::json_to_yaml(json).map_err(|error| error.to_string())
+}
+
+/// Owner labels, then what the server would change anyway, then the common metadata, which goes before all.
+fn prepare(object: &mut Object, input: &Input) {
+    use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL};
+    let owner = [
+        (KUSTOMIZATION_NAME_LABEL, input.owner_name.as_str()),
+        (KUSTOMIZATION_NAMESPACE_LABEL, input.owner_namespace.as_str()),
+    ];
+    object.set_tags("labels", owner);
+    normalize(object);
+    if let Some(common) = &input.spec.common_metadata {
+        for (field, tags) in [("labels", &common.labels), ("annotations", &common.annotations)] {
+            object.set_tags(field, tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        }
+    }
+}
+
+/// Whether a Secret still is as SOPS encrypted it.
+fn is_encrypted(object: &Object) -> bool {
+    object.is_secret()
+        && object.fields().contains_key("sops")
+        && !object.tag("annotations", "kustomize.toolkit.fluxcd.io/decrypt").eq_ignore_ascii_case("disabled")
+}
+
+/// Runs kustomize.
+fn kustomize(root: &Path, directory: &Path, file: Generated) -> Result<Vec<Value>, String> {
+    // Stands in for the engine until its first slice is there: resources only.
+    let mut documents = Vec::new();
+    let mut pending = vec![(directory.to_owned(), file.content)];
+    while let Some((directory, content)) = pending.pop() {
+        for resource in content["resources"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let relative = directory.strip_prefix(root).unwrap_or(&directory).join(resource);
+            let path = super::generate::scoped_join(root, &relative.to_string_lossy());
+            if path.is_dir() {
+                let nested = generate(root, &path, &empty_spec()?)?;
+                pending.push((path, nested.content));
+                continue;
+            }
+            let text = std::fs::read(&path).map_err(|error| format!("kustomize build failed: {error}"))?;
+            let values =
+                sluice_yaml::read_all(text).map_err(|error| format!("kustomize build failed: {error}"))?;
+            for value in values.iter().filter(|value| !value.is_null()) {
+                documents.push(to_json(value)?);
+            }
+        }
+    }
+    Ok(documents)
+}
+
+fn empty_spec() -> Result<KustomizationSpec, String> {
+    serde_json::from_value(
+        serde_json::json!({"interval": "1m", "prune": false, "sourceRef": {"kind": "", "name": ""}}),
+    )
+    .map_err(|error| error.to_string())
+}

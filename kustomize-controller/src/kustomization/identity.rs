@@ -1,0 +1,161 @@
+//! With whose rights, and to which cluster, a Kustomization is applied.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderValue;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use sha2::{Digest, Sha256};
+use sluice_api::kustomize::Kustomization;
+use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
+use sluice_runtime::apply::Cluster;
+use sluice_runtime::errors;
+
+/// Keys of a kubeconfig Secret that are tried when none is named.
+const DEFAULT_KEYS: [&str; 2] = ["value", "value.yaml"];
+
+/// Rules about identities.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// ServiceAccount for objects that name none.
+    pub(crate) default_service_account: String,
+    /// Whether a kubeconfig may name a program.
+    pub(crate) allow_exec: bool,
+    /// Whether a kubeconfig may skip the verification of the server.
+    pub(crate) allow_insecure: bool,
+}
+
+/// Where and as whom to apply.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    /// The cluster.
+    pub(crate) cluster: Arc<Cluster>,
+    /// The client with the rights to use.
+    pub(crate) client: Client,
+}
+
+/// Clusters by kubeconfig, as long as somebody applies there, and the own one.
+pub(crate) struct Identities {
+    own: Arc<Cluster>,
+    rules: Rules,
+    remote: Mutex<HashMap<[u8; 32], Weak<Cluster>>>,
+}
+
+impl Identities {
+    pub(crate) fn new(own: Arc<Cluster>, rules: Rules) -> Self {
+        Self { own, rules, remote: Mutex::default() }
+    }
+
+    /// The ServiceAccount to act as, if any.
+    pub(crate) fn service_account<'a>(&'a self, object: &'a Kustomization) -> Option<&'a str> {
+        [object.spec.service_account_name.as_str(), self.rules.default_service_account.as_str()]
+            .into_iter()
+            .find(|name| !name.is_empty())
+    }
+
+    /// Cluster and rights of a Kustomization.
+    pub(crate) async fn of(&self, object: &Kustomization) -> Result<Identity, String> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let cluster = match &object.spec.kube_config {
+            None => self.own.clone(),
+            Some(reference) => match &reference.secret_ref {
+                Some(secret) => self.remote(namespace, &secret.name, &secret.key).await?,
+                None => return Err("spec.kubeConfig.configMapRef is not supported yet".to_owned()),
+            },
+        };
+        let client = match self.service_account(object) {
+            None => cluster.client().clone(),
+            Some(name) => {
+                impersonate(cluster.client(), &format!("system:serviceaccount:{namespace}:{name}"))?
+            }
+        };
+        Ok(Identity { cluster, client })
+    }
+
+    /// The cluster that a Secret with a kubeconfig leads to.
+    async fn remote(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<Cluster>, String> {
+        let secret = Api::<Secret>::namespaced(self.own.client().clone(), namespace)
+            .get(name)
+            .await
+            .map_err(|error| {
+                format!(
+                    "unable to read KubeConfig secret '{namespace}/{name}' error: {}",
+                    errors::describe(&error)
+                )
+            })?;
+        let data = secret.data.unwrap_or_default();
+        let found = match key {
+            "" => DEFAULT_KEYS.iter().find_map(|key| data.get(*key)),
+            key => data.get(key),
+        };
+        let Some(text) = found else {
+            let key = if key.is_empty() { DEFAULT_KEYS[0] } else { key };
+            return Err(format!(
+                "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
+            ));
+        };
+        let digest: [u8; 32] = Sha256::digest(&text.0).into();
+        if let Some(known) = self.lock().get(&digest).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let client = self.connect(&text.0).await?;
+        let cluster = Arc::new(Cluster::new(client, KUSTOMIZATION_NAME_LABEL));
+        let mut remote = self.lock();
+        remote.retain(|_, cluster| cluster.strong_count() > 0);
+        remote.insert(digest, Arc::downgrade(&cluster));
+        Ok(cluster)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Weak<Cluster>>> {
+        self.remote.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self, text: &[u8]) -> Result<Client, String> {
+        let text = std::str::from_utf8(text).map_err(|_| "the kubeconfig is not UTF-8 text".to_owned())?;
+        let mut kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| errors::chain(&error))?;
+        self.sanitize(&mut kubeconfig);
+        let options = KubeConfigOptions::default();
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|error| errors::chain(&error))?;
+        config.connect_timeout = Some(Duration::from_secs(30));
+        Client::try_from(config).map_err(|error| errors::describe(&error))
+    }
+
+    /// Drops what would let the author of a kubeconfig read files or run programs here, or act as somebody else.
+    fn sanitize(&self, kubeconfig: &mut Kubeconfig) {
+        for auth in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+            auth.token_file = None;
+            auth.client_certificate = None;
+            auth.client_key = None;
+            auth.impersonate = None;
+            auth.impersonate_groups = None;
+            auth.auth_provider = None;
+            if !self.rules.allow_exec {
+                auth.exec = None;
+            }
+        }
+        for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+            cluster.certificate_authority = None;
+            if !self.rules.allow_insecure {
+                cluster.insecure_skip_tls_verify = None;
+            }
+        }
+    }
+}
+
+/// A client that acts as a user, on the connections of another one.
+fn impersonate(client: &Client, user: &str) -> Result<Client, String> {
+    let value = HeaderValue::from_str(user).map_err(|_| format!("{user:?} is no name of a user"))?;
+    let base = client.clone();
+    let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+        request.headers_mut().insert("Impersonate-User", value.clone());
+        let base = base.clone();
+        async move { base.send(request).await }
+    });
+    Ok(Client::new(service, client.default_namespace()))
+}

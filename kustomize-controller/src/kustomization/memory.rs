@@ -1,0 +1,67 @@
+//! What is remembered of a Kustomization between two runs. All of it can be lost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use sluice_runtime::apply::{Cluster, Ledger};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What a run was made of: as long as it is the same, and nobody touches the objects, there is nothing to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) generation: i64,
+    pub(crate) revision: String,
+    pub(crate) artifact_digest: String,
+    /// Of the variables.
+    pub(crate) variables: Option<[u8; 32]>,
+}
+
+/// The last run that applied everything.
+#[derive(Clone)]
+pub(crate) struct Applied {
+    pub(crate) inputs: Inputs,
+    pub(crate) checksum: String,
+    /// When the server was last asked about every object.
+    pub(crate) checked: Instant,
+    /// Held so that the watches on it go on.
+    pub(crate) _cluster: Arc<Cluster>,
+}
+
+/// A health check that is under way, or that ended and waits to be told.
+pub(crate) struct Wait {
+    pub(crate) inputs: Inputs,
+    pub(crate) requested_at: Option<String>,
+    pub(crate) checksum: String,
+    pub(crate) run_started: Instant,
+    pub(crate) started: Instant,
+    /// Whether objects were changed.
+    pub(crate) drifted: bool,
+    /// Whether the check before this one passed.
+    pub(crate) was_healthy: bool,
+    pub(crate) result: Arc<Mutex<Option<Result<(), String>>>>,
+    /// Ends the task when the wait is given up.
+    pub(crate) _cancel: DropGuard,
+}
+
+impl Wait {
+    /// The result, if there is one yet.
+    pub(crate) fn result(&self) -> Option<Result<(), String>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn token() -> (CancellationToken, DropGuard) {
+        let token = CancellationToken::new();
+        let guard = token.clone().drop_guard();
+        (token, guard)
+    }
+}
+
+/// Memory of one Kustomization.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) ledger: Ledger,
+    pub(crate) applied: Option<Applied>,
+    pub(crate) wait: Option<Wait>,
+    /// The generation whose deprecated fields were told of.
+    pub(crate) warned: Option<i64>,
+}

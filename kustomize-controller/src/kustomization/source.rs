@@ -1,0 +1,51 @@
+//! The source of a Kustomization: whether it may be used, and its artifact.
+
+use sluice_api::kustomize::Kustomization;
+use sluice_api::meta::Artifact;
+use sluice_runtime::{ObjectKey, errors};
+
+use super::Context;
+use super::failure::{Failure, Retry};
+use super::reason;
+
+/// The artifact of the source, if it has one.
+pub(crate) async fn find(context: &Context, object: &Kustomization) -> Result<Option<Artifact>, Failure> {
+    let reference = &object.spec.source_ref;
+    let own = object.metadata.namespace.as_deref().unwrap_or_default();
+    let key = ObjectKey::new(reference.namespace_or(own), reference.name.clone());
+    let denied = |why: &str| {
+        let message = format!("can't access '{}/{key}', {why}", reference.kind);
+        Err(Failure::terminal(reason::ACCESS_DENIED, message))
+    };
+    if context.settings.no_cross_namespace_refs && key.namespace != own {
+        return denied("cross-namespace references have been blocked");
+    }
+    if reference.kind == "ExternalArtifact" && !context.settings.external_artifacts {
+        return denied("ExternalArtifact feature gate is disabled");
+    }
+    match context.sources.artifact(&reference.kind, &key).await {
+        Some(Ok(artifact)) => Ok(artifact),
+        Some(Err(error)) if errors::is_not_found(&error) => {
+            let message = errors::describe(&error);
+            Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Interval))
+        }
+        Some(Err(error)) => {
+            let message = format!("unable to get source '{key}': {}", errors::describe(&error));
+            Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Backoff))
+        }
+        None => {
+            let message = format!("source `{}` kind '{}' not supported", reference.name, reference.kind);
+            Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Backoff))
+        }
+    }
+}
+
+/// The artifact of the source; without one, the run ends here.
+pub(crate) async fn require(context: &Context, object: &Kustomization) -> Result<Artifact, Failure> {
+    find(context, object).await?.ok_or_else(|| {
+        let delay = context.settings.requeue_dependency;
+        let message =
+            format!("Source artifact not found, retrying in {}", sluice_duration::format_std(delay));
+        Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::After(delay))
+    })
+}
