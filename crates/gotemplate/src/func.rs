@@ -25,10 +25,22 @@ pub struct Func {
     pub call: Call,
 }
 
+impl Func {
+    /// A function with a fixed number of parameters.
+    pub const fn new(name: &'static str, params: &'static [Type], result: Type, call: Call) -> Self {
+        Self { name, params, variadic: false, result, call }
+    }
+
+    /// A function whose last parameter may come any number of times.
+    pub const fn variadic(name: &'static str, params: &'static [Type], result: Type, call: Call) -> Self {
+        Self { name, params, variadic: true, result, call }
+    }
+}
+
 /// The functions of a template set, by name. Go's builtin ones are always there.
 #[derive(Clone, Default)]
 pub struct Functions {
-    by_name: HashMap<&'static str, Func>,
+    by_name: HashMap<&'static str, &'static Func>,
 }
 
 impl Functions {
@@ -39,11 +51,16 @@ impl Functions {
 
     /// What helm offers: sprig without `env`, and helm's own.
     pub fn helm() -> Arc<Self> {
-        Arc::new(Self::default())
+        let mut functions = Self::default();
+        let tables = crate::sprig::TABLES.iter().chain(crate::helm::TABLES);
+        for func in tables.copied().flatten() {
+            functions.insert(func);
+        }
+        Arc::new(functions)
     }
 
     /// Adds or replaces a function.
-    pub fn insert(&mut self, func: Func) {
+    pub fn insert(&mut self, func: &'static Func) {
         self.by_name.insert(func.name, func);
     }
 
@@ -53,7 +70,7 @@ impl Functions {
     }
 
     /// The function of that name.
-    pub fn get(&self, name: &str) -> Option<&Func> {
-        self.by_name.get(name)
+    pub fn get(&self, name: &str) -> Option<&'static Func> {
+        self.by_name.get(name).copied()
     }
 }

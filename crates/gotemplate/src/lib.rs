@@ -8,12 +8,23 @@
 //! Nothing here reads files or talks to a network: what a template may learn of the world comes
 //! through [`Host`]. Hostile templates end in an [`Error`]: see [`Limits`].
 
+mod args;
+mod builtin;
+mod cast;
 mod error;
 mod exec;
+mod fmt;
 mod func;
+pub mod helm;
 mod host;
+mod json;
 mod limits;
+mod num;
+mod parse;
 mod set;
+mod sprig;
+mod time;
+mod unicode;
 mod value;
 
 pub use error::{Error, Failure};

@@ -1,6 +1,7 @@
 //! Bounds on what a template may cost.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 /// Bounds on one [`Ctx`](crate::Ctx): all that it executes shares them.
 #[derive(Clone, Copy, Debug)]
@@ -13,16 +14,24 @@ pub struct Limits {
     pub steps: u64,
     /// Bytes that functions may make in all.
     pub allocation: u64,
+    /// Time in all.
+    pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 100_000, output: 64 << 20, steps: 50_000_000, allocation: 2 << 30 }
+        Self {
+            depth: 100_000,
+            output: 64 << 20,
+            steps: 100_000_000,
+            allocation: 4 << 30,
+            time: Duration::from_secs(60),
+        }
     }
 }
 
 /// Stack of a thread made by [`with_large_stack`]. Pages that are not touched cost nothing.
-const LARGE_STACK: usize = 512 << 20;
+const LARGE_STACK: usize = if cfg!(debug_assertions) { 512 << 20 } else { 128 << 20 };
 /// What is kept free of that for the function at the end of the chain.
 const RESERVE: usize = 1 << 20;
 /// What an execution uses of a stack of unknown size.

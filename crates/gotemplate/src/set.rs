@@ -1,9 +1,12 @@
 //! Parsed templates.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::func::Functions;
+use crate::parse::{self, Template};
+use crate::value::Str;
 
 /// What reading a missing key of a map gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +28,7 @@ pub struct TemplateSet {
     missing_key: MissingKey,
     left: String,
     right: String,
+    templates: HashMap<Str, Arc<Template>>,
 }
 
 impl TemplateSet {
@@ -36,6 +40,7 @@ impl TemplateSet {
             missing_key: MissingKey::default(),
             left: String::new(),
             right: String::new(),
+            templates: HashMap::new(),
         }
     }
 
@@ -55,13 +60,39 @@ impl TemplateSet {
     /// Parses a template, and those it defines, into the set. A later one replaces an earlier one
     /// of the same name, unless it is blank.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Error> {
-        let _ = (text.as_ref(), &self.functions, &self.name, &self.left, &self.right);
-        Err(Error::parse(format!("template: {name}: not yet")))
+        for template in self.parse_apart(name, text.as_ref())? {
+            if template.is_blank && self.templates.contains_key(&template.name) {
+                continue;
+            }
+            self.templates.insert(template.name.clone(), Arc::new(template));
+        }
+        Ok(())
+    }
+
+    /// Parses a text without adding what it defines; the outermost template is the last.
+    pub(crate) fn parse_apart(&self, name: &str, text: &[u8]) -> Result<Vec<Template>, Error> {
+        parse::parse(name, text, &self.left, &self.right, &self.functions)
     }
 
     /// Whether there is a template of that name.
     pub fn contains(&self, name: &str) -> bool {
-        let _ = name;
-        false
+        self.templates.contains_key(name.as_bytes())
+    }
+
+    /// The names of all templates, in no order.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.templates.keys().map(|name| name.to_text().into_owned())
+    }
+
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Arc<Template>> {
+        self.templates.get(name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) const fn missing_key(&self) -> MissingKey {
+        self.missing_key
     }
 }

@@ -11,16 +11,30 @@ pub struct ListKind {
     pub name: &'static str,
     /// The type of the elements.
     pub elem: Type,
+    /// Whether it is the nil slice of that type: JSON has `null` for it.
+    pub is_nil: bool,
+}
+
+impl ListKind {
+    const fn new(name: &'static str, elem: Type) -> Self {
+        Self { name, elem, is_nil: false }
+    }
 }
 
 /// `[]interface {}`
-pub(crate) static ANY: ListKind = ListKind { name: "[]interface {}", elem: Type::ANY };
+pub(crate) static ANY: ListKind = ListKind::new("[]interface {}", Type::ANY);
 /// `[]string`
-pub(crate) static STRINGS: ListKind = ListKind { name: "[]string", elem: Type::STRING };
+pub(crate) static STRINGS: ListKind = ListKind::new("[]string", Type::STRING);
 /// `[]int`
-pub(crate) static INTS: ListKind = ListKind { name: "[]int", elem: Type::INT };
+pub(crate) static INTS: ListKind = ListKind::new("[]int", Type::INT);
 /// `[][]interface {}`
-pub(crate) static LISTS: ListKind = ListKind { name: "[][]interface {}", elem: Type::LIST };
+pub(crate) static LISTS: ListKind = ListKind::new("[][]interface {}", Type::LIST);
+/// `[]map[string]interface {}`
+pub(crate) static MAPS: ListKind = ListKind::new("[]map[string]interface {}", Type::MAP);
+/// The nil `[]string`
+pub(crate) static NIL_STRINGS: ListKind = ListKind { name: "[]string", elem: Type::STRING, is_nil: true };
+/// The nil `[]interface {}`
+pub(crate) static NIL: ListKind = ListKind { name: "[]interface {}", elem: Type::ANY, is_nil: true };
 
 /// A shared list.
 #[derive(Clone)]

@@ -2,12 +2,13 @@
 
 mod int;
 mod json;
-mod list;
-mod map;
+pub(crate) mod list;
+pub(crate) mod map;
 mod object;
 mod release;
 mod text;
 mod types;
+mod untie;
 
 use std::rc::Rc;
 
@@ -16,7 +17,9 @@ pub use list::{List, ListKind};
 pub use map::{Map, MapKind};
 pub use object::{Method, Object, ObjectKind};
 pub use text::Str;
+pub(crate) use text::decode;
 pub use types::{Class, Type};
+pub(crate) use untie::untie;
 
 /// A value as a Go template sees it.
 ///
@@ -184,6 +187,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::string(text)
+    }
+}
+
+impl From<Str> for Value {
+    fn from(text: Str) -> Self {
+        Self::String(text)
     }
 }
 

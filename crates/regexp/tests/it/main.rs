@@ -27,9 +27,7 @@ fn check(case: &Value) -> Result<(), String> {
             "replace_all" if case[what].is_null() => &case["text"],
             _ => &case[what],
         };
-        if ours == *expected
-            || expected.is_null() && (ours == Value::from("") || ours == serde_json::json!([]))
-        {
+        if ours == *expected || expected.is_null() && (ours == "" || ours == serde_json::json!([])) {
             return Ok(());
         }
         Err(format!("{what}: {ours}\n  Go: {expected}"))

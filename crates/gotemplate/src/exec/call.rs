@@ -1,0 +1,115 @@
+//! Calls of functions.
+
+use super::{Ctx, Exec, Operand};
+use crate::parse::tree::{At, Callee, Expr};
+use crate::value::{Type, Value};
+
+impl Callee {
+    /// What a call gives.
+    pub(super) const fn result(self) -> Type {
+        match self {
+            Self::And | Self::Or => Type::REFLECT,
+            Self::Func(func) => func.result,
+        }
+    }
+}
+
+impl Ctx<'_> {
+    pub(super) fn call(
+        &mut self,
+        dot: &Operand,
+        callee: Callee,
+        at: At,
+        args: &[Expr],
+        last: Option<Value>,
+    ) -> Exec<Value> {
+        self.step()?;
+        let func = match callee {
+            Callee::Func(func) => func,
+            Callee::And => return self.short_circuit(dot, "and", args, last),
+            Callee::Or => return self.short_circuit(dot, "or", args, last),
+        };
+        let mut values = self.arguments(dot, func.name, func.params, func.variadic, args, last)?;
+        let result = (func.call)(self, &mut values);
+        self.give_back_args(values);
+        let counted = result.and_then(|value| {
+            match &value {
+                Value::String(text) => self.charge(text.len())?,
+                Value::List(list) => self.charge_list(list.len())?,
+                _ => {}
+            }
+            Ok(value)
+        });
+        counted.map_err(|failure| {
+            self.at(at.id);
+            self.failure(&format!("error calling {}: ", func.name), failure)
+        })
+    }
+
+    /// The arguments of a call, each of its parameter's type.
+    pub(super) fn arguments(
+        &mut self,
+        dot: &Operand,
+        name: &str,
+        params: &[Type],
+        variadic: bool,
+        args: &[Expr],
+        last: Option<Value>,
+    ) -> Exec<Vec<Value>> {
+        let count = args.len() + usize::from(last.is_some());
+        let fixed = params.len() - usize::from(variadic);
+        if variadic && count < fixed {
+            let got = args.len();
+            return Err(
+                self.error(format_args!("wrong number of args for {name}: want at least {fixed} got {got}"))
+            );
+        }
+        if !variadic && count != fixed {
+            return Err(self.error(format_args!("wrong number of args for {name}: want {fixed} got {count}")));
+        }
+        let mut values = self.spare_args.pop().unwrap_or_default();
+        let param = |index: usize| params.get(index).or(params.last()).copied().unwrap_or(Type::ANY);
+        for (index, arg) in args.iter().enumerate() {
+            match self.argument(dot, param(index), arg) {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    self.give_back_args(values);
+                    return Err(error);
+                }
+            }
+        }
+        if let Some(last) = last {
+            values.push(self.check(last, param(args.len()))?);
+        }
+        Ok(values)
+    }
+
+    pub(super) fn give_back_args(&mut self, mut values: Vec<Value>) {
+        const KEPT: usize = 16;
+        values.clear();
+        if self.spare_args.len() < KEPT {
+            self.spare_args.push(values);
+        }
+    }
+
+    /// `and` and `or`: the first argument that decides, or the last.
+    fn short_circuit(
+        &mut self,
+        dot: &Operand,
+        name: &str,
+        args: &[Expr],
+        last: Option<Value>,
+    ) -> Exec<Value> {
+        if args.is_empty() && last.is_none() {
+            return Err(self.error(format_args!("wrong number of args for {name}: want at least 1 got 0")));
+        }
+        let mut value = Value::Missing;
+        for arg in args {
+            value = self.argument(dot, Type::REFLECT, arg)?;
+            if value.truth() == (name == "or") {
+                return Ok(value);
+            }
+        }
+        Ok(last.unwrap_or(value))
+    }
+}

@@ -1,0 +1,17 @@
+//! Helm's own functions, and how helm words the errors of its templates.
+
+mod data;
+mod durations;
+mod errors;
+mod render;
+mod toml_read;
+mod toml_write;
+
+pub use data::{from_yaml, to_yaml};
+pub use errors::{execution_message, parse_message};
+pub use render::without_no_value;
+
+use crate::func::Func;
+pub use crate::json::Wanted;
+
+pub(crate) static TABLES: &[&[Func]] = &[data::FUNCS, durations::FUNCS, render::FUNCS];

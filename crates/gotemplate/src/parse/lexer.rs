@@ -1,0 +1,455 @@
+//! From text to tokens.
+
+use super::token::{Keyword, Kind, Token};
+
+/// Splits a template into tokens. Outside of actions all is text; inside, Go's rules hold.
+pub(super) struct Lexer<'t> {
+    input: &'t [u8],
+    left: &'t [u8],
+    right: &'t [u8],
+    pos: usize,
+    start: usize,
+    line: usize,
+    start_line: usize,
+    parens: u32,
+    inside: bool,
+    /// Whether `break` and `continue` are keywords: no functions of these names exist.
+    pub(super) break_is_keyword: bool,
+    pub(super) continue_is_keyword: bool,
+}
+
+const SPACES: &[u8] = b" \t\r\n";
+/// A trim marker and the space beside it.
+const MARKER: usize = 2;
+
+impl<'t> Lexer<'t> {
+    pub(super) fn new(input: &'t [u8], left: &'t [u8], right: &'t [u8]) -> Self {
+        Self {
+            input,
+            left: if left.is_empty() { b"{{" } else { left },
+            right: if right.is_empty() { b"}}" } else { right },
+            pos: 0,
+            start: 0,
+            line: 1,
+            start_line: 1,
+            parens: 0,
+            inside: false,
+            break_is_keyword: true,
+            continue_is_keyword: true,
+        }
+    }
+
+    pub(super) fn next_token(&mut self) -> Token<'t> {
+        if self.inside { self.inside_action() } else { self.text() }
+    }
+
+    fn rest(&self) -> &'t [u8] {
+        &self.input[self.pos..]
+    }
+
+    fn token(&mut self, kind: Kind) -> Token<'t> {
+        let token = Token {
+            kind,
+            pos: self.start,
+            line: self.start_line,
+            text: &self.input[self.start..self.pos],
+            message: String::new(),
+        };
+        self.start = self.pos;
+        self.start_line = self.line;
+        token
+    }
+
+    /// Skips what was read without being taken, counting its lines.
+    fn ignore(&mut self) {
+        self.line += newlines(&self.input[self.start..self.pos]);
+        self.start = self.pos;
+        self.start_line = self.line;
+    }
+
+    /// An error ends the input: nothing follows it.
+    fn error(&mut self, message: impl Into<String>) -> Token<'t> {
+        let token = Token {
+            kind: Kind::Error,
+            pos: self.start,
+            line: self.start_line,
+            text: b"",
+            message: message.into(),
+        };
+        self.start = 0;
+        self.pos = 0;
+        self.input = b"";
+        self.inside = false;
+        token
+    }
+
+    fn peek(&self) -> Option<char> {
+        first_char(self.rest()).map(|(c, _)| c)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let (c, width) = first_char(self.rest())?;
+        self.pos += width;
+        if c == '\n' {
+            self.line += 1;
+        }
+        Some(c)
+    }
+
+    fn text(&mut self) -> Token<'t> {
+        loop {
+            let Some(at) = find(self.rest(), self.left) else {
+                self.pos = self.input.len();
+                if self.pos > self.start {
+                    self.line += newlines(&self.input[self.start..]);
+                    return self.token(Kind::Text);
+                }
+                return self.token(Kind::End);
+            };
+            if at > 0 {
+                let delimiter = self.pos + at;
+                let mut end = delimiter;
+                if trims_left(&self.input[delimiter + self.left.len()..]) {
+                    end = self.start + trimmed_end(&self.input[self.start..delimiter]).len();
+                }
+                self.line += newlines(&self.input[self.start..end]);
+                self.pos = end;
+                let token = self.token(Kind::Text);
+                self.pos = delimiter;
+                self.ignore();
+                if !token.text.is_empty() {
+                    return token;
+                }
+            }
+            match self.left_delimiter() {
+                Some(token) => return token,
+                None => continue,
+            }
+        }
+    }
+
+    /// The delimiter, or nothing where a comment was skipped.
+    fn left_delimiter(&mut self) -> Option<Token<'t>> {
+        self.pos += self.left.len();
+        let marker = if trims_left(self.rest()) { MARKER } else { 0 };
+        if self.rest()[marker..].starts_with(b"/*") {
+            self.pos += marker;
+            self.ignore();
+            return self.comment();
+        }
+        let token = self.token(Kind::LeftDelimiter);
+        self.inside = true;
+        self.pos += marker;
+        self.ignore();
+        self.parens = 0;
+        Some(token)
+    }
+
+    fn comment(&mut self) -> Option<Token<'t>> {
+        let Some(end) = find(&self.rest()[2..], b"*/") else {
+            return Some(self.error("unclosed comment"));
+        };
+        self.pos += 2 + end + 2;
+        let Some(trim) = self.at_right_delimiter() else {
+            return Some(self.error("comment ends before closing delimiter"));
+        };
+        self.pos += self.right.len();
+        if trim {
+            self.pos += MARKER;
+            self.pos += leading_spaces(self.rest());
+        }
+        self.ignore();
+        None
+    }
+
+    /// Whether the right delimiter follows, and whether it has a trim marker.
+    fn at_right_delimiter(&self) -> Option<bool> {
+        let rest = self.rest();
+        if trims_right(rest) && rest[MARKER..].starts_with(self.right) {
+            Some(true)
+        } else if rest.starts_with(self.right) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    fn right_delimiter(&mut self) -> Token<'t> {
+        let trim = self.at_right_delimiter() == Some(true);
+        if trim {
+            self.pos += MARKER;
+            self.ignore();
+        }
+        self.pos += self.right.len();
+        let token = self.token(Kind::RightDelimiter);
+        if trim {
+            self.pos += leading_spaces(self.rest());
+            self.ignore();
+        }
+        self.inside = false;
+        token
+    }
+
+    fn inside_action(&mut self) -> Token<'t> {
+        if self.at_right_delimiter().is_some() {
+            if self.parens == 0 {
+                return self.right_delimiter();
+            }
+            return self.error("unclosed left paren");
+        }
+        let Some(c) = self.peek() else {
+            return self.error("unclosed action");
+        };
+        if is_space(c) {
+            return self.space();
+        }
+        if c == '+' || c == '-' || c.is_ascii_digit() {
+            return self.number();
+        }
+        if is_alphanumeric(c) {
+            return self.identifier();
+        }
+        self.next();
+        match c {
+            '=' => self.token(Kind::Assign),
+            ':' => {
+                if self.next() == Some('=') {
+                    self.token(Kind::Declare)
+                } else {
+                    self.error("expected :=")
+                }
+            }
+            '|' => self.token(Kind::Pipe),
+            '"' => self.quoted('"', "unterminated quoted string", Kind::String),
+            '\'' => self.quoted('\'', "unterminated character constant", Kind::CharConstant),
+            '`' => self.raw(),
+            '$' => self.field_or_variable(Kind::Variable),
+            '.' => {
+                if self.rest().first().is_some_and(u8::is_ascii_digit) {
+                    self.pos -= 1;
+                    return self.number();
+                }
+                self.field_or_variable(Kind::Field)
+            }
+            '(' => {
+                self.parens += 1;
+                self.token(Kind::LeftParen)
+            }
+            ')' => match self.parens.checked_sub(1) {
+                Some(parens) => {
+                    self.parens = parens;
+                    self.token(Kind::RightParen)
+                }
+                None => self.error("unexpected right paren"),
+            },
+            _ if c.is_ascii() && !c.is_ascii_control() => self.token(Kind::Char),
+            _ => self.error(format!("unrecognized character in action: {}", crate::fmt::code_point(c))),
+        }
+    }
+
+    fn space(&mut self) -> Token<'t> {
+        let mut count = 0;
+        while self.peek().is_some_and(is_space) {
+            self.next();
+            count += 1;
+        }
+        // The last space may belong to a trim marker.
+        let last = &self.input[self.pos - 1..];
+        if trims_right(last) && last[MARKER..].starts_with(self.right) {
+            self.pos -= 1;
+            if self.input[self.pos] == b'\n' {
+                self.line -= 1;
+            }
+            if count == 1 {
+                return self.right_delimiter();
+            }
+        }
+        self.token(Kind::Space)
+    }
+
+    fn identifier(&mut self) -> Token<'t> {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        if !self.at_terminator() {
+            return self.bad_character();
+        }
+        let word = &self.input[self.start..self.pos];
+        let kind = match word {
+            b"true" | b"false" => Kind::Bool,
+            b"nil" => Kind::Nil,
+            _ => match Keyword::of(word) {
+                Some(Keyword::Break) if !self.break_is_keyword => Kind::Identifier,
+                Some(Keyword::Continue) if !self.continue_is_keyword => Kind::Identifier,
+                Some(keyword) => Kind::Keyword(keyword),
+                None => Kind::Identifier,
+            },
+        };
+        self.token(kind)
+    }
+
+    fn bad_character(&mut self) -> Token<'t> {
+        let shown = match self.peek() {
+            Some(c) => crate::fmt::code_point(c),
+            None => "U+FFFFFFFFFFFFFFFF".to_owned(),
+        };
+        self.error(format!("bad character {shown}"))
+    }
+
+    /// The `.` or `$` is read.
+    fn field_or_variable(&mut self, kind: Kind) -> Token<'t> {
+        if self.at_terminator() {
+            let bare = if kind == Kind::Variable { Kind::Variable } else { Kind::Dot };
+            return self.token(bare);
+        }
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        if !self.at_terminator() {
+            return self.bad_character();
+        }
+        self.token(kind)
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek() {
+            None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
+            Some(_) => self.rest().starts_with(self.right),
+        }
+    }
+
+    /// The opening quote is read.
+    fn quoted(&mut self, quote: char, unterminated: &str, kind: Kind) -> Token<'t> {
+        loop {
+            match self.next() {
+                Some('\\') => match self.next() {
+                    None | Some('\n') => return self.error(unterminated),
+                    Some(_) => {}
+                },
+                None | Some('\n') => return self.error(unterminated),
+                Some(c) if c == quote => return self.token(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn raw(&mut self) -> Token<'t> {
+        loop {
+            match self.next() {
+                None => return self.error("unterminated raw quoted string"),
+                Some('`') => return self.token(Kind::RawString),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn number(&mut self) -> Token<'t> {
+        if !self.scan_number() {
+            return self.bad_number();
+        }
+        if matches!(self.peek(), Some('+' | '-')) {
+            // 1+2i: without spaces, and an i at the end.
+            if !self.scan_number() || self.input[self.pos - 1] != b'i' {
+                return self.bad_number();
+            }
+            return self.token(Kind::Complex);
+        }
+        self.token(Kind::Number)
+    }
+
+    fn bad_number(&mut self) -> Token<'t> {
+        let shown = crate::fmt::quoted(&self.input[self.start..self.pos]);
+        self.error(format!("bad number syntax: {shown}"))
+    }
+
+    fn accept(&mut self, valid: &[u8]) -> bool {
+        let found = self.rest().first().is_some_and(|byte| valid.contains(byte));
+        if found {
+            self.pos += 1;
+        }
+        found
+    }
+
+    fn accept_run(&mut self, valid: &[u8]) {
+        while self.accept(valid) {}
+    }
+
+    /// Not strict: what it lets through wrongly does not parse later.
+    fn scan_number(&mut self) -> bool {
+        self.accept(b"+-");
+        let mut digits: &[u8] = b"0123456789_";
+        let mut exponent: &[u8] = b"eE";
+        if self.accept(b"0") {
+            if self.accept(b"xX") {
+                digits = b"0123456789abcdefABCDEF_";
+                exponent = b"pP";
+            } else if self.accept(b"oO") {
+                digits = b"01234567_";
+                exponent = b"";
+            } else if self.accept(b"bB") {
+                digits = b"01_";
+                exponent = b"";
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(b".") {
+            self.accept_run(digits);
+        }
+        if self.accept(exponent) {
+            self.accept(b"+-");
+            self.accept_run(b"0123456789_");
+        }
+        self.accept(b"i");
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+            return false;
+        }
+        true
+    }
+}
+
+fn first_char(bytes: &[u8]) -> Option<(char, usize)> {
+    let first = *bytes.first()?;
+    if first.is_ascii() {
+        return Some((char::from(first), 1));
+    }
+    let window = &bytes[..bytes.len().min(4)];
+    let chunk = window.utf8_chunks().next()?;
+    Some(match chunk.valid().chars().next() {
+        Some(c) => (c, c.len_utf8()),
+        None => ('\u{fffd}', 1),
+    })
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(haystack, needle)
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes).count()
+}
+
+fn trims_left(rest: &[u8]) -> bool {
+    matches!(rest, [b'-', space, ..] if SPACES.contains(space))
+}
+
+fn trims_right(rest: &[u8]) -> bool {
+    matches!(rest, [space, b'-', ..] if SPACES.contains(space))
+}
+
+fn trimmed_end(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !SPACES.contains(byte)).map_or(0, |at| at + 1);
+    &text[..end]
+}
+
+fn leading_spaces(text: &[u8]) -> usize {
+    text.iter().position(|byte| !SPACES.contains(byte)).unwrap_or(text.len())
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_alphanumeric(c: char) -> bool {
+    c == '_' || crate::unicode::is_letter(c) || crate::unicode::is_digit(c)
+}

@@ -1,0 +1,13 @@
+//! From text to trees.
+
+mod lexer;
+mod number;
+mod parser;
+mod show;
+mod token;
+pub(crate) mod tree;
+pub(crate) mod unquote;
+
+pub(crate) use parser::parse;
+pub(crate) use show::{find, show_expr};
+pub(crate) use tree::Template;

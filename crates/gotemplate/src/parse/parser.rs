@@ -1,0 +1,662 @@
+//! From tokens to trees.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::lexer::Lexer;
+use super::token::{Keyword, Kind, Token};
+use super::tree::{
+    Action, At, Branch, Call, Callee, Command, Expr, Literal, Node, Pipe, ROOT, Source, Template, Variable,
+};
+use super::{number, unquote};
+use crate::error::Error;
+use crate::func::Functions;
+use crate::value::{Str, decode};
+
+/// Nested parentheses, and nested control structures: bounds the stack that a tree needs.
+const DEEPEST: u32 = 1000;
+
+/// Parses a text into the template `name` and those that it defines; the former is the last.
+pub(crate) fn parse(
+    name: &str,
+    text: &[u8],
+    left: &str,
+    right: &str,
+    functions: &Functions,
+) -> Result<Vec<Template>, Error> {
+    let text: Arc<[u8]> = Arc::from(text);
+    let source = Arc::new(Source { name: name.to_owned(), text: text.clone() });
+    if u32::try_from(text.len()).is_err() {
+        return Err(Error::parse(format!("template: {name}:1: template is too large")));
+    }
+    let mut lexer = Lexer::new(&text, left.as_bytes(), right.as_bytes());
+    lexer.break_is_keyword = functions.get("break").is_none();
+    lexer.continue_is_keyword = functions.get("continue").is_none();
+    let mut parser = Parser {
+        lexer,
+        source,
+        functions,
+        tree: Tree::new(),
+        trees: Vec::new(),
+        last_id: 0,
+        variable_ids: HashMap::from([("$".into(), ROOT)]),
+        nesting: 0,
+    };
+    parser.top_level(name)?;
+    Ok(parser.trees)
+}
+
+/// What belongs to one template of the text; tokens that were looked at wait here.
+struct Tree<'t> {
+    tokens: [Token<'t>; 3],
+    waiting: usize,
+    variables: Vec<u32>,
+    action_line: usize,
+    ranges: u32,
+    parens: u32,
+}
+
+impl Tree<'_> {
+    fn new() -> Self {
+        Self {
+            tokens: [Token::NONE, Token::NONE, Token::NONE],
+            waiting: 0,
+            variables: vec![ROOT],
+            action_line: 0,
+            ranges: 0,
+            parens: 0,
+        }
+    }
+}
+
+struct Parser<'t> {
+    lexer: Lexer<'t>,
+    source: Arc<Source>,
+    functions: &'t Functions,
+    tree: Tree<'t>,
+    trees: Vec<Template>,
+    last_id: u32,
+    variable_ids: HashMap<Box<str>, u32>,
+    nesting: u32,
+}
+
+/// What ends a list of nodes.
+enum Ending {
+    End,
+    Else,
+}
+
+impl Ending {
+    const fn show(&self) -> &'static str {
+        match self {
+            Self::End => "{{end}}",
+            Self::Else => "{{else}}",
+        }
+    }
+}
+
+enum Item {
+    Node(Node),
+    Ending(Ending),
+}
+
+type Parsed<T> = Result<T, Error>;
+
+impl<'t> Parser<'t> {
+    fn next(&mut self) -> Token<'t> {
+        if self.tree.waiting > 0 {
+            self.tree.waiting -= 1;
+        } else {
+            self.tree.tokens[0] = self.lexer.next_token();
+        }
+        self.tree.tokens[self.tree.waiting].clone()
+    }
+
+    fn back(&mut self) {
+        self.tree.waiting += 1;
+    }
+
+    fn back_two(&mut self, first: Token<'t>) {
+        self.tree.tokens[1] = first;
+        self.tree.waiting = 2;
+    }
+
+    fn back_three(&mut self, first: Token<'t>, second: Token<'t>) {
+        self.tree.tokens[1] = second;
+        self.tree.tokens[2] = first;
+        self.tree.waiting = 3;
+    }
+
+    fn peek(&mut self) -> Token<'t> {
+        if self.tree.waiting > 0 {
+            return self.tree.tokens[self.tree.waiting - 1].clone();
+        }
+        self.tree.waiting = 1;
+        self.tree.tokens[0] = self.lexer.next_token();
+        self.tree.tokens[0].clone()
+    }
+
+    fn next_non_space(&mut self) -> Token<'t> {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Token<'t> {
+        let token = self.next_non_space();
+        self.back();
+        token
+    }
+
+    fn at(&mut self, pos: usize) -> At {
+        self.last_id += 1;
+        At { id: self.last_id, pos: pos as u32 }
+    }
+
+    fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
+        let line = self.tree.tokens[0].line;
+        Err(Error::parse(format!("template: {}:{line}: {message}", self.source.name)))
+    }
+
+    fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
+        if token.kind != Kind::Error {
+            return self.error(format_args!("unexpected {} in {context}", token.show()));
+        }
+        let mut extra = String::new();
+        if self.tree.action_line != 0 && self.tree.action_line != token.line {
+            extra = format!(" in action started at {}:{}", self.source.name, self.tree.action_line);
+            if token.message.ends_with(" action") {
+                // Not "action in action".
+                extra.drain(.." in action".len());
+            }
+        }
+        self.error(format_args!("{}{extra}", token.message))
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'t>> {
+        let token = self.next_non_space();
+        if token.kind == kind { Ok(token) } else { self.unexpected(&token, context) }
+    }
+
+    fn top_level(&mut self, name: &str) -> Parsed<()> {
+        let id = self.at(0).id;
+        let mut body = Vec::new();
+        while self.peek().kind != Kind::End {
+            if self.peek().kind == Kind::LeftDelimiter {
+                let delimiter = self.next();
+                if self.next_non_space().is(Keyword::Define) {
+                    self.definition()?;
+                    continue;
+                }
+                self.back_two(delimiter);
+            }
+            match self.text_or_action()? {
+                Item::Node(node) => body.push(node),
+                Item::Ending(ending) => return self.error(format_args!("unexpected {}", ending.show())),
+            }
+        }
+        self.add(name.into(), body, id, Place::Last)
+    }
+
+    /// `{{define "name"}}…{{end}}`; the keyword is read.
+    fn definition(&mut self) -> Parsed<()> {
+        const CONTEXT: &str = "define clause";
+        let outer = std::mem::replace(&mut self.tree, Tree::new());
+        let token = self.next_non_space();
+        if !matches!(token.kind, Kind::String | Kind::RawString) {
+            return self.unexpected(&token, CONTEXT);
+        }
+        let name = self.unquote(token.text)?;
+        self.expect(Kind::RightDelimiter, CONTEXT)?;
+        let id = self.at(token.pos).id;
+        let (body, ending) = self.items()?;
+        if matches!(ending, Ending::Else) {
+            return self.error(format_args!("unexpected {} in {CONTEXT}", ending.show()));
+        }
+        self.add(name, body, id, Place::Any)?;
+        self.tree = outer;
+        Ok(())
+    }
+
+    fn unquote(&self, text: &[u8]) -> Parsed<Str> {
+        match unquote::string(text) {
+            Ok(content) => Ok(content.into()),
+            Err(message) => self.error(message),
+        }
+    }
+
+    fn add(&mut self, name: Str, body: Vec<Node>, id: u32, place: Place) -> Parsed<()> {
+        let is_blank = body.iter().all(|node| match node {
+            Node::Text(text) => decode(text).trim_matches(crate::unicode::is_space).is_empty(),
+            _ => false,
+        });
+        let known = self.trees.iter().position(|tree| tree.name == name);
+        let shown = crate::fmt::quoted(&name);
+        let template = Template { name, source: self.source.clone(), body, id, is_blank };
+        match known {
+            Some(known) if self.trees[known].is_blank => {
+                self.trees.remove(known);
+            }
+            Some(known) if template.is_blank => {
+                if matches!(place, Place::Last) {
+                    let template = self.trees.remove(known);
+                    self.trees.push(template);
+                }
+                return Ok(());
+            }
+            Some(_) => return self.error(format_args!("template: multiple definition of template {shown}")),
+            None => {}
+        }
+        self.trees.push(template);
+        Ok(())
+    }
+
+    fn items(&mut self) -> Parsed<(Vec<Node>, Ending)> {
+        let mut list = Vec::new();
+        self.nesting += 1;
+        if self.nesting > DEEPEST {
+            return self.error("max nesting depth exceeded");
+        }
+        while self.peek_non_space().kind != Kind::End {
+            match self.text_or_action()? {
+                Item::Node(node) => list.push(node),
+                Item::Ending(ending) => {
+                    self.nesting -= 1;
+                    return Ok((list, ending));
+                }
+            }
+        }
+        self.error("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node::Text(token.text.into()))),
+            Kind::LeftDelimiter => {
+                self.tree.action_line = token.line;
+                let item = self.action()?;
+                self.tree.action_line = 0;
+                Ok(item)
+            }
+            _ => self.unexpected(&token, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        if let Kind::Keyword(keyword) = token.kind {
+            let node = match keyword {
+                Keyword::Block => self.block()?,
+                Keyword::Break => {
+                    self.leave("{{break}}")?;
+                    Node::Break(self.at(token.pos))
+                }
+                Keyword::Continue => {
+                    self.leave("{{continue}}")?;
+                    Node::Continue(self.at(token.pos))
+                }
+                Keyword::Else => {
+                    let next = self.peek_non_space();
+                    if !next.is(Keyword::If) && !next.is(Keyword::With) {
+                        self.expect(Kind::RightDelimiter, "else")?;
+                    }
+                    return Ok(Item::Ending(Ending::Else));
+                }
+                Keyword::End => {
+                    self.expect(Kind::RightDelimiter, "end")?;
+                    return Ok(Item::Ending(Ending::End));
+                }
+                Keyword::If => Node::If(self.control("if")?),
+                Keyword::Range => Node::Range(self.control("range")?),
+                Keyword::With => Node::With(self.control("with")?),
+                Keyword::Template => self.template()?,
+                Keyword::Define => return self.unexpected(&token, "command"),
+            };
+            return Ok(Item::Node(node));
+        }
+        self.back();
+        let pos = self.peek().pos;
+        let pipe = self.pipeline("command", Kind::RightDelimiter)?;
+        Ok(Item::Node(Node::Action(Action { at: self.at(pos), pipe })))
+    }
+
+    /// `break` or `continue`.
+    fn leave(&mut self, context: &str) -> Parsed<()> {
+        let token = self.next_non_space();
+        if token.kind != Kind::RightDelimiter {
+            return self.unexpected(&token, context);
+        }
+        if self.tree.ranges == 0 {
+            return self.error(format_args!("{context} outside {{{{range}}}}"));
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, context: &'static str) -> Parsed<Box<Branch>> {
+        let visible = self.tree.variables.len();
+        let pipe = self.pipeline(context, Kind::RightDelimiter)?;
+        let is_range = context == "range";
+        self.tree.ranges += u32::from(is_range);
+        let (body, ending) = self.items()?;
+        self.tree.ranges -= u32::from(is_range);
+        let otherwise = match ending {
+            Ending::End => None,
+            Ending::Else => Some(self.otherwise(context)?),
+        };
+        self.tree.variables.truncate(visible);
+        let at = self.at(pipe.at.pos as usize);
+        Ok(Box::new(Branch { at, pipe, body, otherwise }))
+    }
+
+    /// What follows `else`. After `else if` the inner `if` takes the `end`.
+    fn otherwise(&mut self, context: &'static str) -> Parsed<Vec<Node>> {
+        if context == "if" && self.peek().is(Keyword::If) {
+            self.next();
+            return Ok(vec![Node::If(self.nested_control("if")?)]);
+        }
+        if context == "with" && self.peek().is(Keyword::With) {
+            self.next();
+            return Ok(vec![Node::With(self.nested_control("with")?)]);
+        }
+        let (body, ending) = self.items()?;
+        match ending {
+            Ending::End => Ok(body),
+            Ending::Else => self.error("expected end; found {{else}}"),
+        }
+    }
+
+    fn nested_control(&mut self, context: &'static str) -> Parsed<Box<Branch>> {
+        self.nesting += 1;
+        if self.nesting > DEEPEST {
+            return self.error("max nesting depth exceeded");
+        }
+        let branch = self.control(context)?;
+        self.nesting -= 1;
+        Ok(branch)
+    }
+
+    fn block(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let pipe = self.pipeline(CONTEXT, Kind::RightDelimiter)?;
+        let outer = std::mem::replace(&mut self.tree, Tree::new());
+        let id = self.at(token.pos).id;
+        let (body, ending) = self.items()?;
+        if matches!(ending, Ending::Else) {
+            self.tree = outer;
+            return self.error(format_args!("unexpected {} in {CONTEXT}", ending.show()));
+        }
+        self.add(name.clone(), body, id, Place::Any)?;
+        self.tree = outer;
+        let at = self.at(token.pos);
+        Ok(Node::Template(Box::new(Call { at, name, pipe: Some(pipe) })))
+    }
+
+    fn template(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let mut pipe = None;
+        if self.next_non_space().kind != Kind::RightDelimiter {
+            self.back();
+            pipe = Some(self.pipeline(CONTEXT, Kind::RightDelimiter)?);
+        }
+        let at = self.at(token.pos);
+        Ok(Node::Template(Box::new(Call { at, name, pipe })))
+    }
+
+    fn template_name(&mut self, token: &Token<'_>, context: &str) -> Parsed<Str> {
+        match token.kind {
+            Kind::String | Kind::RawString => self.unquote(token.text),
+            _ => self.unexpected(token, context),
+        }
+    }
+
+    fn variable_id(&mut self, name: &str) -> u32 {
+        if let Some(id) = self.variable_ids.get(name) {
+            return *id;
+        }
+        let id = self.variable_ids.len() as u32;
+        self.variable_ids.insert(name.into(), id);
+        id
+    }
+
+    fn declare(&mut self, token: &Token<'_>) -> Variable {
+        let name = decode(token.text);
+        let id = self.variable_id(&name);
+        self.tree.variables.push(id);
+        Variable { id, name: name.into() }
+    }
+
+    /// Commands and what they are assigned to, up to and with `end`.
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
+        let first = self.peek_non_space();
+        let mut pipe =
+            Pipe { at: self.at(first.pos), is_assign: false, variables: Vec::new(), commands: Vec::new() };
+        loop {
+            let variable = self.peek_non_space();
+            if variable.kind != Kind::Variable {
+                break;
+            }
+            self.next();
+            // Up to three tokens tell whether `$x foo` declares or passes an argument.
+            let after = self.peek();
+            let next = self.peek_non_space();
+            match next.kind {
+                Kind::Assign | Kind::Declare => {
+                    pipe.is_assign = next.kind == Kind::Assign;
+                    self.next_non_space();
+                    let declared = self.declare(&variable);
+                    pipe.variables.push(declared);
+                }
+                Kind::Char if next.text == b"," => {
+                    self.next_non_space();
+                    let declared = self.declare(&variable);
+                    pipe.variables.push(declared);
+                    if context == "range" && pipe.variables.len() < 2 {
+                        let third = self.peek_non_space().kind;
+                        if matches!(third, Kind::Variable | Kind::RightDelimiter | Kind::RightParen) {
+                            continue;
+                        }
+                        return self.error("range can only initialize variables");
+                    }
+                    return self.error(format_args!("too many declarations in {context}"));
+                }
+                _ if after.kind == Kind::Space => self.back_three(variable, after),
+                _ => self.back_two(variable),
+            }
+            break;
+        }
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => {
+                    self.check_pipeline(&pipe, context)?;
+                    return Ok(pipe);
+                }
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.back();
+                    let command = self.command()?;
+                    pipe.commands.push(command);
+                }
+                _ => return self.unexpected(&token, context),
+            }
+        }
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
+        if pipe.commands.is_empty() {
+            return self.error(format_args!("missing value for {context}"));
+        }
+        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
+            let is_value = matches!(
+                command.first,
+                Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(..) | Expr::String(..)
+            );
+            if is_value {
+                let stage = index + 1;
+                return self.error(format_args!("non executable command in pipeline stage {stage}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Operands with spaces between them, up to a pipe (taken) or the end (left).
+    fn command(&mut self) -> Parsed<Command> {
+        let pos = self.peek_non_space().pos;
+        let at = self.at(pos);
+        let mut first = None;
+        let mut args = Vec::new();
+        loop {
+            self.peek_non_space();
+            if let Some(operand) = self.operand()? {
+                match first {
+                    None => first = Some(operand),
+                    Some(_) => args.push(operand),
+                }
+            }
+            let token = self.next();
+            match token.kind {
+                Kind::Space => continue,
+                Kind::RightDelimiter | Kind::RightParen => self.back(),
+                Kind::Pipe => {}
+                _ => return self.unexpected(&token, "operand"),
+            }
+            break;
+        }
+        match first {
+            Some(first) => Ok(Command { at, first, args }),
+            None => self.error("empty command"),
+        }
+    }
+
+    /// A term and the fields read from it.
+    fn operand(&mut self) -> Parsed<Option<Expr>> {
+        let Some(term) = self.term()? else {
+            return Ok(None);
+        };
+        let next = self.peek();
+        if next.kind != Kind::Field {
+            return Ok(Some(term));
+        }
+        let pos = next.pos;
+        let mut names: Vec<Box<str>> = Vec::new();
+        while self.peek().kind == Kind::Field {
+            let token = self.next();
+            names.push(decode(&token.text[1..]).into());
+        }
+        let at = self.at(pos);
+        Ok(Some(match term {
+            Expr::Field(_, first) => Expr::Field(at, first.into_iter().chain(names).collect()),
+            Expr::Variable(_, variable, first) => {
+                Expr::Variable(at, variable, first.into_iter().chain(names).collect())
+            }
+            Expr::Bool(..) | Expr::String(..) | Expr::Number(..) | Expr::Nil(_) | Expr::Dot(_) => {
+                let mut shown = String::new();
+                super::show::show_expr(&mut shown, &term);
+                let shown = crate::fmt::quoted(shown.as_bytes());
+                return self.error(format_args!("unexpected . after term {shown}"));
+            }
+            other => Expr::Chain(at, Box::new(other), names.into()),
+        }))
+    }
+
+    fn term(&mut self) -> Parsed<Option<Expr>> {
+        let token = self.next_non_space();
+        let at = self.at(token.pos);
+        Ok(Some(match token.kind {
+            Kind::Identifier => {
+                let name = decode(token.text);
+                match self.callee(&name) {
+                    Some(callee) => Expr::Function(at, callee),
+                    None => {
+                        let shown = crate::fmt::quoted(token.text);
+                        return self.error(format_args!("function {shown} not defined"));
+                    }
+                }
+            }
+            Kind::Dot => Expr::Dot(at),
+            Kind::Nil => Expr::Nil(at),
+            Kind::Variable => {
+                let name = decode(token.text);
+                match self.variable_ids.get(&*name) {
+                    Some(id) if self.tree.variables.contains(id) => {
+                        Expr::Variable(at, Variable { id: *id, name: name.into() }, Box::default())
+                    }
+                    _ => {
+                        let shown = crate::fmt::quoted(token.text);
+                        return self.error(format_args!("undefined variable {shown}"));
+                    }
+                }
+            }
+            Kind::Field => Expr::Field(at, Box::new([decode(&token.text[1..]).into()])),
+            Kind::Bool => Expr::Bool(at, token.text == b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => {
+                let text = decode(token.text);
+                let number = match token.kind {
+                    Kind::CharConstant => unquote::char_constant(token.text).map(number::character),
+                    Kind::Complex => number::complex(&text),
+                    _ => number::simple(&text),
+                };
+                match number {
+                    Ok(mut number) => {
+                        number.text = text.into();
+                        Expr::Number(at, Box::new(number))
+                    }
+                    Err(message) => return self.error(message),
+                }
+            }
+            Kind::LeftParen => {
+                if self.tree.parens >= DEEPEST {
+                    return self.error("max expression depth exceeded");
+                }
+                self.tree.parens += 1;
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.tree.parens -= 1;
+                Expr::Pipe(Box::new(pipe))
+            }
+            Kind::String | Kind::RawString => {
+                let value = self.unquote(token.text)?;
+                Expr::String(at, Literal { value, quoted: token.text.into() })
+            }
+            _ => {
+                self.back();
+                return Ok(None);
+            }
+        }))
+    }
+
+    fn callee(&self, name: &str) -> Option<Callee> {
+        if let Some(func) = self.functions.get(name) {
+            return Some(Callee::Func(func));
+        }
+        match name {
+            "and" => Some(Callee::And),
+            "or" => Some(Callee::Or),
+            _ => crate::builtin::find(name).map(Callee::Func),
+        }
+    }
+}
+
+/// Where the outermost template goes.
+enum Place {
+    Any,
+    /// It has to be the last, even if a definition took its name.
+    Last,
+}
