@@ -1,5 +1,7 @@
 //! The client against the distribution registry, and against servers that lie.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may panic")]
+
 mod registry;
 
 use sluice_oci::{
