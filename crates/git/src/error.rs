@@ -22,13 +22,13 @@ pub enum Error {
     #[error("{0}")]
     Configuration(String),
     /// The server wants other credentials, or some.
-    #[error("authentication required: {0}")]
+    #[error("authentication required")]
     Unauthenticated(String),
     /// The credentials are known and not sufficient.
-    #[error("authorization failed: {0}")]
+    #[error("authorization failed")]
     Forbidden(String),
     /// There is no such repository, or none that may be seen.
-    #[error("repository not found: {0}")]
+    #[error("repository not found")]
     NotFound(String),
     /// The server answered with an unexpected HTTP status.
     #[error("unexpected HTTP status {status} from {host}")]

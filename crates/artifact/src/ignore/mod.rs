@@ -6,6 +6,11 @@
 mod glob;
 mod pattern;
 
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use pattern::Pattern;
 
 /// The name of the files that hold patterns.
@@ -13,6 +18,11 @@ pub const FILE_NAME: &str = ".sourceignore";
 
 /// Lines longer than this end the reading of a file, as they do in the reference.
 const MAX_LINE: usize = 64 * 1024;
+
+/// Larger files of patterns are cut off there.
+const MAX_FILE: u64 = 1 << 20;
+/// Deep trees are refused rather than walked.
+const MAX_DEPTH: usize = 1000;
 
 const VERSION_CONTROL: [&str; 4] = [".git/", ".gitignore", ".gitmodules", ".gitattributes"];
 
@@ -60,6 +70,39 @@ impl Patterns {
                 self.0.push(Pattern::parse(line, directory));
             }
         }
+    }
+
+    /// Reads the ignore files of a directory tree: a directory's own before those of its subdirectories.
+    pub fn load(root: &Path) -> io::Result<Self> {
+        let mut patterns = Self::new();
+        patterns.load_directory(root, &mut Vec::new(), 0)?;
+        Ok(patterns)
+    }
+
+    fn load_directory(&mut self, directory: &Path, path: &mut Vec<u8>, depth: usize) -> io::Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(io::Error::other(format!("directories are nested more than {MAX_DEPTH} deep")));
+        }
+        let file = directory.join(FILE_NAME);
+        if fs::symlink_metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
+            let mut text = Vec::new();
+            fs::File::open(&file)?.take(MAX_FILE).read_to_end(&mut text)?;
+            self.read(path, &text);
+        }
+        let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        let parent = path.len();
+        for entry in entries {
+            if entry.file_type()?.is_dir() && entry.file_name() != ".git" {
+                if parent > 0 {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(entry.file_name().as_bytes());
+                self.load_directory(&entry.path(), path, depth + 1)?;
+                path.truncate(parent);
+            }
+        }
+        Ok(())
     }
 
     /// How many were read.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde::Deserialize;
-use sluice_artifact::ignore::{FILE_NAME, Patterns, Rules};
+use sluice_artifact::ignore::{Patterns, Rules};
 
 use crate::archive::list;
 
@@ -46,24 +46,6 @@ struct Tree {
     included_dirs: Vec<String>,
 }
 
-/// Reads the ignore files as a walk finds them: a directory's own first, then its subdirectories by name.
-fn collect(files: &BTreeMap<String, String>) -> Patterns {
-    let mut found: Vec<(Vec<&str>, &str)> = files
-        .iter()
-        .filter_map(|(path, text)| {
-            let directory = path.strip_suffix(FILE_NAME)?;
-            (directory.is_empty() || directory.ends_with('/'))
-                .then(|| (directory.split('/').filter(|c| !c.is_empty()).collect(), text.as_str()))
-        })
-        .collect();
-    found.sort();
-    let mut patterns = Patterns::new();
-    for (directory, text) in found {
-        patterns.read(directory.join("/").as_bytes(), text.as_bytes());
-    }
-    patterns
-}
-
 #[test]
 fn trees_are_archived_as_in_the_reference() {
     for line in include_str!("fixtures/sourceignore-tree.jsonl").lines() {
@@ -78,7 +60,7 @@ fn trees_are_archived_as_in_the_reference() {
                 fs::write(target, text).unwrap();
             }
         }
-        let mut patterns = collect(&case.files);
+        let mut patterns = Patterns::load(root.path()).unwrap();
         patterns.read(b"", case.ignore.unwrap_or_default().as_bytes());
         let rules = Rules::for_source(patterns);
         let bytes = sluice_artifact::archive::write_directory(root.path(), &rules, Vec::new()).unwrap();

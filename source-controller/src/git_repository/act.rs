@@ -1,0 +1,202 @@
+//! Fetching a commit and making an artifact of it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use sluice_api::meta::{Artifact, Time};
+use sluice_api::source::{GitRepository, GitRepositorySpec};
+use sluice_artifact::ignore::Patterns;
+use sluice_artifact::storage::{Location, Published};
+use sluice_artifact::{Rules, Storage};
+use sluice_git::tree::{self, Selection, View};
+use sluice_git::{Commit, Error, Interrupt, RefFilter, Reference, Repository, Resolved, Session};
+
+use super::draft::Draft;
+use super::failure::Failure;
+use super::include::{self, Included};
+use super::observe::{self, Inputs};
+use super::{GitRepositories, KIND, Outcome, blocking, plan};
+
+/// A new artifact, and what it was made of.
+pub(super) struct Stored {
+    pub(super) artifact: Artifact,
+    /// The subject of the commit.
+    pub(super) subject: String,
+    pub(super) includes: Vec<Included>,
+    /// Files that are pointers of Git LFS.
+    pub(super) lfs_pointers: u64,
+}
+
+impl GitRepositories {
+    /// Carries out a fetch.
+    pub(super) async fn act(
+        &self,
+        object: &Arc<GitRepository>,
+        draft: &mut Draft,
+        inputs: Box<Inputs>,
+    ) -> kube::Result<Result<Outcome, Failure>> {
+        let Inputs { remote, candidates, session, includes, deadline } = *inputs;
+        let reference = observe::reference(&object.spec);
+        let work = async {
+            let filter = history_filter(&reference);
+            let session = match session {
+                Some(session) => session,
+                None => self.git.connect(&remote, &filter).await?,
+            };
+            fetch(session, &reference, &candidates).await
+        };
+        let fetched = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
+        let (resolved, commit, repository) = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return Ok(Err(Failure::git("unable to clone", &remote.url, &error))),
+        };
+        if object.spec.verify.is_some() {
+            return Ok(Err(Failure::verification("the verification of signatures is not supported yet")));
+        }
+        let revision = resolved.revision();
+        let includes_changed = plan::includes_changed(&object.spec, &draft.status, &includes);
+        if draft.fetched(&revision, includes_changed) {
+            self.progress(object, draft).await?;
+        }
+        let view = View::new(repository, commit.tree);
+        let subject = commit.subject().to_owned();
+        Ok(self.build(object, view, &resolved, includes).await.map(|(published, report, includes)| {
+            let artifact = artifact(published, revision);
+            Outcome::Stored(Box::new(Stored {
+                artifact,
+                subject,
+                includes,
+                lfs_pointers: report.lfs_pointers,
+            }))
+        }))
+    }
+
+    async fn build(
+        &self,
+        object: &GitRepository,
+        view: View,
+        resolved: &Resolved,
+        includes: Vec<Included>,
+    ) -> Result<(Published, tree::Report, Vec<Included>), Failure> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let location = Location::new(KIND, &namespace, &name, &format!("{}.tar.gz", resolved.commit));
+        let location = location.map_err(|error| Failure::path(&error))?;
+        let (storage, spec) = (self.shared.storage.clone(), object.spec.clone());
+        let interrupt = Interrupt::default();
+        // Ends the work below when this future is dropped.
+        let _guard = interrupt.guard();
+        blocking(move || {
+            let mut report = tree::Report::default();
+            let published = storage.publish(&location, |out| {
+                report = write(&storage, &spec, &view, &includes, out, &interrupt)?;
+                Ok(())
+            });
+            published.map(|published| (published, report, includes)).map_err(Failure::publish)
+        })
+        .await
+    }
+}
+
+/// The references to list for a commit whose server does not serve commits by name.
+fn history_filter(reference: &Reference) -> RefFilter {
+    match reference {
+        Reference::Commit { branch: Some(branch), .. } => {
+            RefFilter::Names(vec![format!("refs/heads/{branch}")])
+        }
+        _ => RefFilter::Prefix("refs/heads/".to_owned()),
+    }
+}
+
+async fn fetch(
+    mut session: Session,
+    reference: &Reference,
+    candidates: &[Resolved],
+) -> Result<(Resolved, Commit, Repository), Error> {
+    let wanted: Vec<_> =
+        candidates.iter().map(|candidate| candidate.tag.unwrap_or(candidate.commit)).collect();
+    let repository = if let Reference::Commit { .. } = reference {
+        fetch_commit(&mut session, reference, candidates[0].commit).await?
+    } else {
+        session.fetch(&wanted).await?
+    };
+    let commits = candidates.iter().map(|candidate| {
+        let commit = repository.commit(repository.peel(candidate.tag.unwrap_or(candidate.commit))?)?;
+        Ok((candidate.clone(), commit))
+    });
+    let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+    // Of equal versions the newest commit wins, and the first of those of the same time.
+    let newest = commits.into_iter().rev().max_by_key(|(_, commit)| commit.time);
+    let (resolved, commit) = newest.ok_or(Error::Empty)?;
+    Ok((Resolved { commit: commit.id, ..resolved }, commit, repository))
+}
+
+/// A commit by its name; from servers that do not give that, with the history of the branches.
+async fn fetch_commit(
+    session: &mut Session,
+    reference: &Reference,
+    commit: sluice_git::ObjectId,
+) -> Result<Repository, Error> {
+    if session.serves_any_commit() {
+        match session.fetch(&[commit]).await {
+            Err(Error::Remote(_)) => {}
+            result => return result,
+        }
+    }
+    let heads = session.list(&history_filter(reference)).await?;
+    let ids: Vec<_> = heads.refs.iter().map(|head| head.id).collect();
+    if ids.is_empty() {
+        return Err(Error::ObjectNotFound(commit));
+    }
+    let repository = session.fetch_history(&ids).await?;
+    if repository.contains(commit) { Ok(repository) } else { Err(Error::ObjectNotFound(commit)) }
+}
+
+fn artifact(published: Published, revision: String) -> Artifact {
+    let time = Timestamp::try_from(published.time).unwrap_or_else(|_| Timestamp::now());
+    Artifact {
+        digest: published.digest.to_string(),
+        last_update_time: Time(Timestamp::from_second(time.as_second()).unwrap_or(time)),
+        metadata: std::collections::BTreeMap::new(),
+        path: published.path,
+        revision,
+        size: i64::try_from(published.size).ok(),
+        url: published.url,
+    }
+}
+
+/// Writes the archive: straight from the objects or, where other content is to be put in between, from a checkout.
+fn write(
+    storage: &Storage,
+    spec: &GitRepositorySpec,
+    view: &View,
+    includes: &[Included],
+    out: &mut dyn std::io::Write,
+    interrupt: &Interrupt,
+) -> Result<tree::Report, Failure> {
+    let selection = Selection::directories(spec.sparse_checkout.iter().map(String::as_str));
+    selection.check(view).map_err(|error| Failure::archive(&error))?;
+    let rules = |mut patterns: Patterns| {
+        if let Some(ignore) = &spec.ignore {
+            patterns.read(b"", ignore.as_bytes());
+        }
+        Rules::for_source(patterns)
+    };
+    if includes.is_empty() {
+        let patterns =
+            tree::patterns(view, &selection, interrupt).map_err(|error| Failure::archive(&error))?;
+        return tree::archive(view, &selection, &rules(patterns), out, interrupt)
+            .map_err(|error| Failure::archive(&error));
+    }
+    let io = |error: std::io::Error| Failure::archive(&Error::Io(error));
+    let scratch = tempfile::tempdir().map_err(io)?;
+    let root = scratch.path().join("root");
+    std::fs::create_dir(&root).map_err(io)?;
+    tree::checkout(view, &selection, &root, interrupt).map_err(|error| Failure::archive(&error))?;
+    for included in includes {
+        include::copy(storage, included, &root, scratch.path())?;
+    }
+    let patterns = Patterns::load(&root).map_err(io)?;
+    sluice_artifact::archive::write_directory(&root, &rules(patterns), out).map_err(io)?;
+    Ok(tree::Report::default())
+}

@@ -1,0 +1,197 @@
+//! From spec and Secrets to a remote with its credentials.
+
+use kube::ResourceExt as _;
+use sluice_api::source::{GitProvider, GitRepository};
+use sluice_git::{Credentials, Proxy, Remote, RemoteUrl, Scheme, Tls};
+
+use super::failure::{Failure, Retry};
+use crate::Shared;
+use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
+use crate::secret::SecretData;
+
+/// The longest proxy address.
+const MAX_PROXY_ADDRESS: usize = 2048;
+
+/// The remote of an object.
+pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Remote, Failure> {
+    let url = RemoteUrl::parse(&object.spec.url).map_err(|error| Failure::url(&error))?;
+    let namespace = object.namespace().unwrap_or_default();
+    let client = &shared.manager.client;
+    let proxy = match &object.spec.proxy_secret_ref {
+        Some(reference) => {
+            let secret = SecretData::read(client, &namespace, &reference.name).await;
+            Some(proxy(&secret.map_err(|error| Failure::secret("proxy", &error))?)?)
+        }
+        None => None,
+    };
+    let secret = match &object.spec.secret_ref {
+        Some(reference) => {
+            let secret = SecretData::read(client, &namespace, &reference.name).await;
+            Some(secret.map_err(|error| Failure::secret("authentication", &error))?)
+        }
+        None => None,
+    };
+    provider(shared, object, secret.as_ref())?;
+    let (credentials, tls) = match &secret {
+        Some(secret) => (credentials(&url, secret)?, tls(&url, secret)?),
+        None if url.scheme() == Scheme::Ssh => {
+            let message = "an SSH URL needs a secretRef with 'identity' and 'known_hosts'";
+            return Err(Failure::authentication("authentication", message));
+        }
+        None => (Credentials::None, Tls::default()),
+    };
+    Ok(Remote { url, credentials, tls, proxy })
+}
+
+fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>) -> Result<(), Failure> {
+    let spec = &object.spec;
+    let provider = spec.provider.unwrap_or_default();
+    if !spec.service_account_name.is_empty() && !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+        return Err(Failure::gate());
+    }
+    let app = secret.filter(|secret| secret.bytes(&["githubAppID"]).is_some());
+    match (provider, secret, app) {
+        (GitProvider::Generic, _, Some(secret)) => {
+            let name = &secret.name;
+            let message = format!("secretRef '{name}' has github app data but provider is not set to github");
+            Err(Failure::provider(Retry::Backoff, message))
+        }
+        (GitProvider::Generic, ..) => Ok(()),
+        (GitProvider::GitHub, None, _) => Err(Failure::provider(Retry::Never, GITHUB_DATA)),
+        (GitProvider::GitHub, Some(_), None) => Err(Failure::provider(Retry::Backoff, GITHUB_DATA)),
+        (provider, ..) => {
+            let message = format!("the provider '{}' is not supported yet by Sluice", provider.as_str());
+            Err(Failure::provider(Retry::Never, message))
+        }
+    }
+}
+
+const GITHUB_DATA: &str = "secretRef with github app data must be specified when provider is set to github";
+
+fn proxy(secret: &SecretData) -> Result<Proxy, Failure> {
+    let invalid = |message: String| Failure::authentication("proxy", &message);
+    let text = |key| secret.text(key).map_err(|error| Failure::secret("proxy", &error));
+    let name = &secret.name;
+    let address = text("address")?.unwrap_or_default();
+    if address.is_empty() {
+        return Err(invalid(format!("invalid proxy secret '{name}': key 'address' is missing")));
+    }
+    if address.len() > MAX_PROXY_ADDRESS {
+        return Err(invalid(format!(
+            "invalid proxy secret '{name}': key 'address' is longer than {MAX_PROXY_ADDRESS} characters"
+        )));
+    }
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme).unwrap_or_default();
+    if !matches!(scheme, "http" | "https" | "socks5") {
+        return Err(invalid(format!(
+            "invalid proxy secret '{name}': key 'address' must begin with http://, https:// or socks5://"
+        )));
+    }
+    Ok(Proxy { address, username: text("username")?, password: text("password")? })
+}
+
+fn credentials(url: &RemoteUrl, secret: &SecretData) -> Result<Credentials, Failure> {
+    let text = |key: &str| secret.text(key).map_err(|error| Failure::secret("authentication", &error));
+    let invalid = |message: String| Failure::authentication("authentication", &message);
+    let name = &secret.name;
+    if url.scheme() == Scheme::Ssh {
+        let required = |key: &str| {
+            text(key)?.filter(|value| !value.is_empty()).ok_or_else(|| {
+                invalid(format!("secret '{name}': key '{key}' is missing, which an SSH URL needs"))
+            })
+        };
+        return Ok(Credentials::Ssh {
+            identity: required("identity")?,
+            known_hosts: required("known_hosts")?,
+            passphrase: text("password")?,
+        });
+    }
+    if let Some(token) = text("bearerToken")?.filter(|token| !token.is_empty()) {
+        if url.user().is_some() || url.password().is_some() {
+            return Err(invalid(format!(
+                "secret '{name}': key 'bearerToken' cannot be used together with user and password in the URL"
+            )));
+        }
+        return Ok(Credentials::Bearer(token));
+    }
+    match (text("username")?, text("password")?) {
+        (Some(username), password) if !username.is_empty() => {
+            Ok(Credentials::Basic { username, password: password.unwrap_or_default() })
+        }
+        (_, Some(_)) => Err(invalid(format!("secret '{name}': key 'password' is there without 'username'"))),
+        _ => Ok(Credentials::None),
+    }
+}
+
+fn tls(url: &RemoteUrl, secret: &SecretData) -> Result<Tls, Failure> {
+    if url.scheme() != Scheme::Https {
+        return Ok(Tls::default());
+    }
+    let authorities = secret.bytes(&["ca.crt", "caFile"]).map(<[u8]>::to_vec);
+    let pair = (secret.bytes(&["tls.crt", "certFile"]), secret.bytes(&["tls.key", "keyFile"]));
+    let identity = match pair {
+        (Some(certificate), Some(key)) => Some((certificate.to_vec(), key.to_vec())),
+        (None, None) => None,
+        (certificate, _) => {
+            let (there, missing) =
+                if certificate.is_some() { ("tls.crt", "tls.key") } else { ("tls.key", "tls.crt") };
+            let message = format!("secret '{}': key '{there}' is there without '{missing}'", secret.name);
+            return Err(Failure::authentication("authentication", &message));
+        }
+    };
+    Ok(Tls { authorities, identity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> RemoteUrl {
+        RemoteUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn secrets_become_credentials() {
+        let https = url("https://h/r");
+        let of = |entries: &[(&str, &str)]| credentials(&https, &SecretData::of(entries)).unwrap();
+        let basic = Credentials::Basic { username: "u".into(), password: "p".into() };
+        assert_eq!(of(&[("username", "u"), ("password", "p")]), basic);
+        assert_eq!(
+            of(&[("username", "u"), ("password", "p"), ("bearerToken", "t")]),
+            Credentials::Bearer("t".into())
+        );
+        assert_eq!(of(&[("ca.crt", "x")]), Credentials::None);
+    }
+
+    #[test]
+    fn half_of_a_pair_is_named_and_no_value_shown() {
+        let message = |text: &str, entries: &[(&str, &str)]| {
+            let secret = SecretData::of(entries);
+            let url = url(text);
+            let failure = credentials(&url, &secret).err().or_else(|| tls(&url, &secret).err()).unwrap();
+            assert_eq!(failure.reason, "AuthenticationFailed");
+            assert!(!failure.message.contains("s3cret"), "{}", failure.message);
+            failure.message
+        };
+        assert!(
+            message("https://h/r", &[("password", "s3cret")])
+                .contains("secret 'ns/auth': key 'password' is there without 'username'")
+        );
+        assert!(message("https://h/r", &[("tls.crt", "s3cret")]).contains("without 'tls.key'"));
+        assert!(message("ssh://git@h/r", &[("identity", "s3cret")]).contains("key 'known_hosts' is missing"));
+        assert!(message("ssh://git@h/r", &[("known_hosts", "s3cret")]).contains("key 'identity' is missing"));
+        assert!(message("https://u:s3cret@h/r", &[("bearerToken", "s3cret")]).contains("key 'bearerToken'"));
+    }
+
+    #[test]
+    fn proxies_are_checked() {
+        let of = |entries: &[(&str, &str)]| proxy(&SecretData::of(entries));
+        assert_eq!(
+            of(&[("address", "http://p:3128"), ("username", "u")]).unwrap().username.as_deref(),
+            Some("u")
+        );
+        for bad in [&[][..], &[("address", "")], &[("address", "ftp://x")], &[("address", "host:80")]] {
+            assert!(of(bad).unwrap_err().message.contains("key 'address'"));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Fetches sources and serves them as artifacts.
+//!
+//! One module per kind, each in the phases observe, plan, act, summarize; what they share is the storage, its file
+//! server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
+
+mod file_server;
+mod flags;
+mod git_repository;
+mod secret;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use sluice_artifact::Storage;
+use sluice_artifact::storage::Retention;
+use sluice_runtime::Manager;
+use sluice_runtime::flags::FeatureGates;
+use sluice_runtime::manager::StartError;
+
+use flags::Flags;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let common = flags.common.clone();
+    sluice_runtime::run("source-controller", common, |manager| controllers(manager, flags))
+}
+
+/// What all kinds share.
+struct Shared {
+    manager: Arc<Manager>,
+    storage: Arc<Storage>,
+    flags: Flags,
+    gates: FeatureGates,
+}
+
+async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
+    let gates = FeatureGates::parse(&manager.flags.feature_gates, &flags::GATES).map_err(StartError::Flag)?;
+    if !flags.default_service_account.is_empty() && !gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+        let message = "--default-service-account needs --feature-gates=ObjectLevelWorkloadIdentity=true";
+        return Err(StartError::Flag(message.to_owned()));
+    }
+    let retention =
+        Retention { ttl: flags.artifact_retention_ttl, records: flags.artifact_retention_records };
+    let address = flags.advertised_address();
+    let storage = Storage::open(&flags.storage_path, &address, flags.artifact_digest_algo, retention)
+        .map_err(|error| StartError::Other(sluice_runtime::errors::chain(&error)))?;
+    let storage = Arc::new(storage);
+    manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.root())).await?;
+    let shared = Arc::new(Shared { manager, storage, flags, gates });
+    git_repository::run(shared).await;
+    Ok(())
+}
