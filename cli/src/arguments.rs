@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn lists_keep_all_their_values() {
+        let line = read("sluice helm template x . --set a=1 --set b=2 -f a,b -f c").unwrap();
+        let commands::Command::Helm(args) = line.command else { panic!("another command") };
+        assert_eq!(args.given(), (2, 3));
+    }
+
+    #[test]
     fn durations_are_those_of_go_and_global_flags_stand_anywhere() {
         let line = read("sluice --timeout 1h0m0s get -n apps all --timeout=500ms").unwrap();
         assert_eq!(line.globals.timeout, Duration::from_millis(500));

@@ -15,11 +15,35 @@ use crate::output::{ClosedPipe, Output};
 pub(crate) struct Exit {
     /// The code.
     pub(crate) code: u8,
+    /// What stands before the message.
+    pub(crate) mark: Mark,
     /// What is printed.
     pub(crate) error: anyhow::Error,
 }
 
+/// What an error begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// `✗`.
+    Symbol,
+    /// `Error:`, as the tool prints it that a command stands for.
+    Word,
+}
+
 impl Exit {
+    /// An error of a command that stands for another tool.
+    pub(crate) fn as_tool(error: anyhow::Error) -> anyhow::Error {
+        Self::with(1, Mark::Word, error)
+    }
+
+    /// An error with a code of its own.
+    pub(crate) fn with(code: u8, mark: Mark, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Self>() || error.is::<ClosedPipe>() {
+            return error;
+        }
+        Self { code, mark, error }.into()
+    }
+
     /// The code that an error ends the program with.
     pub(crate) fn of(error: &anyhow::Error) -> u8 {
         if error.is::<ClosedPipe>() {
@@ -93,6 +117,16 @@ pub(crate) fn of_kube(error: &kube::Error) -> String {
     }
 }
 
+/// An error of the operating system without its number.
+pub(crate) fn io(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        // As Go says it.
+        Some((text, _)) => text[..1].to_ascii_lowercase() + &text[1..],
+        None => text,
+    }
+}
+
 fn deepest<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -155,7 +189,10 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cl
     if error.is::<ClosedPipe>() {
         return;
     }
-    output.failure(&text(error));
+    match error.downcast_ref::<Exit>().map_or(Mark::Symbol, |exit| exit.mark) {
+        Mark::Symbol => output.failure(&text(error)),
+        Mark::Word => output.say(&format!("Error: {}", text(error))),
+    }
     if let Some(hint) = hint(error, cluster) {
         output.hint(&hint);
     }
@@ -219,8 +256,9 @@ mod tests {
 
     #[test]
     fn codes_survive_and_a_closed_pipe_is_silent() {
-        let error: anyhow::Error = Exit { code: 2, error: anyhow::anyhow!("x") }.into();
+        let error: anyhow::Error = Exit::with(2, Mark::Symbol, anyhow::anyhow!("x"));
         assert_eq!((Exit::of(&error), text(&error).as_str()), (2, "x"));
+        assert_eq!(Exit::of(&Exit::as_tool(error)), 2);
         assert_eq!(Exit::of(&ClosedPipe.into()), 141);
         assert_eq!(Exit::of(&anyhow::anyhow!("x")), 1);
     }

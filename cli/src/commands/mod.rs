@@ -6,6 +6,7 @@ mod envsubst;
 mod events;
 mod export;
 mod get;
+mod helm;
 mod reconcile;
 mod resume;
 mod stats;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Version(version::VersionArgs),
     /// Replace ${variables} from stdin to stdout by the environment.
     Envsubst(envsubst::EnvsubstArgs),
+    /// What helm does with charts on this machine: template, lint, package, show.
+    Helm(helm::HelmArgs),
     /// Print a script that completes commands and names in a shell.
     Completion(completion::CompletionArgs),
     /// What the completion scripts ask.
@@ -84,6 +87,7 @@ impl Command {
             Self::Stats(args) => stats::run(app, args).await,
             Self::Version(args) => version::run(app, args).await,
             Self::Envsubst(args) => envsubst::run(app, args),
+            Self::Helm(args) => helm::run(app, args),
             Self::Completion(args) => completion::run(app, &args),
             Self::Complete(args) => completion::complete(app, args).await,
         }

@@ -1,0 +1,442 @@
+//! `helm`: the chart engine's door, with the flags, texts and codes of helm.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use sluice_gotemplate::{Host, SystemHost};
+use sluice_helm::chart::{load, missing_dependencies};
+use sluice_helm::lint::{LintOptions, Severity, lint};
+use sluice_helm::package::package;
+use sluice_helm::show::{Part, show};
+use sluice_helm::template::{check_installable, render_chart};
+use sluice_helm::values::ValueSources;
+use sluice_helm::{Capabilities, KubeVersion, TemplateError, TemplateOptions, Values};
+
+use crate::app::App;
+use crate::failure::Exit;
+
+/// What follows `helm`.
+#[derive(Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct HelmArgs {
+    #[command(subcommand)]
+    command: HelmCommand,
+}
+
+#[derive(Subcommand)]
+enum HelmCommand {
+    /// Render a chart and print the manifests.
+    Template(TemplateArgs),
+    /// Look for mistakes in charts.
+    Lint(LintArgs),
+    /// Pack charts into archives.
+    Package(PackageArgs),
+    /// Print a part of a chart.
+    #[command(alias = "inspect", arg_required_else_help = true)]
+    Show {
+        #[command(subcommand)]
+        part: ShowPart,
+    },
+}
+
+#[derive(Subcommand)]
+enum ShowPart {
+    /// Everything.
+    All(ShowArgs),
+    /// Chart.yaml.
+    Chart(ShowArgs),
+    /// The CRDs.
+    #[command(alias = "crd")]
+    Crds(ShowArgs),
+    /// The readme.
+    Readme(ShowArgs),
+    /// values.yaml.
+    Values(ShowArgs),
+}
+
+#[derive(Args)]
+struct ShowArgs {
+    /// Folder or archive of the chart.
+    chart: PathBuf,
+}
+
+/// Where values come from.
+#[derive(Args)]
+struct ValueArgs {
+    /// A YAML file with values; - is stdin.
+    #[arg(short = 'f', long, value_name = "FILE", value_delimiter = ',', action = clap::ArgAction::Append)]
+    values: Vec<String>,
+    /// Set a value: key1=val1,key2=val2.
+    #[arg(long, value_name = "KEY=VALUE", action = clap::ArgAction::Append)]
+    set: Vec<String>,
+    /// Set a value that is a string whatever it looks like.
+    #[arg(long, value_name = "KEY=VALUE", action = clap::ArgAction::Append)]
+    set_string: Vec<String>,
+    /// Set a value to the content of a file.
+    #[arg(long, value_name = "KEY=FILE", action = clap::ArgAction::Append)]
+    set_file: Vec<String>,
+    /// Set a value from JSON.
+    #[arg(long, value_name = "KEY=JSON", action = clap::ArgAction::Append)]
+    set_json: Vec<String>,
+    /// Set a value literally.
+    #[arg(long, value_name = "KEY=VALUE", action = clap::ArgAction::Append)]
+    set_literal: Vec<String>,
+}
+
+#[derive(Args)]
+struct TemplateArgs {
+    /// Name of the release, and folder or archive of the chart.
+    #[arg(value_names = ["NAME", "CHART"], num_args = 0..=2)]
+    words: Vec<String>,
+    #[command(flatten)]
+    values: ValueArgs,
+    /// APIs that the chart may find: group/version or group/version/Kind.
+    #[arg(short, long, value_delimiter = ',', action = clap::ArgAction::Append)]
+    api_versions: Vec<String>,
+    /// The version of Kubernetes that the chart is told.
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<String>,
+    /// Print the CRDs too.
+    #[arg(long)]
+    include_crds: bool,
+    /// Leave the CRDs out, which is the default.
+    #[arg(long)]
+    skip_crds: bool,
+    /// Leave tests out.
+    #[arg(long)]
+    skip_tests: bool,
+    /// Leave hooks out.
+    #[arg(long)]
+    no_hooks: bool,
+    /// Render an upgrade, not an installation.
+    #[arg(long)]
+    is_upgrade: bool,
+    /// Do not check values against the chart's schema.
+    #[arg(long)]
+    skip_schema_validation: bool,
+    /// Only what these templates made.
+    #[arg(short, long, value_name = "TEMPLATE", action = clap::ArgAction::Append)]
+    show_only: Vec<String>,
+    /// Make a name for the release.
+    #[arg(short, long)]
+    generate_name: bool,
+    /// Write files into this folder, not to stdout.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// With --output-dir: put a folder of the release's name in between.
+    #[arg(long)]
+    release_name: bool,
+    /// Accepted: nothing is ever sent to a cluster.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "client", value_name = "WHERE")]
+    dry_run: Option<String>,
+    /// Print what was rendered even when it is no YAML.
+    #[arg(long)]
+    debug: bool,
+}
+
+#[derive(Args)]
+struct LintArgs {
+    /// Folders or archives of charts.
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    values: ValueArgs,
+    /// The version of Kubernetes that the chart is for.
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<String>,
+    /// Fail on warnings too.
+    #[arg(long)]
+    strict: bool,
+    /// Print warnings and errors only.
+    #[arg(long)]
+    quiet: bool,
+    /// Look at the subcharts too.
+    #[arg(long)]
+    with_subcharts: bool,
+    /// Do not check values against the chart's schema.
+    #[arg(long)]
+    skip_schema_validation: bool,
+}
+
+#[derive(Args)]
+struct PackageArgs {
+    /// Folders of charts.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Where to put the archives.
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    destination: PathBuf,
+    /// The version to give to the chart.
+    #[arg(long)]
+    version: Option<String>,
+    /// The version of the software to give to the chart.
+    #[arg(long)]
+    app_version: Option<String>,
+}
+
+impl HelmArgs {
+    /// How many `--set` and `--values` were read.
+    #[cfg(test)]
+    pub(crate) fn given(&self) -> (usize, usize) {
+        match &self.command {
+            HelmCommand::Template(args) => (args.values.set.len(), args.values.values.len()),
+            _ => (0, 0),
+        }
+    }
+}
+
+pub(crate) fn run(app: &App, args: HelmArgs) -> Result<()> {
+    let result = match args.command {
+        HelmCommand::Template(args) => template(app, args),
+        HelmCommand::Lint(args) => lint_all(app, &args),
+        HelmCommand::Package(args) => package_all(app, &args),
+        HelmCommand::Show { part } => show_part(app, &part),
+    };
+    result.map_err(Exit::as_tool)
+}
+
+/// A chart's templates know no cluster; `fail` and `required` let pass while linting.
+struct Lint;
+
+impl Host for Lint {
+    fn is_lint(&self) -> bool {
+        true
+    }
+}
+
+impl ValueArgs {
+    fn merge(&self) -> Result<Values> {
+        let sources = ValueSources {
+            files: self.values.clone(),
+            json: self.set_json.clone(),
+            typed: self.set.clone(),
+            strings: self.set_string.clone(),
+            file_contents: self.set_file.clone(),
+            literals: self.set_literal.clone(),
+        };
+        Ok(sources.merge(&mut read_source)?)
+    }
+}
+
+fn read_source(name: &str) -> Result<Vec<u8>, String> {
+    if name == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("cannot read stdin: {error}"))?;
+        return Ok(bytes);
+    }
+    if name.contains("://") {
+        return Err(format!("{name}: values are read from files here, not from addresses"));
+    }
+    std::fs::read(name).map_err(|error| format!("open {name}: {}", crate::failure::io(&error)))
+}
+
+fn template(app: &App, args: TemplateArgs) -> Result<()> {
+    let (name, path) = match args.words.as_slice() {
+        [] => bail!(
+            "\"helm template\" requires at least 1 argument\n\nUsage:  helm template [NAME] [CHART] [flags]"
+        ),
+        [name, _] if args.generate_name => {
+            bail!("cannot set --generate-name and also specify a name: {name}")
+        }
+        [name, path] => (name.clone(), PathBuf::from(path)),
+        [path, ..] => {
+            let path = PathBuf::from(path);
+            let base = path.file_name().map_or_else(|| "chart".into(), |name| name.to_string_lossy());
+            let base = base.split('.').next().unwrap_or("chart");
+            let name = if args.generate_name {
+                format!("{base}-{}", Timestamp::now().as_second())
+            } else {
+                "release-name".to_owned()
+            };
+            (name, path)
+        }
+    };
+    let values = args.values.merge()?;
+    let mut capabilities = Capabilities::default();
+    if let Some(version) = &args.kube_version {
+        capabilities.kube_version = KubeVersion::parse(version)
+            .map_err(|error| anyhow!("invalid kube version '{version}': {error}"))?;
+    }
+    capabilities.api_versions.extend(args.api_versions);
+    let options = TemplateOptions {
+        release_name: name.clone(),
+        namespace: namespace(app),
+        is_upgrade: args.is_upgrade,
+        capabilities,
+        include_crds: args.include_crds && !args.skip_crds,
+        skip_tests: args.skip_tests,
+        no_hooks: args.no_hooks,
+        skip_schema_validation: args.skip_schema_validation,
+        show_only: args.show_only,
+        ..TemplateOptions::default()
+    };
+    let mut chart = load(&found(&path)?)?;
+    check_installable(&chart)?;
+    missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
+    let rendered = render_chart(&mut chart, &values, &options, &mut SystemHost, None)?;
+    for warning in &rendered.warnings {
+        app.output.say(&format!("level=WARN msg={warning:?}"));
+    }
+    let text = rendered.text(&options)?;
+    match args.output_dir {
+        None => app.output.data(text),
+        Some(folder) => {
+            let folder = if args.release_name { folder.join(&name) } else { folder };
+            write_files(app, &folder, &text)
+        }
+    }
+}
+
+/// The namespace of releases: as told, and not what a kubeconfig of this machine says.
+fn namespace(app: &App) -> String {
+    let named = app.globals.namespace.clone().or_else(|| std::env::var("HELM_NAMESPACE").ok());
+    named.filter(|namespace| !namespace.is_empty()).unwrap_or_else(|| "default".into())
+}
+
+/// A chart on this machine.
+fn found(path: &Path) -> Result<PathBuf> {
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    let text = path.display().to_string();
+    if text.contains("://") {
+        bail!("{text} is an address: fetch the chart first, charts are read from this machine only");
+    }
+    bail!("path {text:?} not found")
+}
+
+/// Each document goes to the file that its `# Source:` line names.
+fn write_files(app: &App, folder: &Path, text: &str) -> Result<()> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    for document in text.split("---\n# Source: ").skip(1) {
+        let (source, body) = document.split_once('\n').unwrap_or((document, ""));
+        let relative = Path::new(source);
+        // A template's name comes from the chart: it must not lead out of the folder.
+        if relative.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            bail!("the chart has a template with a bad name: {source:?}");
+        }
+        let path = folder.join(relative);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+        }
+        let more = written.contains(&path);
+        let mut file = std::fs::OpenOptions::new();
+        let file = if more { file.append(true) } else { file.write(true).create(true).truncate(true) };
+        let mut file = file.open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        std::io::Write::write_all(&mut file, format!("---\n# Source: {source}\n{body}").as_bytes())?;
+        if !more {
+            app.output.data(format!("wrote {}\n", path.display()))?;
+            written.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn show_part(app: &App, part: &ShowPart) -> Result<()> {
+    let (part, args) = match part {
+        ShowPart::All(args) => (Part::All, args),
+        ShowPart::Chart(args) => (Part::Chart, args),
+        ShowPart::Crds(args) => (Part::Crds, args),
+        ShowPart::Readme(args) => (Part::Readme, args),
+        ShowPart::Values(args) => (Part::Values, args),
+    };
+    let chart = load(&found(&args.chart)?)?;
+    app.output.data(show(&chart, part))
+}
+
+fn lint_all(app: &App, args: &LintArgs) -> Result<()> {
+    let kube_version = match &args.kube_version {
+        Some(version) => Some(
+            KubeVersion::parse(version)
+                .map_err(|error| anyhow!("invalid kube version '{version}': {error}"))?,
+        ),
+        None => None,
+    };
+    let options = LintOptions {
+        values: args.values.merge()?,
+        namespace: namespace(app),
+        kube_version,
+        skip_schema_validation: args.skip_schema_validation,
+    };
+    let mut paths = args.paths.clone();
+    if args.with_subcharts {
+        for path in &args.paths {
+            paths.extend(subcharts(path));
+        }
+    }
+    let (worst, mut failed, mut text) =
+        (if args.strict { Severity::Warning } else { Severity::Error }, 0_usize, String::new());
+    for path in &paths {
+        let mut shown = Vec::new();
+        let bad = match lint(path, &options, &mut Lint) {
+            Ok(findings) => {
+                let wanted = if args.quiet { Severity::Warning } else { Severity::Info };
+                shown.extend(
+                    findings
+                        .messages()
+                        .iter()
+                        .filter(|found| found.severity >= wanted)
+                        .map(ToString::to_string),
+                );
+                findings.any_at_least(worst)
+            }
+            Err(error) => {
+                shown.push(format!("Error {error}"));
+                true
+            }
+        };
+        failed += usize::from(bad);
+        if !args.quiet || !shown.is_empty() {
+            text += &format!("==> Linting {}\n", path.display());
+            for line in shown {
+                text += &line;
+                text.push('\n');
+            }
+            text.push('\n');
+        }
+    }
+    app.output.data(&text)?;
+    let summary = format!("{} chart(s) linted, {failed} chart(s) failed", paths.len());
+    if failed > 0 {
+        bail!(summary);
+    }
+    if args.quiet { Ok(()) } else { app.output.data(summary + "\n") }
+}
+
+/// The folders and archives in `charts/`, sorted.
+fn subcharts(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path.join("charts")) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "tgz"))
+        .collect();
+    found.sort();
+    found
+}
+
+fn package_all(app: &App, args: &PackageArgs) -> Result<()> {
+    for path in &args.paths {
+        let mut chart = load(&found(path)?)?;
+        if let Some(version) = &args.version {
+            chart.metadata.version.clone_from(version);
+        }
+        if let Some(version) = &args.app_version {
+            chart.metadata.app_version.clone_from(version);
+        }
+        missing_dependencies(&chart)?;
+        let packed = package(&chart, Some(Timestamp::now()))?;
+        std::fs::create_dir_all(&args.destination)
+            .with_context(|| format!("cannot create {}", args.destination.display()))?;
+        let target = args.destination.join(&packed.file_name);
+        std::fs::write(&target, &packed.bytes)
+            .with_context(|| format!("cannot write {}", target.display()))?;
+        app.output.data(format!("Successfully packaged chart and saved it to: {}\n", target.display()))?;
+    }
+    Ok(())
+}
