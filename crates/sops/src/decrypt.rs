@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha512};
 use sluice_regexp::Regexp;
 
@@ -58,6 +60,15 @@ struct Walk<'a> {
     hash: Sha512,
 }
 
+/// The comments before a value, on one level of the document.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// How many of them match the rule's expression.
+    hits: usize,
+    /// Whether the last one does.
+    last: bool,
+}
+
 /// The rule with its expression ready.
 enum Matcher<'a> {
     Suffix { suffix: &'a str, encrypted: bool },
@@ -84,9 +95,8 @@ impl<'a> Walk<'a> {
         Self { key, only_encrypted: metadata.mac_only_encrypted, rule, hash }
     }
 
-    /// Whether the value at a path is encrypted. `comments` are those before it, level by level; a comment that asks
-    /// for encryption is not encrypted itself.
-    fn is_encrypted(&self, path: &[String], comments: &[Vec<String>], is_comment: bool) -> bool {
+    /// Whether the value at a path is encrypted. A comment that asks for encryption is not encrypted itself.
+    fn is_encrypted(&self, path: &[String], levels: &[Level], is_comment: bool) -> bool {
         let (hit, encrypted) = match &self.rule {
             Matcher::Suffix { suffix, encrypted } => {
                 (path.iter().any(|key| key.ends_with(suffix)), *encrypted)
@@ -95,16 +105,10 @@ impl<'a> Walk<'a> {
                 let hit = regex.as_ref().is_some_and(|regex| path.iter().any(|key| regex.is_match(key)));
                 (hit, *encrypted)
             }
-            Matcher::Comment { regex, encrypted } => {
-                let own = usize::from(is_comment && *encrypted);
-                let last = comments.len().saturating_sub(1);
-                let hit = regex.as_ref().is_some_and(|regex| {
-                    comments.iter().enumerate().any(|(level, list)| {
-                        let count = if level == last { list.len().saturating_sub(own) } else { list.len() };
-                        list.iter().take(count).any(|comment| regex.is_match(comment))
-                    })
-                });
-                (hit, *encrypted)
+            Matcher::Comment { encrypted, .. } => {
+                let own = is_comment && *encrypted && levels.last().is_some_and(|level| level.last);
+                let hits: usize = levels.iter().map(|level| level.hits).sum();
+                (hits > usize::from(own), *encrypted)
             }
         };
         hit == encrypted
@@ -114,25 +118,25 @@ impl<'a> Walk<'a> {
         &mut self,
         branch: &mut Branch,
         path: &mut Vec<String>,
-        comments: &mut Vec<Vec<String>>,
+        levels: &mut Vec<Level>,
     ) -> Result<(), String> {
-        comments.push(Vec::new());
+        levels.push(Level::default());
         for item in branch {
             match item {
-                Item::Comment(comment) => self.comment(comment, path, comments),
+                Item::Comment(comment) => self.comment(comment, path, levels),
                 Item::Entry(key, value) => {
                     path.push(key.clone());
-                    if let Some(comment) = self.value(value, path, comments)? {
+                    if let Some(comment) = self.value(value, path, levels)? {
                         *value = Value::text(comment.text);
                     }
                     path.pop();
-                    if let Some(last) = comments.last_mut() {
-                        last.clear();
+                    if let Some(level) = levels.last_mut() {
+                        *level = Level::default();
                     }
                 }
             }
         }
-        comments.pop();
+        levels.pop();
         Ok(())
     }
 
@@ -140,33 +144,36 @@ impl<'a> Walk<'a> {
         &mut self,
         list: &mut [Element],
         path: &mut Vec<String>,
-        comments: &mut Vec<Vec<String>>,
+        levels: &mut Vec<Level>,
     ) -> Result<(), String> {
-        comments.push(Vec::new());
+        levels.push(Level::default());
         for element in list {
             match element {
-                Element::Comment(comment) => self.comment(comment, path, comments),
+                Element::Comment(comment) => self.comment(comment, path, levels),
                 Element::Value(value) => {
                     // Encrypted comments of a list are elements of it.
-                    if let Some(comment) = self.value(value, path, comments)? {
+                    if let Some(comment) = self.value(value, path, levels)? {
                         *element = Element::Comment(comment);
                     }
-                    if let Some(last) = comments.last_mut() {
-                        last.clear();
+                    if let Some(level) = levels.last_mut() {
+                        *level = Level::default();
                     }
                 }
             }
         }
-        comments.pop();
+        levels.pop();
         Ok(())
     }
 
     /// A comment that does not decrypt was never encrypted.
-    fn comment(&mut self, comment: &mut Comment, path: &[String], comments: &mut [Vec<String>]) {
-        if let Some(last) = comments.last_mut() {
-            last.push(comment.text.clone());
+    fn comment(&mut self, comment: &mut Comment, path: &[String], levels: &mut [Level]) {
+        if let Matcher::Comment { regex: Some(regex), .. } = &self.rule
+            && let Some(level) = levels.last_mut()
+        {
+            level.last = regex.is_match(&comment.text);
+            level.hits += usize::from(level.last);
         }
-        if self.is_encrypted(path, comments, true) {
+        if self.is_encrypted(path, levels, true) {
             match cipher::decrypt(comment.text.as_bytes(), self.key, &additional(path)) {
                 Ok(Plain::Comment(plain)) => *comment = plain,
                 Ok(Plain::Value(Value::Text(text))) => {
@@ -182,16 +189,16 @@ impl<'a> Walk<'a> {
         &mut self,
         value: &mut Value,
         path: &mut Vec<String>,
-        comments: &mut Vec<Vec<String>>,
+        levels: &mut Vec<Level>,
     ) -> Result<Option<Comment>, String> {
         match value {
             Value::Null => return Ok(None),
-            Value::Map(branch) => return self.branch(branch, path, comments).map(|()| None),
-            Value::List(list) => return self.list(list, path, comments).map(|()| None),
+            Value::Map(branch) => return self.branch(branch, path, levels).map(|()| None),
+            Value::List(list) => return self.list(list, path, levels).map(|()| None),
             Value::Foreign(name) => return Err(format!("Cannot walk value, unknown type: {name}")),
             Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Time(_) => {}
         }
-        let encrypted = self.is_encrypted(path, comments, false);
+        let encrypted = self.is_encrypted(path, levels, false);
         if encrypted {
             let Value::Text(text) = &*value else {
                 return Err(format!("Expected encrypted value as string, but got {}", value.go_type()));
@@ -211,7 +218,10 @@ impl<'a> Walk<'a> {
 
     /// Compares the code of the values with that of the file, which is encrypted with the time of the last change.
     fn verify(self, metadata: &Metadata) -> Result<(), Error> {
-        let computed: String = self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
+        let mut computed = String::with_capacity(128);
+        for byte in self.hash.finalize() {
+            let _ = write!(computed, "{byte:02X}");
+        }
         let found = match cipher::decrypt(metadata.mac.as_bytes(), self.key, &metadata.last_modified) {
             Ok(Plain::Value(value)) => String::from_utf8_lossy(&bytes(&value)).into_owned(),
             Ok(Plain::Comment(comment)) => comment.text,

@@ -165,7 +165,8 @@ impl Metadata {
 /// Of all rules, a file may have one. Without any, keys that end in `_unencrypted` stay plain.
 fn rule(fields: &Fields<'_>) -> Result<Rule, Error> {
     let mut rules = Vec::new();
-    let kinds: [(&str, fn(String) -> Rule); 6] = [
+    type Make = fn(String) -> Rule;
+    let kinds: [(&str, Make); 6] = [
         ("unencrypted_suffix", Rule::UnencryptedSuffix),
         ("encrypted_suffix", Rule::EncryptedSuffix),
         ("unencrypted_regex", Rule::UnencryptedRegex),

@@ -60,10 +60,10 @@ mod tests {
 
     #[test]
     fn points_of_a_line_meet_the_axis_at_the_secret() {
-        // The line 42 + 7x, taken at 1, 9 and 200.
-        let part = |x: u8| vec![42 ^ multiply(7, x), x];
+        // The line 0x2a + 7x, taken at 1, 9 and 200.
+        let part = |x: u8| vec![0x2a ^ multiply(7, x), x];
         for parts in [vec![part(1), part(9)], vec![part(200), part(1)], vec![part(9), part(1), part(200)]] {
-            assert_eq!(combine(&parts), Ok(vec![42]));
+            assert_eq!(combine(&parts), Ok(vec![0x2a]));
         }
         assert_eq!(combine(&[part(1), part(1)]), Err("duplicate part detected"));
         assert!(combine(&[part(1)]).is_err() && combine(&[]).is_err());

@@ -28,10 +28,7 @@ pub(super) fn unflatten(branch: Branch) -> Result<Branch, Error> {
     for item in branch {
         let Item::Entry(name, value) = item else { continue };
         let failed = |reason: &str| Error::Metadata(format!("Error while unflattening {name:?}: {reason}"));
-        let steps = steps(&name);
-        if steps.len() > DEEPEST {
-            return Err(failed("Too deep"));
-        }
+        let steps = steps(&name).ok_or_else(|| failed("Too deep"))?;
         let mut node = &mut root;
         for step in steps {
             node = match step {
@@ -50,7 +47,8 @@ pub(super) fn unflatten(branch: Branch) -> Result<Branch, Error> {
     }
 }
 
-fn steps(name: &str) -> Vec<Step<'_>> {
+/// The steps that a name tells, unless there are too many.
+fn steps(name: &str) -> Option<Vec<Step<'_>>> {
     let mut steps = Vec::new();
     let mut rest = name;
     let mut in_list = false;
@@ -63,7 +61,10 @@ fn steps(name: &str) -> Vec<Step<'_>> {
         let part = &rest[..end];
         // Go takes what is no number for zero.
         steps.push(if in_list { Step::Index(part.parse().unwrap_or(0)) } else { Step::Key(part) });
-        let Some((at, separator)) = next else { return steps };
+        let Some((at, separator)) = next else { return Some(steps) };
+        if steps.len() == DEEPEST {
+            return None;
+        }
         in_list = separator == LIST;
         rest = &rest[at + separator.len()..];
     }

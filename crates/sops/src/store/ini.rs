@@ -1,5 +1,7 @@
 //! Sections of `name = value`, by the rules of the library that the reference uses.
 
+use std::collections::HashMap;
+
 use super::scalar;
 use crate::error::Error;
 use crate::tree::{Branch, Comment, Item, Value};
@@ -11,6 +13,8 @@ struct Section {
     name: String,
     comment: String,
     keys: Vec<Key>,
+    /// Where each key is.
+    places: HashMap<String, usize>,
 }
 
 struct Key {
@@ -21,14 +25,16 @@ struct Key {
 
 impl Section {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), comment: String::new(), keys: Vec::new() }
+        Self { name: name.to_owned(), comment: String::new(), keys: Vec::new(), places: HashMap::new() }
     }
 
     /// Adds a key; one of the same name gets the new value in its place.
     fn add(&mut self, key: Key) {
-        match self.keys.iter_mut().find(|known| known.name == key.name) {
-            Some(known) => *known = key,
-            None => self.keys.push(key),
+        if let Some(place) = self.places.get(&key.name) {
+            self.keys[*place] = key;
+        } else {
+            self.places.insert(key.name.clone(), self.keys.len());
+            self.keys.push(key);
         }
     }
 }
@@ -87,7 +93,8 @@ fn parse(text: &str) -> Result<Vec<Section>, String> {
                 }
                 sections.push(std::mem::replace(&mut section, Section::new(name)));
                 comment.push_str(remark(&line[close + 1..]));
-                section.comment = std::mem::take(&mut comment).trim().to_owned();
+                comment.trim().clone_into(&mut section.comment);
+                comment.clear();
                 counter = 1;
                 continue;
             }

@@ -11,7 +11,7 @@ use super::yaml_comments::{Found, in_gap};
 use crate::error::Error;
 use crate::tree::{Branch, Comment, Element, Item, Value};
 
-/// How many values aliases may make.
+/// How many values may be copied for anchors and aliases.
 const MOST_ALIASED: usize = 1_000_000;
 
 /// Reads all documents. Each must be a mapping, or empty.
@@ -165,12 +165,8 @@ impl<'a> Reader<'a> {
             }
             EventKind::Alias(name) => {
                 let known = self.anchors.get(name);
-                let value =
-                    known.cloned().ok_or_else(|| format!("yaml: unknown anchor '{name}' referenced"))?;
-                self.aliased += count(&value);
-                if self.aliased > MOST_ALIASED {
-                    return Err("yaml: document contains excessive aliasing".to_owned());
-                }
+                let value = known.ok_or_else(|| format!("yaml: unknown anchor '{name}' referenced"))?;
+                let value = copied(value, &mut self.aliased)?;
                 self.value(value, None, event.start.line)?;
             }
             EventKind::SequenceStart { properties, flow } => {
@@ -207,7 +203,8 @@ impl<'a> Reader<'a> {
     /// Puts a complete value where it belongs: it is a key, an entry, an element or a document.
     fn value(&mut self, value: Value, anchor: Option<&'a str>, line: usize) -> Result<(), String> {
         if let Some(name) = anchor {
-            self.anchors.insert(name, value.clone());
+            let copy = copied(&value, &mut self.aliased)?;
+            self.anchors.insert(name, copy);
         }
         let Some(open) = self.stack.last_mut() else {
             let loose = self.loose.drain(..).map(Item::Comment);
@@ -283,6 +280,15 @@ impl Found {
     fn before_dash_of(&self, open: Option<&Open<'_>>) -> bool {
         self.before_dash && matches!(open, Some(Open { kind: Kind::List(_), .. }))
     }
+}
+
+/// A copy of a value, as long as not too many were made.
+fn copied(value: &Value, made: &mut usize) -> Result<Value, String> {
+    *made += count(value);
+    if *made > MOST_ALIASED {
+        return Err("yaml: document contains excessive aliasing".to_owned());
+    }
+    Ok(value.clone())
 }
 
 fn count(value: &Value) -> usize {

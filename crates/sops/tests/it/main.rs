@@ -1,5 +1,7 @@
 //! Files that the real sops encrypted, with what it prints for them.
 
+mod hostile;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
