@@ -86,6 +86,5 @@ fn reason(error: &DecryptError) -> String {
         }
         DecryptError::Io(error) => format!("failed to read header: {error}"),
         DecryptError::ExcessiveWork { .. } => "scrypt work factor too large".to_owned(),
-        _ => "the message cannot be decrypted".to_owned(),
     }
 }

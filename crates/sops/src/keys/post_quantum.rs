@@ -10,7 +10,7 @@ use chacha20poly1305::aead::{Aead as _, KeyInit as _};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use hkdf::Hkdf;
 use ml_kem::kem::Decapsulate as _;
-use ml_kem::{Ciphertext, KemCore, MlKem768};
+use ml_kem::{DecapsulationKey768, Seed};
 use sha2::Sha256;
 use sha3::digest::{ExtendableOutput as _, Update as _, XofReader as _};
 use sha3::{Digest as _, Sha3_256, Shake256};
@@ -28,11 +28,9 @@ const SUITE: &[u8] = b"HPKE\x64\x7a\x00\x01\x00\x03";
 const LATTICE_CIPHERTEXT: usize = 1088;
 const CURVE_POINT: usize = 32;
 
-type LatticeKey = <MlKem768 as KemCore>::DecapsulationKey;
-
 /// A secret key.
 pub(super) struct HybridIdentity {
-    lattice: LatticeKey,
+    lattice: DecapsulationKey768,
     curve: StaticSecret,
 }
 
@@ -50,13 +48,10 @@ impl HybridIdentity {
         let mut hash = Shake256::default();
         hash.update(&seed);
         let mut reader = hash.finalize_xof();
-        let mut part = || {
-            let mut part = [0; 32];
-            reader.read(&mut part);
-            part
-        };
-        let (d, z, curve) = (part(), part(), part());
-        let (lattice, _) = MlKem768::generate_deterministic(&d.into(), &z.into());
+        let (mut lattice, mut curve) = (Seed::default(), [0; 32]);
+        reader.read(&mut lattice);
+        reader.read(&mut curve);
+        let lattice = DecapsulationKey768::from_seed(lattice);
         Some(Self { lattice, curve: StaticSecret::from(curve) })
     }
 
@@ -78,8 +73,7 @@ impl HybridIdentity {
     }
 
     fn shared_secret(&self, lattice: &[u8], curve: [u8; CURVE_POINT]) -> Option<[u8; 32]> {
-        let ciphertext = Ciphertext::<MlKem768>::try_from(lattice).ok()?;
-        let from_lattice = self.lattice.decapsulate(&ciphertext).ok()?;
+        let from_lattice = self.lattice.decapsulate(&lattice.try_into().ok()?);
         let from_curve = self.curve.diffie_hellman(&PublicKey::from(curve));
         let mut hash = Sha3_256::new();
         sha3::Digest::update(&mut hash, from_lattice);
