@@ -6,7 +6,7 @@ use crate::value::{Int, IntKind, Value};
 /// Go's conversion of a float64 on the platforms that matter: what does not fit is the least value.
 pub(crate) fn float_to_int(value: f64) -> i64 {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    if value >= -BOUND && value < BOUND { value as i64 } else { i64::MIN }
+    if (-BOUND..BOUND).contains(&value) { value as i64 } else { i64::MIN }
 }
 
 /// Go's `strval` of sprig, as text.

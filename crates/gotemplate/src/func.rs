@@ -52,8 +52,7 @@ impl Functions {
     /// What helm offers: sprig without `env`, and helm's own.
     pub fn helm() -> Arc<Self> {
         let mut functions = Self::default();
-        let tables = crate::sprig::TABLES.iter().chain(crate::helm::TABLES);
-        for func in tables.copied().flatten() {
+        for func in crate::sprig::all().chain(crate::helm::all()) {
             functions.insert(func);
         }
         Arc::new(functions)

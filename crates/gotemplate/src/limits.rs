@@ -25,7 +25,7 @@ impl Default for Limits {
             output: 64 << 20,
             steps: 100_000_000,
             allocation: 4 << 30,
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
         }
     }
 }

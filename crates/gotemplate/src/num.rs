@@ -8,17 +8,6 @@ pub(crate) enum NumError {
     Range(i64),
 }
 
-impl NumError {
-    /// Go's message, for the function and the text.
-    pub(crate) fn message(self, function: &str, text: &[u8]) -> String {
-        let what = match self {
-            Self::Syntax => "invalid syntax",
-            Self::Range(_) => "value out of range",
-        };
-        format!("strconv.{function}: parsing {}: {what}", crate::fmt::quoted(text))
-    }
-}
-
 /// Whether underscores stand only between digits or after a base prefix.
 fn underscores_fit(text: &str) -> bool {
     let mut last = b'^';
@@ -61,13 +50,13 @@ pub(crate) fn parse_uint(text: &str, base: u32, bits: u32) -> Result<u64, NumErr
     let mut radix = base;
     if base == 0 {
         radix = 10;
-        if text.starts_with('0') {
-            let prefix = text.as_bytes().get(1).map(u8::to_ascii_lowercase);
+        if let Some(after) = text.strip_prefix('0') {
+            let prefix = after.as_bytes().first().map(u8::to_ascii_lowercase);
             (radix, digits) = match prefix {
                 Some(b'b') if text.len() >= 3 => (2, &text[2..]),
                 Some(b'o') if text.len() >= 3 => (8, &text[2..]),
                 Some(b'x') if text.len() >= 3 => (16, &text[2..]),
-                _ => (8, &text[1..]),
+                _ => (8, after),
             };
         }
     }
@@ -98,9 +87,8 @@ pub(crate) fn parse_uint(text: &str, base: u32, bits: u32) -> Result<u64, NumErr
 pub(crate) fn parse_int(text: &str, base: u32, bits: u32) -> Result<i64, NumError> {
     let (negative, digits) = match text.as_bytes().first() {
         None => return Err(NumError::Syntax),
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
+        Some(b'-') => (true, text.strip_prefix('-').unwrap_or(text)),
+        _ => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let largest = if bits >= 64 { i64::MAX } else { (1 << (bits - 1)) - 1 };
     let magnitude = match parse_uint(digits, base, 64) {

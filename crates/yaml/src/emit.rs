@@ -25,6 +25,8 @@ pub(crate) struct Emitter<'o> {
     indention: bool,
     width: usize,
     dialect: Dialect,
+    /// Whether sequences are flush with their key.
+    compact: bool,
 }
 
 impl<'o> Emitter<'o> {
@@ -34,7 +36,17 @@ impl<'o> Emitter<'o> {
             Dialect::Sigs => 80,
             Dialect::V3 => usize::MAX,
         };
-        Self { out, column: 0, whitespace: true, indention: true, width, dialect }
+        Self { out, column: 0, whitespace: true, indention: true, width, dialect, compact: true }
+    }
+
+    /// Indents sequences below their key, as yaml.v3 does unless told otherwise.
+    pub(crate) fn with_indented_sequences(mut self) -> Self {
+        self.compact = false;
+        self
+    }
+
+    pub(crate) fn indents_sequences(&self) -> bool {
+        !self.compact
     }
 
     pub(crate) fn finish(&mut self) {
@@ -55,7 +67,7 @@ impl<'o> Emitter<'o> {
             Dialect::Sigs => !self.indention,
             Dialect::V3 => self.column == 0 || !self.indention,
         };
-        if context.mapping && at_key { indent.max(0) } else { Self::increased(indent, false) }
+        if self.compact && context.mapping && at_key { indent.max(0) } else { Self::increased(indent, false) }
     }
 
     #[inline]

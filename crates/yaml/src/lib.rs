@@ -27,4 +27,4 @@ pub use node::{Node, read_node, read_nodes};
 pub use read::{Dialect, read, read_all, read_strict};
 pub use scanner::{Mark, Style};
 pub use value::{Mapping, Value};
-pub use write::{json_to_yaml, write, write_v3};
+pub use write::{json_to_yaml, write, write_v3, write_v3_indented};

@@ -179,7 +179,12 @@ fn string_style(text: &str, dialect: Dialect) -> Style {
     if text.contains('\n') {
         return Style::Literal;
     }
-    let as_text = matches!(resolve(text, dialect), Scalar::Text(_));
+    let as_text = match resolve(text, dialect) {
+        Scalar::Text(_) => true,
+        // Sigs has no reason to quote the merge key.
+        Scalar::Merge => dialect == Dialect::Sigs,
+        _ => false,
+    };
     let plain = as_text && !is_base60(text) && (dialect == Dialect::Sigs || old_bool(text).is_none());
     if plain { Style::Plain } else { Style::Double }
 }
@@ -274,6 +279,8 @@ fn scalar_v3(emitter: &mut Emitter<'_>, scalar: &ScalarNode, context: Context, i
         }
     }
     let style = match scalar.style {
+        // The encoder that indents is sigs' copy of yaml.v3.
+        _ if scalar.text == "<<" && emitter.indents_sequences() => Style::Plain,
         Style::Plain if scalar.text.contains('\n') => Style::Literal,
         Style::Plain if force_quotes => Style::Double,
         style => style,
@@ -315,4 +322,13 @@ fn string_node(text: &str) -> Node {
 /// Writes a value as yaml.v3 marshals it, two spaces, compact lists.
 pub fn write_v3(value: &Value) -> String {
     write_node(&to_node(value))
+}
+
+/// Writes a value as a yaml.v3 encoder with an indentation of two does: sequences below their key.
+pub fn write_v3_indented(value: &Value) -> String {
+    let mut out = String::new();
+    let mut emitter = Emitter::new(&mut out, Dialect::V3).with_indented_sequences();
+    node_v3(&mut emitter, &to_node(value), Context::default(), -1);
+    emitter.finish();
+    out
 }

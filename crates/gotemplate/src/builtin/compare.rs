@@ -37,6 +37,7 @@ fn incompatible(left: &Value, right: &Value) -> Failure {
 fn is_nil(value: &Value) -> bool {
     match value {
         Value::List(list) => list.kind().is_nil,
+        Value::Map(map) => map.is_nil(),
         other => other.is_nil(),
     }
 }
@@ -48,7 +49,7 @@ pub(super) fn eq(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> 
     if others.is_empty() {
         return Err("missing argument for comparison".into());
     }
-    for other in others.iter() {
+    for other in others {
         if equal(first, other)? {
             return Ok(Value::Bool(true));
         }
@@ -73,7 +74,7 @@ fn equal(left: &Value, right: &Value) -> Result<bool, Failure> {
         _ => {
             let comparable_kinds = left.kind_name() == right.kind_name() || left.is_nil() || right.is_nil();
             if !comparable_kinds {
-                let (shown_left, shown_right) = (crate::fmt::shown(left), crate::fmt::shown(right));
+                let (shown_left, shown_right) = (crate::fmt::shown_as_string(left), crate::fmt::shown(right));
                 let (left, right) = (left.type_name(), right.type_name());
                 return Err(Failure::new(format!(
                     "non-comparable types {shown_left}: {left}, {right}: {shown_right}"
@@ -87,7 +88,7 @@ fn equal(left: &Value, right: &Value) -> Result<bool, Failure> {
                     left.equals(right.as_ref())
                 }
                 _ => {
-                    let shown = crate::fmt::shown(right);
+                    let shown = crate::fmt::shown_as_string(right);
                     let name = right.type_name();
                     return Err(Failure::new(format!("non-comparable type {shown}: {name}")));
                 }

@@ -29,7 +29,7 @@ pub(super) fn index(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failur
         return Err("index of untyped nil".into());
     }
     let mut item = first.clone();
-    for index in indexes.iter() {
+    for index in indexes {
         item = element(&item, index)?;
     }
     Ok(item)
@@ -114,7 +114,7 @@ pub(super) fn len(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure>
     match &args[0] {
         Value::Nil => Err("len of nil pointer".into()),
         Value::Missing => Err(ZERO_VALUE.into()),
-        other => match other.len() {
+        other => match other.length() {
             Some(length) => Ok(Value::int(length as i64)),
             None => Err(Failure::new(format!("len of type {}", other.type_name()))),
         },

@@ -42,8 +42,21 @@ impl Ctx<'_> {
         });
         counted.map_err(|failure| {
             self.at(at.id);
+            let failure = Self::with_callee(failure, args);
             self.failure(&format!("error calling {}: ", func.name), failure)
         })
+    }
+
+    /// Puts the text of what `call` was asked to call into its message.
+    fn with_callee(failure: crate::error::Failure, args: &[Expr]) -> crate::error::Failure {
+        if !failure.text().contains(crate::builtin::CALLEE) {
+            return failure;
+        }
+        let mut shown = String::new();
+        if let Some(callee) = args.first() {
+            crate::parse::show_expr(&mut shown, callee);
+        }
+        crate::error::Failure::new(failure.text().replace(crate::builtin::CALLEE, &shown))
     }
 
     /// The arguments of a call, each of its parameter's type.

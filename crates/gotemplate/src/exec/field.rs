@@ -78,6 +78,7 @@ impl Ctx<'_> {
     }
 
     #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "every evaluation returns it: results stay small")]
     fn no_field(&self, value: &Value, boxed: bool, name: &str) -> Box<crate::error::Error> {
         let type_name = if boxed { "interface {}" } else { value.type_name() };
         self.error(format_args!("can't evaluate field {name} in type {type_name}"))

@@ -305,11 +305,13 @@ impl<'a> Ctx<'a> {
     }
 
     #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "every evaluation returns it: results stay small")]
     fn error(&self, message: impl std::fmt::Display) -> Box<Error> {
         Box::new(Error::execution(format!("{}{message}", self.place()), None))
     }
 
     #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "every evaluation returns it: results stay small")]
     fn failure(&self, prefix: &str, failure: Failure) -> Box<Error> {
         let text = format!("{}{prefix}{}", self.place(), failure.0.text());
         Box::new(Error::execution(text, Some(*failure.0)))

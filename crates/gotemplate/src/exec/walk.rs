@@ -52,6 +52,10 @@ impl Ctx<'_> {
             match &value {
                 Value::String(text) => self.print_bytes(text)?,
                 Value::Missing | Value::Nil => self.print_bytes(b"<no value>")?,
+                Value::Object(object) if object.print_in_place().is_some() => {
+                    let text = object.print_in_place().unwrap_or_else(|| object.print());
+                    self.print_bytes(&text)?;
+                }
                 other => {
                     let left = self.limits.output.saturating_sub(self.out.len());
                     let text =
@@ -178,7 +182,14 @@ impl Ctx<'_> {
                     }
                     return Ok(ran);
                 }
-                let shown = crate::fmt::shown(&other);
+                let mut shown = crate::fmt::shown(&other);
+                // Ranging looks through the pointer.
+                if let Value::Object(object) = &other
+                    && object.kind() == crate::value::ObjectKind::Pointer
+                    && shown.starts_with('&')
+                {
+                    shown.remove(0);
+                }
                 Err(self.error(format_args!("range can't iterate over {shown}")))
             }
         }

@@ -50,10 +50,21 @@ pub(crate) fn display(value: &Value, limit: usize) -> Result<Vec<u8>, Failure> {
     printer.finish()
 }
 
-/// A value as `%v` prints it, for messages: cut where it gets long.
+/// A value as `%v` prints it, for messages.
 pub(crate) fn shown(value: &Value) -> String {
+    shown_under(value, 'v')
+}
+
+/// A value as `%s` prints it, for messages.
+pub(crate) fn shown_as_string(value: &Value) -> String {
+    shown_under(value, 's')
+}
+
+fn shown_under(value: &Value, verb: char) -> String {
     const LONG: usize = 1 << 16;
-    match display(value, LONG) {
+    let mut printer = Printer::new(LONG);
+    printer.argument(value, verb);
+    match printer.finish() {
         Ok(text) => crate::value::decode(&text).into_owned(),
         Err(_) => "…".to_owned(),
     }

@@ -18,7 +18,7 @@ pub(super) static FUNCS: &[Func] = &[
     Func::new("mustToYaml", &[ANY], S, |_, args| Ok(to_yaml(&args[0])?.into())),
     Func::new("toYamlPretty", &[ANY], S, |_, args| {
         let Ok(plain) = to_plain_yaml(&args[0], 0) else { return Ok("".into()) };
-        Ok(without_newline(&sluice_yaml::write_v3(&plain)).into())
+        Ok(without_newline(&sluice_yaml::write_v3_indented(&plain)).into())
     }),
     Func::new("fromYaml", &[S], Type::MAP, |_, args| {
         Ok(map_or_error(from_yaml(text(&args[0]), Wanted::Map)))
@@ -35,6 +35,9 @@ pub(super) static FUNCS: &[Func] = &[
         Ok(list_or_error(crate::json::read(text(&args[0]), Wanted::List)))
     }),
     Func::new("toToml", &[ANY], S, |_, args| {
+        if args[0].is_nil() {
+            return Err(toml_write::NOTHING.into());
+        }
         Ok(toml_write::write(&args[0]).unwrap_or_else(|message| message).into())
     }),
     Func::new("mustToToml", &[ANY], S, |_, args| Ok(toml_write::write(&args[0])?.into())),
@@ -52,7 +55,8 @@ fn to_json(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
 fn map_or_error(read: Result<Value, String>) -> Value {
     match read {
         Ok(map @ Value::Map(_)) => map,
-        Ok(_) => Value::Map(Map::new()),
+        // `null` makes the map nil.
+        Ok(_) => Value::Map(Map::nil()),
         Err(message) => Value::map([("Error", Value::from(message))]),
     }
 }
@@ -61,7 +65,7 @@ fn map_or_error(read: Result<Value, String>) -> Value {
 fn list_or_error(read: Result<Value, String>) -> Value {
     match read {
         Ok(list @ Value::List(_)) => list,
-        Ok(_) => Value::List(List::new(Vec::new())),
+        Ok(_) => Value::List(List::nil()),
         Err(message) => Value::list(vec![message.into()]),
     }
 }
@@ -110,6 +114,7 @@ fn to_plain_yaml(value: &Value, depth: u32) -> Result<Yaml, String> {
             let items = list.values().iter().map(|item| to_plain_yaml(item, depth + 1));
             Yaml::Sequence(items.collect::<Result<_, _>>()?)
         }
+        Value::Map(map) if map.is_nil() => Yaml::Null,
         Value::Map(map) => {
             let mut entries = sluice_yaml::Mapping::with_capacity(map.len());
             map.try_each(|key, value| {

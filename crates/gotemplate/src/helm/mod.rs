@@ -14,4 +14,7 @@ pub use render::without_no_value;
 use crate::func::Func;
 pub use crate::json::Wanted;
 
-pub(crate) static TABLES: &[&[Func]] = &[data::FUNCS, durations::FUNCS, render::FUNCS];
+/// All of helm's own functions.
+pub(crate) fn all() -> impl Iterator<Item = &'static Func> {
+    [data::FUNCS, durations::FUNCS, render::FUNCS].into_iter().flatten()
+}

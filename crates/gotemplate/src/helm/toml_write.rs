@@ -5,6 +5,8 @@ use crate::time::{as_time, format};
 use crate::value::{Int, IntKind, Map, Str, Value, decode};
 
 const DEEPEST: usize = 500;
+/// What Go says of nil.
+pub(super) const NOTHING: &str = "reflect: call of reflect.Value.Type on zero Value";
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 
 /// Writes a value; anything but a map is written without a key.
@@ -12,7 +14,7 @@ pub(super) fn write(value: &Value) -> Result<String, String> {
     let mut writer = Writer { out: String::new() };
     match &plain(value) {
         Value::Missing | Value::Nil => {
-            return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
+            return Err(NOTHING.to_owned());
         }
         Value::Map(map) => writer.table(&[], map)?,
         Value::List(list) if is_table_array(list.values())? => {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 
 use crate::error::Failure;
-use crate::value::{Value, decode};
+use crate::value::Value;
 
 /// How JSON is laid out.
 #[derive(Clone, Copy)]
@@ -66,6 +66,7 @@ impl Writer {
                 self.end(list.len(), depth);
                 self.out.push(']');
             }
+            Value::Map(map) if map.is_nil() => self.out.push_str("null"),
             Value::Map(map) => {
                 self.out.push('{');
                 let mut index = 0;
@@ -106,7 +107,15 @@ impl Writer {
 
     fn string(&mut self, bytes: &[u8]) {
         self.out.push('"');
-        for c in decode(bytes).chars() {
+        for chunk in bytes.utf8_chunks() {
+            self.characters(chunk.valid());
+            self.out.extend(std::iter::repeat_n("\\ufffd", chunk.invalid().len()));
+        }
+        self.out.push('"');
+    }
+
+    fn characters(&mut self, text: &str) {
+        for c in text.chars() {
             match c {
                 '"' => self.out.push_str("\\\""),
                 '\\' => self.out.push_str("\\\\"),
@@ -119,11 +128,9 @@ impl Writer {
                 '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
                     self.out.push_str(&format!("\\u{:04x}", u32::from(c)));
                 }
-                // A byte that is no UTF-8 is written as an escape, a real U+FFFD as it is.
                 _ => self.out.push(c),
             }
         }
-        self.out.push('"');
     }
 }
 

@@ -121,9 +121,8 @@ impl<'t> Lexer<'t> {
                     return token;
                 }
             }
-            match self.left_delimiter() {
-                Some(token) => return token,
-                None => continue,
+            if let Some(token) = self.left_delimiter() {
+                return token;
             }
         }
     }

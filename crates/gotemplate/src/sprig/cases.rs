@@ -69,6 +69,11 @@ pub(super) fn initials(text: &[u8]) -> String {
     out
 }
 
+/// Without white space, byte by byte as Latin-1.
+pub(super) fn without_space(text: &[u8]) -> String {
+    text.iter().map(|byte| char::from(*byte)).filter(|c| !is_space(*c)).collect()
+}
+
 pub(super) fn is_connector(c: char) -> bool {
     c == '-' || c == '_' || is_space(c)
 }

@@ -11,7 +11,7 @@ const ANY: Type = Type::ANY;
 
 pub(super) static FUNCS: &[Func] = &[
     Func::variadic("default", &[ANY, ANY], ANY, |_, args| {
-        let at = if args.len() > 1 && !is_empty(&args[1]) { 1 } else { 0 };
+        let at = usize::from(args.len() > 1 && !is_empty(&args[1]));
         Ok(take(args, at))
     }),
     Func::new("empty", &[ANY], Type::BOOL, |_, args| Ok(Value::Bool(is_empty(&args[0])))),
@@ -38,9 +38,7 @@ pub(super) static FUNCS: &[Func] = &[
     Func::new("mustFromJson", &[Type::STRING], ANY, |_, args| {
         crate::json::read(text(&args[0]), Wanted::Any).map_err(Failure::from)
     }),
-    Func::new("deepCopy", &[ANY], ANY, |ctx, args| {
-        deep_copy(ctx, args).map_err(|failure| Failure::new(format!("deepCopy error: {}", failure.text())))
-    }),
+    Func::new("deepCopy", &[ANY], ANY, deep_copy),
     Func::new("mustDeepCopy", &[ANY], ANY, deep_copy),
 ];
 
@@ -60,6 +58,9 @@ fn raw(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
 }
 
 fn deep_copy(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
+    if args[0].is_nil() {
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
+    }
     copy(ctx, &args[0], 0)
 }
 

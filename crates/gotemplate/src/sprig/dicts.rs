@@ -63,7 +63,7 @@ pub(super) static FUNCS: &[Func] = &[
 /// A map as the function returns it: a nil map stays one without entries.
 fn plain(map: Value) -> Value {
     match map {
-        Value::Map(map) => Value::Map(map),
+        Value::Map(map) if !map.is_nil() => Value::Map(map),
         _ => Value::Map(Map::new()),
     }
 }
@@ -91,7 +91,7 @@ fn set(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
         Value::Missing => Value::Nil,
         other => other,
     };
-    let Some(map) = args[0].as_map() else {
+    let Some(map) = args[0].as_map().filter(|map| !map.is_nil()) else {
         return Err("assignment to entry in nil map".into());
     };
     ctx.note_insert(map, &value);

@@ -79,10 +79,6 @@ fn element(value: Value) -> Value {
 }
 
 fn make(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
-    if args.is_empty() {
-        // Without arguments Go's variadic slice is nil.
-        return Ok(Value::List(List::of(&list::NIL, Vec::new())));
-    }
     Ok(Value::list(args.iter_mut().map(|value| element(std::mem::take(value))).collect()))
 }
 
@@ -117,7 +113,7 @@ fn last(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
 }
 
 fn nil_list() -> Value {
-    Value::List(List::of(&list::NIL, Vec::new()))
+    Value::List(List::nil())
 }
 
 fn rest(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {

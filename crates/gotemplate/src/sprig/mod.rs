@@ -2,6 +2,7 @@
 
 mod cases;
 mod convert;
+mod crypto;
 mod dates;
 mod decimal;
 mod defaults;
@@ -20,20 +21,22 @@ mod words;
 
 use crate::func::Func;
 
-/// All tables; a later one wins.
-pub(crate) static TABLES: &[&[Func]] = &[
-    strings::FUNCS,
-    words::FUNCS,
-    convert::FUNCS,
-    numbers::FUNCS,
-    defaults::FUNCS,
-    lists::FUNCS,
-    dicts::FUNCS,
-    paths::FUNCS,
-    encoding::FUNCS,
-    dates::FUNCS,
-    patterns::FUNCS,
-    versions::FUNCS,
-    urls::FUNCS,
-    random::FUNCS,
-];
+/// All functions.
+pub(crate) fn all() -> impl Iterator<Item = &'static Func> {
+    let tables = [
+        strings::FUNCS,
+        convert::FUNCS,
+        numbers::FUNCS,
+        defaults::FUNCS,
+        lists::FUNCS,
+        dicts::FUNCS,
+        paths::FUNCS,
+        encoding::FUNCS,
+        dates::FUNCS,
+        patterns::FUNCS,
+        versions::FUNCS,
+        urls::FUNCS,
+        random::FUNCS,
+    ];
+    tables.into_iter().chain(crypto::TABLES).flatten()
+}

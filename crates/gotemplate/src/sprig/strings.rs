@@ -29,9 +29,7 @@ pub(super) static FUNCS: &[Func] = &[
     }),
     Func::new("camelcase", &[S], S, |_, args| Ok(map_text(&args[0], super::cases::pascal))),
     Func::new("initials", &[S], S, |_, args| Ok(super::cases::initials(text(&args[0])).into())),
-    Func::new("nospace", &[S], S, |_, args| {
-        Ok(map_text(&args[0], |text| text.chars().filter(|c| !crate::unicode::is_space(*c)).collect()))
-    }),
+    Func::new("nospace", &[S], S, |_, args| Ok(super::cases::without_space(text(&args[0])).into())),
     Func::new("substr", &[Type::INT, Type::INT, S], S, substr),
     Func::new("trunc", &[Type::INT, S], S, trunc),
     Func::new(

@@ -68,7 +68,7 @@ impl Url {
             return Err("net/url: invalid control character in URL".to_owned());
         }
         if all == "*" {
-            url.path = "*".to_owned();
+            "*".clone_into(&mut url.path);
             return Ok(url);
         }
         let (scheme, mut rest) = split_scheme(all)?;
@@ -77,12 +77,12 @@ impl Url {
             url.force_query = true;
             rest = &rest[..rest.len() - 1];
         } else if let Some((before, query)) = rest.split_once('?') {
-            url.query = query.to_owned();
+            query.clone_into(&mut url.query);
             rest = before;
         }
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
-                url.opaque = rest.to_owned();
+                rest.clone_into(&mut url.opaque);
                 return Ok(url);
             }
             let segment = rest.split('/').next().unwrap_or_default();
@@ -100,7 +100,7 @@ impl Url {
         }
         url.path = unescape(rest, Part::Path)?;
         if rest != escape(&url.path, Part::Path) {
-            url.raw_path = rest.to_owned();
+            rest.clone_into(&mut url.raw_path);
         }
         Ok(url)
     }

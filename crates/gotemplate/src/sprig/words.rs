@@ -1,10 +1,7 @@
 //! Words in names of mixed case, for `snakecase` and `kebabcase`.
 
 use super::cases::is_connector;
-use crate::func::Func;
 use crate::unicode::{is_number, is_punctuation, is_upper, to_lower};
-
-pub(super) static FUNCS: &[Func] = &[];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -83,9 +83,11 @@ const PARTS: &[(&str, Part)] = &[
 pub(super) fn next_part(layout: &str) -> Option<(&str, Part, &str, &str)> {
     for (at, _) in layout.char_indices() {
         let rest = &layout[at..];
-        if rest.starts_with("_2006") {
+        if let Some(year) = rest.strip_prefix('_')
+            && let Some(after) = year.strip_prefix("2006")
+        {
             // The underscore is literal here.
-            return Some((&layout[..=at], Part::LongYear, &rest[1..5], &rest[5..]));
+            return Some((&layout[..=at], Part::LongYear, &year[..4], after));
         }
         for (text, part) in PARTS {
             if !rest.starts_with(text) {
@@ -98,16 +100,14 @@ pub(super) fn next_part(layout: &str) -> Option<(&str, Part, &str, &str)> {
             }
             return Some((&layout[..at], *part, &rest[..text.len()], &rest[text.len()..]));
         }
-        if rest.starts_with(['.', ',']) {
-            let digit = rest[1..].chars().next().filter(|c| matches!(c, '0' | '9'));
-            if let Some(digit) = digit {
-                let digits = rest[1..].chars().take_while(|c| *c == digit).count();
-                let after = &rest[1 + digits..];
-                if !after.starts_with(|c: char| c.is_ascii_digit()) {
-                    let separator = if rest.starts_with('.') { '.' } else { ',' };
-                    let part = Part::Fraction { digits, trim: digit == '9', separator };
-                    return Some((&layout[..at], part, &rest[..=digits], after));
-                }
+        if let Some(separator @ ('.' | ',')) = rest.chars().next()
+            && let Some(digit @ ('0' | '9')) = rest.chars().nth(1)
+        {
+            let digits = rest.chars().skip(1).take_while(|c| *c == digit).count();
+            let (element, after) = rest.split_at(1 + digits);
+            if !after.starts_with(|c: char| c.is_ascii_digit()) {
+                let part = Part::Fraction { digits, trim: digit == '9', separator };
+                return Some((&layout[..at], part, element, after));
             }
         }
     }

@@ -67,7 +67,7 @@ pub(crate) fn parse(layout: &str, value: &str, zone: &TimeZone) -> Result<Time, 
             Problem::Range(what) => out_of_range(what),
         })?;
     }
-    fields.finish(zone).map_err(|what| out_of_range(what))
+    fields.finish(zone).map_err(out_of_range)
 }
 
 enum Problem {

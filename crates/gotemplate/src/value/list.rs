@@ -51,6 +51,11 @@ impl List {
         Self::of(&ANY, values)
     }
 
+    /// The nil `[]interface {}`: it reads as empty and is `null` in JSON.
+    pub fn nil() -> Self {
+        Self::of(&NIL, Vec::new())
+    }
+
     /// A list of some other type; the caller sees to it that the values are of that type.
     pub fn of(kind: &'static ListKind, values: Vec<Value>) -> Self {
         Self(Rc::new(Cell { kind, values }))

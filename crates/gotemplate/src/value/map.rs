@@ -21,6 +21,9 @@ pub(crate) static ANY: MapKind = MapKind { name: "map[string]interface {}", elem
 /// `map[string]string`
 pub(crate) static STRINGS: MapKind = MapKind { name: "map[string]string", elem: Type::STRING, methods: &[] };
 
+/// The nil `map[string]interface {}`
+static NIL: MapKind = MapKind { name: "map[string]interface {}", elem: Type::ANY, methods: &[] };
+
 /// A shared, mutable map. Iteration is in key order.
 #[derive(Clone)]
 pub struct Map(Rc<Cell>, &'static MapKind);
@@ -39,6 +42,16 @@ impl Map {
     /// An empty `map[string]interface {}`.
     pub fn new() -> Self {
         Self::of(&ANY)
+    }
+
+    /// The nil `map[string]interface {}`: it reads as empty, is `null` in JSON, and takes no entries.
+    pub fn nil() -> Self {
+        Self::of(&NIL)
+    }
+
+    /// Whether this is the nil map.
+    pub fn is_nil(&self) -> bool {
+        std::ptr::eq(self.1, &raw const NIL)
     }
 
     /// An empty map of some other type.

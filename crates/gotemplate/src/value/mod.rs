@@ -166,8 +166,8 @@ impl Value {
         }
     }
 
-    /// The number of elements, or of bytes in a string.
-    pub fn len(&self) -> Option<usize> {
+    /// The number of elements, or of bytes in a string; nothing for the rest.
+    pub fn length(&self) -> Option<usize> {
         Some(match self {
             Self::String(text) | Self::Bytes(text) => text.len(),
             Self::List(list) => list.len(),

@@ -78,6 +78,12 @@ pub trait Object: Any {
     /// What Go's `%v` prints: the `String` method or the fields in braces.
     fn print(&self) -> Str;
 
+    /// What an action prints that has the object itself at hand: Go sees methods of pointers there
+    /// that it does not see on an argument.
+    fn print_in_place(&self) -> Option<Str> {
+        None
+    }
+
     /// Whether `print` is the result of a `String` method (so that `%s` and `%q` use it too).
     fn has_string_method(&self) -> bool {
         false

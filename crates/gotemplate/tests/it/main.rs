@@ -1,0 +1,4 @@
+//! Answers of Go: templates under helm's engine, one JSON object a line in `tests/data`.
+
+mod chart;
+mod helm_templates;
