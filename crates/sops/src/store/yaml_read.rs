@@ -38,7 +38,9 @@ pub(super) fn read(data: &[u8]) -> Result<Vec<Branch>, Error> {
             Ok(None) => break,
             Err(error) => return Err(failed(error.to_string())),
         };
-        let closes = matches!(event.kind, EventKind::MappingEnd | EventKind::SequenceEnd);
+        // A block ends without a sign, so that comments behind it may come before or after its end.
+        let closes = matches!(event.kind, EventKind::MappingEnd | EventKind::SequenceEnd)
+            && event.end.offset == event.start.offset;
         let over = matches!(event.kind, EventKind::StreamEnd);
         waiting.push(event);
         // Whom a comment belongs to depends on how many collections end behind it.
@@ -83,59 +85,72 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Takes one event, with the ends of collections that come right before it.
+    /// Takes one event, with the ends of blocks that come right before it.
     fn take(&mut self, events: Vec<Event<'a>>) -> Result<(), String> {
-        let Some(first) = events.first() else { return Ok(()) };
-        let to = first.start.offset.max(self.end);
+        let Some(last) = events.last() else { return Ok(()) };
+        let to = last.start.offset.max(self.end);
         let found = in_gap(self.text, self.end, to, self.end_line);
-        let ends = events.len() - 1;
-        if let Some(last) = events.last() {
-            for comment in found {
-                self.place(comment, ends, last);
+        let survivor = self.stack.len().saturating_sub(events.len() - 1);
+        let mut comments: Vec<(usize, Found)> = Vec::new();
+        for found in found {
+            if !found.alone && found.line == self.end_line && self.after_scalar {
+                self.before_last(Comment { text: found.text, inline: true });
+            } else {
+                comments.push((self.owner(&found, survivor), found));
             }
         }
-        for event in events {
-            if event.end.offset > self.end {
-                self.end = event.end.offset;
-                self.end_line = event.end.line;
+        let mut events = events.into_iter();
+        let Some(last) = events.next_back() else { return Ok(()) };
+        for end in events {
+            let index = self.stack.len().saturating_sub(1);
+            if let Some(open) = self.stack.last_mut() {
+                for (_, found) in comments.extract_if(.., |(owner, _)| *owner == index) {
+                    open.push_comment(Comment { text: found.text, inline: false });
+                }
             }
-            self.event(event)?;
+            self.event(end)?;
         }
-        Ok(())
+        for (_, found) in comments {
+            self.place(found, &last);
+        }
+        if last.end.offset > self.end {
+            self.end = last.end.offset;
+            self.end_line = last.end.line;
+        }
+        self.event(last)
     }
 
-    /// Gives a comment to the collection it belongs to.
-    fn place(&mut self, found: Found, ends: usize, next: &Event<'_>) {
-        let comment = |inline| Comment { text: found.text.clone(), inline };
-        if !found.alone && found.line == self.end_line && self.after_scalar {
-            self.before_last(comment(true));
-            return;
+    /// The collection that a comment belongs to: one that ends here if the comment is as far to the right as its
+    /// entries, and farther than what goes on. Otherwise a place beyond all collections.
+    fn owner(&self, found: &Found, survivor: usize) -> usize {
+        if !found.alone {
+            return usize::MAX;
         }
-        let survivor = self.stack.len().saturating_sub(ends);
-        if ends > 0 {
-            let limit = survivor.checked_sub(1).map(|index| self.stack[index].column);
-            let owner = self.stack[survivor..].iter().rposition(|open| {
-                !open.flow && open.column <= found.column && limit.is_none_or(|limit| found.column > limit)
-            });
-            let index = match (owner, survivor) {
-                (Some(index), _) => survivor + index,
-                (None, 0) => 0,
-                (None, survivor) => survivor - 1,
-            };
-            if let Some(open) = self.stack.get_mut(index) {
-                open.push_comment(comment(false));
-            }
-            return;
+        let limit = survivor.checked_sub(1).map(|index| self.stack[index].column);
+        let ending = &self.stack[survivor..];
+        let fits = |open: &Open<'_>| {
+            !open.flow && open.column <= found.column && limit.is_none_or(|limit| found.column > limit)
+        };
+        match ending.iter().rposition(fits) {
+            Some(index) => survivor + index,
+            // The root keeps what is left at its end.
+            None if survivor == 0 && !ending.is_empty() => 0,
+            None => usize::MAX,
         }
+    }
+
+    /// Gives a comment to the collection that goes on, or that begins.
+    fn place(&mut self, found: Found, next: &Event<'_>) {
         let opens = matches!(next.kind, EventKind::MappingStart { .. } | EventKind::SequenceStart { .. });
         let waits_for_value = self.stack.last().is_none_or(Open::waits_for_value);
         if opens && found.alone && waits_for_value && !found.before_dash_of(self.stack.last()) {
-            self.loose.push(comment(false));
+            self.loose.push(Comment { text: found.text, inline: false });
             return;
         }
+        let comment = Comment { text: found.text, inline: false };
         match self.stack.last_mut() {
-            Some(open) => open.push_comment(comment(false)),
-            None => self.loose.push(comment(false)),
+            Some(open) => open.push_comment(comment),
+            None => self.loose.push(comment),
         }
     }
 
