@@ -1,0 +1,29 @@
+//! `kustomize build` for comparisons: `build [--none] [--flux] DIR`.
+
+use sluice_kustomize::{DiskFileSystem, LoadRestriction, Options, Reorder, build};
+
+fn main() -> std::process::ExitCode {
+    let mut options = Options::cli();
+    let mut target = String::from(".");
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--none" => options.reorder = Reorder::None,
+            "--flux" => options = Options::flux(),
+            "--unrestricted" => options.load_restriction = LoadRestriction::None,
+            other => other.clone_into(&mut target),
+        }
+    }
+    let result = build(&DiskFileSystem::new(), None, &target, &options).and_then(|output| output.to_yaml());
+    match result {
+        Ok(text) => {
+            use std::io::Write;
+            let written = std::io::stdout().lock().write_all(text.as_bytes());
+            if written.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
+        }
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "Error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

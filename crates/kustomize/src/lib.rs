@@ -1,0 +1,163 @@
+//! `kustomize build` as a library: what kustomize 5.8.1 prints, byte for byte, without a cluster.
+//!
+//! Enter at [`build`]. Files come from a [`FileSystem`], remote bases from a [`Remote`] that the caller provides.
+//! There are no globals: builds run in parallel. Hostile input ends in an [`Error`] within set limits.
+//! Nothing here starts a program: helm charts, exec and container plugins are refused.
+
+mod config;
+mod decode;
+mod error;
+mod fieldspec;
+mod fs;
+mod generators;
+mod hash;
+mod id;
+mod jsonpatch;
+mod kustomization;
+mod loader;
+mod merge;
+mod options;
+mod origin;
+mod path;
+mod plugins;
+mod reading;
+mod remote;
+mod resource;
+mod schema;
+mod scope;
+mod selector;
+mod sort;
+mod state;
+mod target;
+mod transform;
+mod tree;
+mod value;
+
+pub use error::{Error, Kind};
+pub use fs::{DiskFileSystem, FileSystem, MemoryFileSystem, Place};
+pub use options::{CustomSchema, LoadRestriction, Options, Reorder};
+pub use remote::{Remote, RepositorySpec};
+
+use sluice_yaml::Value;
+
+use crate::loader::Loader;
+use crate::resource::{Resource, ResourceMap};
+use crate::target::{Build, Target};
+
+/// The result of a build: resources in the order of the output.
+#[derive(Debug)]
+pub struct Output {
+    resources: Vec<Object>,
+    warnings: Vec<String>,
+}
+
+/// One resource of the result.
+#[derive(Debug)]
+pub struct Object {
+    resource: Resource,
+}
+
+/// The version of kustomize whose output this is.
+pub const KUSTOMIZE_VERSION: &str = "v5.8.1";
+
+/// Builds the kustomization in a directory, or in a remote repository if `remote` is there to fetch it.
+pub fn build(
+    files: &dyn FileSystem,
+    remote: Option<&dyn Remote>,
+    target: &str,
+    options: &Options,
+) -> Result<Output, Error> {
+    let loader = Loader::new(files, remote, options.load_restriction, target)?;
+    let build = Build::new(options);
+    let (mut map, kustomization) = Target::load(&build, loader, 0)?.build_root()?;
+    match (&kustomization.sort_options, options.reorder) {
+        (Some(sort_options), _) => sort::sort(&mut map, Some(sort_options))?,
+        (None, Reorder::Legacy) => sort::sort(&mut map, None)?,
+        (None, Reorder::None) => {}
+    }
+    let asked = |what: &str| kustomization.build_metadata.iter().any(|asked| asked == what);
+    if options.managed_by_label || asked("managedByLabel") {
+        label_managed(&mut map, &build)?;
+    }
+    for resource in &mut map.resources {
+        resource.finish(asked("originAnnotations"), asked("transformerAnnotations"))?;
+    }
+    let resources = map.resources.into_iter().map(|resource| Object { resource }).collect();
+    Ok(Output { resources, warnings: build.warnings.into_inner() })
+}
+
+fn label_managed(map: &mut ResourceMap, build: &Build<'_>) -> Result<(), Error> {
+    let labels =
+        [("app.kubernetes.io/managed-by".to_owned(), format!("kustomize-{KUSTOMIZE_VERSION}"))].into();
+    let specs =
+        vec![fieldspec::FieldSpec { path: "metadata/labels".into(), create: true, ..Default::default() }];
+    let surroundings = transform::Surroundings {
+        schema: &build.schema,
+        null_deletes_metadata: build.options.null_deletes_metadata,
+    };
+    transform::Transformer::Labels { labels, specs }.run(map, &surroundings)
+}
+
+impl Output {
+    /// The resources.
+    pub fn resources(&self) -> &[Object] {
+        &self.resources
+    }
+
+    /// Warnings about deprecated fields, which kustomize prints on standard error.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// All resources as one YAML stream.
+    pub fn to_yaml(&self) -> Result<String, Error> {
+        let mut out = String::new();
+        for (at, object) in self.resources.iter().enumerate() {
+            if at > 0 {
+                out.push_str("---\n");
+            }
+            object.append_yaml(&mut out)?;
+        }
+        Ok(out)
+    }
+}
+
+impl Object {
+    /// The group and version, as written.
+    pub fn api_version(&self) -> String {
+        self.resource.api_version().to_string()
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> String {
+        self.resource.kind().to_string()
+    }
+
+    /// The name.
+    pub fn name(&self) -> String {
+        self.resource.name().to_string()
+    }
+
+    /// The namespace; empty if there is none.
+    pub fn namespace(&self) -> String {
+        self.resource.namespace().to_string()
+    }
+
+    /// The whole object.
+    pub fn to_value(&self) -> Result<Value, Error> {
+        value::resource_value(&self.resource.node)
+    }
+
+    /// The object as YAML.
+    pub fn to_yaml(&self) -> Result<String, Error> {
+        let mut out = String::new();
+        self.append_yaml(&mut out)?;
+        Ok(out)
+    }
+
+    fn append_yaml(&self, out: &mut String) -> Result<(), Error> {
+        let value = self.to_value()?;
+        sluice_yaml::write::write_tree(&value, out)?;
+        Ok(())
+    }
+}

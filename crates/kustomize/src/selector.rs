@@ -1,0 +1,309 @@
+//! Which resources a patch or replacement is for.
+
+use sluice_regexp::Regexp;
+use smol_str::SmolStr;
+
+use crate::error::{Error, Result};
+use crate::id::{Gvk, ResId};
+use crate::kustomization::Selector;
+use crate::resource::{Resource, ResourceMap};
+
+/// A selector with its expressions compiled, anchored at both ends.
+pub(crate) struct CompiledSelector {
+    group: Option<Regexp>,
+    version: Option<Regexp>,
+    kind: Option<Regexp>,
+    name: Option<Regexp>,
+    namespace: Option<Regexp>,
+    labels: LabelSelector,
+    annotations: LabelSelector,
+    pub(crate) has_id: bool,
+    pub(crate) has_labels: bool,
+}
+
+pub(crate) fn compile(pattern: &str) -> Result<Regexp> {
+    Regexp::new(pattern).map_err(|error| Error::new(error.to_string()))
+}
+
+fn anchored(pattern: &str) -> Result<Option<Regexp>> {
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    compile(&format!("^(?:{pattern})$")).map(Some)
+}
+
+fn matches(regexp: Option<&Regexp>, text: &str) -> bool {
+    regexp.is_none_or(|regexp| regexp.is_match(text))
+}
+
+impl CompiledSelector {
+    pub(crate) fn new(selector: &Selector) -> Result<Self> {
+        Ok(Self {
+            group: anchored(&selector.id.gvk.group)?,
+            version: anchored(&selector.id.gvk.version)?,
+            kind: anchored(&selector.id.gvk.kind)?,
+            name: anchored(&selector.id.name)?,
+            namespace: anchored(&selector.id.namespace)?,
+            labels: LabelSelector::parse(&selector.labels)?,
+            annotations: LabelSelector::parse(&selector.annotations)?,
+            has_id: !selector.id.is_empty(),
+            has_labels: !selector.labels.is_empty() || !selector.annotations.is_empty(),
+        })
+    }
+
+    pub(crate) fn matches_gvk(&self, gvk: &Gvk) -> bool {
+        matches(self.group.as_ref(), &gvk.group)
+            && matches(self.version.as_ref(), &gvk.version)
+            && matches(self.kind.as_ref(), &gvk.kind)
+    }
+
+    pub(crate) fn matches_id(&self, id: &ResId) -> bool {
+        self.matches_gvk(&id.gvk)
+            && matches(self.name.as_ref(), &id.name)
+            && matches(self.namespace.as_ref(), &id.namespace)
+    }
+
+    pub(crate) fn matches_labels(&self, resource: &Resource) -> bool {
+        self.annotations.matches(resource, "annotations") && self.labels.matches(resource, "labels")
+    }
+
+    /// Whether a patch is for the resource: by its original or current name and namespace and current kind.
+    fn selects(&self, resource: &Resource) -> bool {
+        if !self.matches_gvk(&resource.gvk()) {
+            return false;
+        }
+        let (original, current) = (resource.original_id(), resource.id());
+        let namespace = self.namespace.as_ref();
+        (matches(namespace, &original.effective_namespace())
+            || matches(namespace, &current.effective_namespace()))
+            && (matches(self.name.as_ref(), &original.name) || matches(self.name.as_ref(), &current.name))
+            && self.matches_labels(resource)
+    }
+}
+
+/// Indexes of the resources that a patch is for.
+pub(crate) fn select(map: &ResourceMap, selector: &Selector) -> Result<Vec<usize>> {
+    let selector = CompiledSelector::new(selector)?;
+    Ok(map
+        .resources
+        .iter()
+        .enumerate()
+        .filter(|(_, resource)| selector.selects(resource))
+        .map(|(at, _)| at)
+        .collect())
+}
+
+/// A Kubernetes label selector.
+#[derive(Debug, Default)]
+struct LabelSelector(Vec<Requirement>);
+
+#[derive(Debug)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+    values: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operator {
+    Exists,
+    DoesNotExist,
+    In,
+    NotIn,
+    GreaterThan,
+    LessThan,
+}
+
+impl LabelSelector {
+    fn matches(&self, resource: &Resource, map: &str) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let labels = resource.metadata_map(map);
+        self.0.iter().all(|requirement| requirement.matches(&labels))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut parser = Parser { tokens: tokens(text), at: 0 };
+        let mut requirements = Vec::new();
+        if parser.peek() == "" {
+            return Ok(Self(requirements));
+        }
+        loop {
+            requirements.push(parser.requirement()?);
+            match parser.next().as_str() {
+                "" => return Ok(Self(requirements)),
+                "," => {
+                    if parser.peek() == "" {
+                        return Err(Error::new(
+                            "unable to parse requirement: found '', expected: identifier after ','",
+                        ));
+                    }
+                }
+                other => {
+                    return Err(Error::new(format!(
+                        "unable to parse requirement: found '{other}', expected: ',' or 'end of string'"
+                    )));
+                }
+            }
+        }
+    }
+}
+
+impl Requirement {
+    fn matches(&self, labels: &[(SmolStr, SmolStr)]) -> bool {
+        let found = labels.iter().find(|(key, _)| *key == self.key).map(|(_, value)| value.as_str());
+        let listed = |value: &str| self.values.iter().any(|wanted| wanted == value);
+        match self.operator {
+            Operator::Exists => found.is_some(),
+            Operator::DoesNotExist => found.is_none(),
+            Operator::In => found.is_some_and(listed),
+            Operator::NotIn => !found.is_some_and(listed),
+            Operator::GreaterThan | Operator::LessThan => {
+                let number = |text: &str| text.parse::<i64>().ok();
+                let (Some(found), Some(limit)) =
+                    (found.and_then(number), self.values.first().and_then(|text| number(text)))
+                else {
+                    return false;
+                };
+                if self.operator == Operator::GreaterThan { found > limit } else { found < limit }
+            }
+        }
+    }
+}
+
+fn tokens(text: &str) -> Vec<String> {
+    let mut result = Vec::new();
+    let mut characters = text.chars().peekable();
+    let special = |c: char| matches!(c, '=' | '!' | '(' | ')' | ',' | '>' | '<');
+    while let Some(&c) = characters.peek() {
+        if c.is_ascii_whitespace() {
+            characters.next();
+            continue;
+        }
+        let mut token = String::new();
+        if special(c) {
+            characters.next();
+            token.push(c);
+            if matches!(c, '=' | '!') && characters.peek() == Some(&'=') {
+                characters.next();
+                token.push('=');
+            }
+        } else {
+            while let Some(&c) = characters.peek() {
+                if special(c) || c.is_ascii_whitespace() {
+                    break;
+                }
+                token.push(c);
+                characters.next();
+            }
+        }
+        result.push(token);
+    }
+    result
+}
+
+struct Parser {
+    tokens: Vec<String>,
+    at: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> &str {
+        self.tokens.get(self.at).map_or("", String::as_str)
+    }
+
+    fn next(&mut self) -> String {
+        let token = self.peek().to_owned();
+        self.at += 1;
+        token
+    }
+
+    fn problem(found: &str, expected: &str) -> Error {
+        Error::new(format!("unable to parse requirement: found '{found}', expected: {expected}"))
+    }
+
+    fn is_word(token: &str) -> bool {
+        !token.is_empty() && !token.starts_with(['=', '!', '(', ')', ',', '>', '<'])
+    }
+
+    fn requirement(&mut self) -> Result<Requirement> {
+        let negated = self.peek() == "!";
+        if negated {
+            self.at += 1;
+        }
+        let key = self.next();
+        if !Self::is_word(&key) {
+            return Err(Self::problem(&key, "identifier"));
+        }
+        check_key(&key)?;
+        if matches!(self.peek(), "" | ",") {
+            let operator = if negated { Operator::DoesNotExist } else { Operator::Exists };
+            return Ok(Requirement { key, operator, values: Vec::new() });
+        }
+        if negated {
+            return Err(Self::problem(self.peek(), "',' or 'end of string'"));
+        }
+        let operator = match self.next().as_str() {
+            "=" | "==" | "in" => Operator::In,
+            "!=" | "notin" => Operator::NotIn,
+            ">" => Operator::GreaterThan,
+            "<" => Operator::LessThan,
+            other => return Err(Self::problem(other, "in, notin, =, ==, !=, gt, lt")),
+        };
+        let listed = matches!(self.tokens[self.at - 1].as_str(), "in" | "notin");
+        let values = if listed { self.values()? } else { vec![self.value()] };
+        if matches!(operator, Operator::GreaterThan | Operator::LessThan)
+            && values.iter().any(|value| value.parse::<i64>().is_err())
+        {
+            return Err(Error::new("for 'Gt', 'Lt' operators, the value must be an integer"));
+        }
+        values.iter().try_for_each(|value| check_value(value))?;
+        Ok(Requirement { key, operator, values })
+    }
+
+    /// One value, which may be missing.
+    fn value(&mut self) -> String {
+        if Self::is_word(self.peek()) { self.next() } else { String::new() }
+    }
+
+    fn values(&mut self) -> Result<Vec<String>> {
+        let open = self.next();
+        if open != "(" {
+            return Err(Self::problem(&open, "'('"));
+        }
+        let mut values = vec![self.value()];
+        loop {
+            match self.next().as_str() {
+                ")" => return Ok(values),
+                "," => values.push(self.value()),
+                other => return Err(Self::problem(other, "',', or ')'")),
+            }
+        }
+    }
+}
+
+fn check_key(key: &str) -> Result<()> {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let fine = is_label_text(name) && !name.is_empty() && key.split('/').count() <= 2;
+    if fine { Ok(()) } else { Err(Error::new(format!("key: Invalid value: \"{key}\": invalid label key"))) }
+}
+
+fn check_value(value: &str) -> Result<()> {
+    if is_label_text(value) {
+        Ok(())
+    } else {
+        Err(Error::new(format!(
+            "values: Invalid value: \"{value}\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"
+        )))
+    }
+}
+
+fn is_label_text(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}

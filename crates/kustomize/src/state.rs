@@ -1,0 +1,70 @@
+//! The schema of a build: what the reference keeps in a global is a member here.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::options::CustomSchema;
+use crate::schema::{Schema, parse_custom};
+
+/// Which schema holds. The first kustomization that names one decides for the rest of the build.
+pub(crate) struct SchemaState {
+    mode: CustomSchema,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    is_set: bool,
+    custom: Option<Vec<u8>>,
+    current: Option<Arc<Schema>>,
+}
+
+impl SchemaState {
+    pub(crate) fn new(mode: CustomSchema) -> Self {
+        Self { mode, inner: RefCell::default() }
+    }
+
+    /// What an `openapi` field says: the content of the file at `path`, or a version.
+    pub(crate) fn set(&self, version: Option<&str>, content: Option<Vec<u8>>, is_root: bool) -> Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        if inner.is_set && !is_root {
+            return Ok(());
+        }
+        if let Some(content) = content {
+            if version.is_some() {
+                return Err(Error::new("builtin version and custom schema provided, cannot use both"));
+            }
+            inner.custom = Some(content);
+            inner.is_set = true;
+            return Ok(());
+        }
+        match version {
+            None | Some("") => Ok(()),
+            Some("v1.21.2") => {
+                inner.is_set = true;
+                Ok(())
+            }
+            Some(_) => Err(Error::new("the specified OpenAPI version is not built in")),
+        }
+    }
+
+    /// The schema to merge by.
+    pub(crate) fn schema(&self) -> Result<Arc<Schema>> {
+        let mut inner = self.inner.borrow_mut();
+        if let Some(content) = inner.custom.take() {
+            let custom = parse_custom(&content)?;
+            let base = match (&inner.current, self.mode) {
+                // One that was in use already is only added to.
+                (Some(current), _) => Some(current.clone()),
+                (None, CustomSchema::Extends) => Some(Schema::builtin()),
+                (None, CustomSchema::Replaces) => None,
+            };
+            inner.current = Some(Arc::new(match base {
+                Some(base) => base.extended(&custom),
+                None => custom,
+            }));
+        }
+        Ok(inner.current.get_or_insert_with(Schema::builtin).clone())
+    }
+}

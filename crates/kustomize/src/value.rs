@@ -1,0 +1,164 @@
+//! From node trees to values: what the reference gets when it prints a resource and reads it back.
+
+use sluice_yaml::node::ScalarNode;
+use sluice_yaml::number::{Integer, format_float, format_json_float};
+use sluice_yaml::read::{Dialect, decode_binary, replace_invalid};
+use sluice_yaml::resolve::{Scalar, Tag, resolve, resolve_tagged};
+use sluice_yaml::{Mapping, Node, Style, Value};
+
+use crate::error::{Error, Result};
+
+/// A scalar after printing and reading: a tag that the text does not bear out fails.
+pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
+    let text = || Value::String(scalar.text.to_string());
+    let typed = |tag: Tag| -> Result<Value> {
+        if tag == Tag::Binary {
+            return Ok(Value::String(replace_invalid(&decode_binary(&scalar.text)?)));
+        }
+        let resolved = resolve_tagged(tag, &scalar.text, Dialect::V3)
+            .map_err(|error| Error::new(format!("yaml: {error}")))?;
+        Ok(match resolved {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(value) => Value::Bool(value),
+            Scalar::Integer(Integer::Signed(value)) => Value::Int(value),
+            Scalar::Integer(Integer::Unsigned(value)) => Value::Uint(value),
+            Scalar::Float(value) => Value::Float(value),
+            Scalar::Timestamp(time) => Value::String(time.to_string()),
+            Scalar::Text(text) => Value::String(text.to_owned()),
+            Scalar::Merge => Value::String("<<".to_owned()),
+        })
+    };
+    if scalar.tagged {
+        return match scalar.tag {
+            Tag::Str | Tag::Custom | Tag::None => Ok(text()),
+            tag => typed(tag),
+        };
+    }
+    match scalar.tag {
+        Tag::Str | Tag::Custom => Ok(text()),
+        Tag::None if scalar.style != Style::Plain => Ok(text()),
+        Tag::None => typed(Tag::None),
+        // The tag is dropped where the text implies it; then quotes make it a string.
+        tag if resolve(&scalar.text, Dialect::V3).tag() == tag => {
+            if scalar.style == Style::Plain {
+                typed(Tag::None)
+            } else {
+                Ok(text())
+            }
+        }
+        tag => typed(tag),
+    }
+}
+
+/// Whether a key is a string after printing.
+fn is_string_key(key: &Node) -> bool {
+    match key {
+        Node::Scalar(scalar) if scalar.tagged => scalar.tag == Tag::Str,
+        Node::Scalar(scalar) => match scalar.tag {
+            Tag::Str | Tag::Merge => true,
+            Tag::None if scalar.style != Style::Plain => true,
+            Tag::None => matches!(resolve(&scalar.text, Dialect::V3), Scalar::Text(_) | Scalar::Merge),
+            _ => scalar.style != Style::Plain,
+        },
+        _ => false,
+    }
+}
+
+/// The value of a whole resource.
+pub(crate) fn resource_value(node: &Node) -> Result<Value> {
+    convert(node, true)
+}
+
+/// The value of a part.
+pub(crate) fn node_value(node: &Node) -> Result<Value> {
+    convert(node, false)
+}
+
+fn convert(node: &Node, top: bool) -> Result<Value> {
+    match node {
+        Node::Scalar(scalar) => scalar_value(scalar),
+        Node::Sequence(items) => {
+            items.iter().map(|item| convert(item, false)).collect::<Result<_>>().map(Value::Sequence)
+        }
+        Node::Mapping(entries) => {
+            let mut out = Mapping::with_capacity(entries.len());
+            for (at, (key, value)) in entries.iter().enumerate() {
+                let name = crate::tree::owned_text(key);
+                if !is_string_key(key) {
+                    if !top {
+                        return Err(Error::new("json: unsupported type: map[interface {}]interface {}"));
+                    }
+                    if let Node::Scalar(scalar) = key
+                        && scalar_value(scalar)? == Value::Null
+                    {
+                        continue;
+                    }
+                }
+                let value = convert(value, false)?;
+                if out.insert(name.to_string(), value).is_some() {
+                    let first =
+                        entries.iter().position(|(other, _)| other.as_text() == key.as_text()).unwrap_or(0);
+                    return Err(Error::new(format!(
+                        "yaml: unmarshal errors:\n  line {}: mapping key \"{name}\" already defined at line {}",
+                        at + 1,
+                        first + 1
+                    )));
+                }
+            }
+            Ok(Value::Mapping(out))
+        }
+    }
+}
+
+fn number(text: String) -> Node {
+    let tag = resolve(&text, Dialect::V3).tag();
+    Node::Scalar(ScalarNode { text: text.into(), tag, ..ScalarNode::default() })
+}
+
+fn quoted(text: &str) -> Node {
+    Node::Scalar(ScalarNode { style: Style::Double, ..ScalarNode::string(text) })
+}
+
+/// The node that comes of printing a value as JSON and reading that: all strings quoted.
+pub(crate) fn node_through_json(value: &Value) -> Result<Node> {
+    Ok(match value {
+        Value::Null => Node::null(),
+        Value::Bool(value) => number(value.to_string()),
+        Value::Int(value) => number(value.to_string()),
+        Value::Uint(value) => number(value.to_string()),
+        Value::Float(value) => {
+            number(format_json_float(*value).ok_or(Error::from(sluice_yaml::Error::Number(*value)))?)
+        }
+        Value::String(text) => quoted(text),
+        Value::Sequence(items) => Node::Sequence(items.iter().map(node_through_json).collect::<Result<_>>()?),
+        Value::Mapping(entries) => Node::Mapping(
+            entries
+                .iter()
+                .map(|(key, value)| Ok((quoted(key), node_through_json(value)?)))
+                .collect::<Result<_>>()?,
+        ),
+    })
+}
+
+/// The node that comes of a JSON document read with every number a float, then printed and read as YAML.
+pub(crate) fn node_through_floats(value: &Value) -> Result<Node> {
+    let float = |value: f64| number(format_float(value));
+    Ok(match value {
+        Value::Null => Node::null(),
+        Value::Bool(value) => number(value.to_string()),
+        Value::Int(value) => float(*value as f64),
+        Value::Uint(value) => float(*value as f64),
+        Value::Float(value) if !value.is_finite() => return Err(sluice_yaml::Error::Number(*value).into()),
+        Value::Float(value) => float(*value),
+        Value::String(text) => Node::string(text.as_str()),
+        Value::Sequence(items) => {
+            Node::Sequence(items.iter().map(node_through_floats).collect::<Result<_>>()?)
+        }
+        Value::Mapping(entries) => Node::Mapping(
+            entries
+                .iter()
+                .map(|(key, value)| Ok((Node::string(key.as_str()), node_through_floats(value)?)))
+                .collect::<Result<_>>()?,
+        ),
+    })
+}
