@@ -74,6 +74,9 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         concurrent_ssa: flags.concurrent_ssa,
         custom_kinds: Arc::new(CustomKinds::parse(&flags.custom_apply_stage_kinds)),
         takeover: Arc::new(Takeover::new(FIELD_MANAGER, &flags.override_manager)),
+        sops_age_secret: flags.sops_age_secret,
+        additive_ready_check: gates.enabled("AdditiveCELDependencyCheck"),
+        workload_identity: gates.enabled("ObjectLevelWorkloadIdentity"),
     };
     let cache = controller.cache();
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

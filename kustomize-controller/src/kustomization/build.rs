@@ -7,9 +7,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sluice_api::kustomize::KustomizationSpec;
 use sluice_api::meta::SUBSTITUTE_ANNOTATION;
+use sluice_kustomize::Options;
 use sluice_runtime::apply::{Object, flatten, normalize};
 
-use super::generate::{Generated, generate, to_json};
+use super::decryption::Decryptor;
+use super::generate::{Generated, generate, scoped_join, to_json};
+use super::overlay::Overlay;
 use super::variables::Variables;
 use crate::artifacts::Unpacked;
 
@@ -21,6 +24,8 @@ pub(crate) struct Input {
     pub(crate) spec: KustomizationSpec,
     /// Variables, where the spec has a `postBuild`.
     pub(crate) variables: Option<Variables>,
+    /// Keys, where the spec has a `decryption`.
+    pub(crate) decryptor: Option<Decryptor>,
     /// Name of the Kustomization.
     pub(crate) owner_name: String,
     /// Namespace of the Kustomization.
@@ -37,14 +42,15 @@ pub(crate) struct Built {
 
 /// Builds. The error is the message of the condition.
 pub(crate) fn build(input: &Input) -> Result<Built, String> {
-    let root = input.artifact.path();
-    let directory = super::generate::scoped_join(root, &input.spec.path);
+    // Without links in its own path, so that names below it compare.
+    let root = &input.artifact.path().canonicalize().map_err(|error| error.to_string())?;
+    let directory = scoped_join(root, &input.spec.path);
     let file = generate(root, &directory, &input.spec)?;
-    let resources = kustomize(root, &directory, file)?;
+    let resources = kustomize(input, root, &directory, file)?;
     let mut hasher = Sha256::new();
     let mut objects = Vec::new();
-    for (index, resource) in resources.into_iter().enumerate() {
-        let (resource, text) = finish(resource, input.variables.as_ref())?;
+    for (index, (resource, text)) in resources.into_iter().enumerate() {
+        let (resource, text) = finish(resource, text, input)?;
         if index > 0 {
             hasher.update(b"---\n");
         }
@@ -72,27 +78,31 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Checks one resource and replaces its variables. Returns it with its text.
-fn finish(resource: Value, variables: Option<&Variables>) -> Result<(Value, String), String> {
-    let text = yaml(&resource)?;
-    let field = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+/// Checks one resource, decrypts it and replaces its variables. Returns it with its text.
+fn finish(mut resource: Value, mut text: String, input: &Input) -> Result<(Value, String), String> {
+    let field =
+        |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind, name) = (field("/apiVersion"), field("/kind"), field("/metadata/name"));
     if api_version.is_empty() || kind.is_empty() || name.is_empty() {
         return Err(format!("failed to decode Kubernetes apiVersion, kind and name from: {text}"));
     }
-    let Some(variables) = variables.filter(|variables| variables.are_used()) else {
-        return Ok((resource, text));
-    };
+    let (group, version) = api_version.split_once('/').unwrap_or(("[noGrp]", &api_version));
+    let subject = format!("{kind}.{version}.{group}/{name}");
+    if let Some(decryptor) = &input.decryptor {
+        let failed = |error: String| format!("decryption failed for '{subject}': {error}");
+        if decryptor.object(&mut resource).map_err(failed)? {
+            text = yaml(&resource)?;
+        }
+    }
+    let variables = input.variables.as_ref().filter(|variables| variables.are_used());
+    let Some(variables) = variables else { return Ok((resource, text)) };
     let disabled = ["labels", "annotations"]
         .iter()
         .any(|field| resource["metadata"][field][SUBSTITUTE_ANNOTATION].as_str() == Some("disabled"));
     if disabled {
         return Ok((resource, text));
     }
-    let failed = |error: String| {
-        let (group, version) = api_version.split_once('/').unwrap_or(("[noGrp]", api_version));
-        format!("post build failed for '{kind}.{version}.{group}/{name}': {error}")
-    };
+    let failed = |error: String| format!("post build failed for '{subject}': {error}");
     let text = variables.apply(&text).map_err(failed)?;
     let value = sluice_yaml::read(&text).map_err(|error| failed(error.to_string()))?;
     Ok((to_json(&value).map_err(failed)?, text))
@@ -126,34 +136,33 @@ fn is_encrypted(object: &Object) -> bool {
         && !object.tag("annotations", "kustomize.toolkit.fluxcd.io/decrypt").eq_ignore_ascii_case("disabled")
 }
 
-/// Runs kustomize.
-fn kustomize(root: &Path, directory: &Path, file: Generated) -> Result<Vec<Value>, String> {
-    // Stands in for the engine until its first slice is there: resources only.
-    let mut documents = Vec::new();
-    let mut pending = vec![(directory.to_owned(), file.content)];
-    while let Some((directory, content)) = pending.pop() {
-        for resource in content["resources"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let relative = directory.strip_prefix(root).unwrap_or(&directory).join(resource);
-            let path = super::generate::scoped_join(root, &relative.to_string_lossy());
-            if path.is_dir() {
-                let nested = generate(root, &path, &empty_spec()?)?;
-                pending.push((path, nested.content));
-                continue;
-            }
-            let text = std::fs::read(&path).map_err(|error| format!("kustomize build failed: {error}"))?;
-            let values =
-                sluice_yaml::read_all(text).map_err(|error| format!("kustomize build failed: {error}"))?;
-            for value in values.iter().filter(|value| !value.is_null()) {
-                documents.push(to_json(value)?);
-            }
-        }
+/// Runs kustomize. Each resource comes as JSON and as YAML.
+fn kustomize(
+    input: &Input,
+    root: &Path,
+    directory: &Path,
+    file: Generated,
+) -> Result<Vec<(Value, String)>, String> {
+    let mut files = Overlay::new(root)?;
+    let path = directory.join(&file.file);
+    if let Some(decryptor) = &input.decryptor {
+        let decrypted = decryptor.sources(&mut files, root, directory, &file.content);
+        decrypted.map_err(|error| format!("error decrypting sources: {error}"))?;
     }
-    Ok(documents)
-}
-
-fn empty_spec() -> Result<KustomizationSpec, String> {
-    serde_json::from_value(
-        serde_json::json!({"interval": "1m", "prune": false, "sourceRef": {"kind": "", "name": ""}}),
-    )
-    .map_err(|error| error.to_string())
+    files.replace(&path, serde_json::to_vec(&file.content).map_err(|error| error.to_string())?);
+    let failed = |files: &Overlay, error: &sluice_kustomize::Error| {
+        format!("kustomize build failed: {}", files.relative(error.message()))
+    };
+    let built = sluice_kustomize::build(&files, None, &directory.to_string_lossy(), &Options::flux())
+        .map_err(|error| failed(&files, &error))?;
+    for warning in built.warnings() {
+        tracing::debug!("{}", files.relative(warning));
+    }
+    let mut resources = Vec::with_capacity(built.resources().len());
+    for object in built.resources() {
+        let value = object.to_value().map_err(|error| failed(&files, &error))?;
+        let text = object.to_yaml().map_err(|error| failed(&files, &error))?;
+        resources.push((to_json(&value)?, text));
+    }
+    Ok(resources)
 }

@@ -53,6 +53,12 @@ impl Failure {
         Self { retry: Retry::Never, stalled: true, ..Self::new(reason, message) }
     }
 
+    /// An expression that does not compile.
+    pub(crate) fn invalid_expression(error: &str) -> Self {
+        let message = format!("Reconciliation failed terminally due to configuration error: {error}");
+        Self { observed: true, ..Self::terminal(super::reason::INVALID_CEL_EXPRESSION, message) }
+    }
+
     /// The build went wrong.
     pub(crate) fn build(message: impl Into<String>) -> Self {
         Self::new(super::reason::BUILD_FAILED, message)

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use sluice_api::kustomize::{Image, KustomizationSpec, Selector};
 
 /// Names of kustomization files, in the order in which they are looked for.
-const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(super) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// Longest file of manifests that is read while generating.
+/// How deep directories of manifests may be nested.
 const MAX_DEPTH: usize = 64;
 
 /// A kustomization file that stands in for what is on the disk.

@@ -10,6 +10,7 @@ use sluice_runtime::apply::health::{Expectation, Patience};
 use sluice_runtime::apply::{Action, Change, Ledger, Object, ObjectId, health};
 use sluice_runtime::{ObjectKey, Severity, conditions};
 
+use super::expressions::HealthRules;
 use super::failure::Failure;
 use super::identity::Identity;
 use super::memory::{Inputs, Wait};
@@ -22,6 +23,7 @@ pub(crate) fn expectations(
     changes: &[Change],
     objects: &[VanishingJob],
     ledger: &Ledger,
+    rules: &HealthRules,
 ) -> Vec<Expectation> {
     let spec = &run.object.spec;
     let own = &run.object.metadata;
@@ -55,7 +57,7 @@ pub(crate) fn expectations(
             written: ledger.written(&id),
             managed: applied(&id),
             may_vanish: objects.iter().any(|job| job.0 == id),
-            judge: None,
+            judge: rules.judge(&id),
             api_version,
             id,
         })
@@ -136,10 +138,10 @@ pub(crate) fn conclude(
         }
         Err(error) => {
             run.set(HEALTHY_CONDITION, ConditionStatus::False, reason::HEALTH_CHECK_FAILED, error.clone());
-            let message = format!("health check failed after {took}: {error}");
-            let mut failure = Failure::new(reason::HEALTH_CHECK_FAILED, error);
-            failure.event = Some((Severity::Error, message));
-            Err(failure)
+            Err(Failure::new(
+                reason::HEALTH_CHECK_FAILED,
+                format!("health check failed after {took}: {error}"),
+            ))
         }
     }
 }

@@ -50,6 +50,11 @@ impl Identities {
         Self { own, rules, remote: Mutex::default() }
     }
 
+    /// The cluster that the controller runs in.
+    pub(crate) fn own(&self) -> &Cluster {
+        &self.own
+    }
+
     /// The ServiceAccount to act as, if any.
     pub(crate) fn service_account<'a>(&'a self, object: &'a Kustomization) -> Option<&'a str> {
         [object.spec.service_account_name.as_str(), self.rules.default_service_account.as_str()]

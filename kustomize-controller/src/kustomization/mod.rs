@@ -4,15 +4,18 @@
 //! status is written by [`run::Run`] alone.
 
 mod build;
+mod decryption;
 mod deletion;
 mod dependencies;
 pub(crate) mod dependents;
+mod expressions;
 mod failure;
 mod generate;
 mod health;
 mod history;
 mod identity;
 mod memory;
+mod overlay;
 mod reason;
 mod run;
 mod source;
@@ -36,6 +39,8 @@ use tokio::sync::Semaphore;
 use crate::artifacts::{Artifacts, Unpacked};
 use crate::sources::Sources;
 use build::{Built, Input};
+use decryption::Decryptor;
+use expressions::HealthRules;
 use failure::{Failure, Retry};
 use identity::Identity;
 pub(crate) use identity::{Identities, Rules};
@@ -47,6 +52,8 @@ use variables::Variables;
 pub(crate) const FIELD_MANAGER: &str = "kustomize-controller";
 /// The conditions that this controller sets.
 pub(crate) const OWNED_CONDITIONS: [&str; 4] = ["Stalled", "Reconciling", "Ready", "Healthy"];
+/// Annotation that turns off the check that encrypted files are as they were made: `ignore`.
+const IGNORE_MAC_ANNOTATION: &str = "sluice.dev/sops-mac";
 /// How long watches are trusted before the server is asked about every object again.
 const FULL_CHECK: Duration = Duration::from_hours(1);
 
@@ -63,6 +70,9 @@ pub(crate) struct Settings {
     pub(crate) concurrent_ssa: usize,
     pub(crate) custom_kinds: Arc<CustomKinds>,
     pub(crate) takeover: Arc<Takeover>,
+    pub(crate) sops_age_secret: String,
+    pub(crate) additive_ready_check: bool,
+    pub(crate) workload_identity: bool,
 }
 
 /// What all runs share.
@@ -256,9 +266,17 @@ async fn resume(context: &Arc<Context>, run: &mut Run, memory: &mut Memory, wait
 async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> Result<Done, Failure> {
     let ignore = IgnoreRules::compile(&run.object.spec.ignore)
         .map_err(|error| Failure::new(reason::RECONCILIATION_FAILED, error.to_string()))?;
+    let rules = HealthRules::compile(&run.object.spec.health_check_exprs)
+        .map_err(|error| Failure::invalid_expression(&error))?;
+    let account =
+        run.object.spec.decryption.as_ref().map(|decryption| decryption.service_account_name.as_str());
+    if account.is_some_and(|name| !name.is_empty()) && !context.settings.workload_identity {
+        let message = "to use spec.decryption.serviceAccountName for decryption authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller";
+        return Err(Failure::terminal(reason::FEATURE_GATE_DISABLED, message));
+    }
     let artifact = source::require(context, &run.object).await?;
     run.work_on(&artifact);
-    if !run.object.spec.depends_on.is_empty() {
+    if dependencies::has_any(&run.object) {
         dependencies::check(context, &run.object, &artifact).await?;
     }
     let variables = variables(context, &run.object.spec, &run.object).await.map_err(|error| {
@@ -283,7 +301,8 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
     let identity = context.identities.of(&run.object).await.map_err(|error| {
         Failure::new(reason::RECONCILIATION_FAILED, format!("failed to build kube client: {error}"))
     })?;
-    let built = build(context, run, unpacked, variables).await?;
+    let decryptor = decryptor(context, run).await?;
+    let built = build(context, run, unpacked, variables, decryptor).await?;
     run.checksum.clone_from(&built.checksum);
     let jobs = health::vanishing_jobs(&built.objects);
     let changes = apply(context, run, memory, &identity, built, ignore).await?;
@@ -297,7 +316,7 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
     });
     let drifted = changes.iter().any(|change| change.action.is_change());
     let spec = &run.object.spec;
-    let expectations = health::expectations(run, &changes, &jobs, &memory.ledger);
+    let expectations = health::expectations(run, &changes, &jobs, &memory.ledger, &rules);
     let wanted = spec.wait && changes.iter().any(|change| change.action != Action::Skipped)
         || !spec.wait && !spec.health_checks.is_empty();
     if !wanted {
@@ -305,7 +324,8 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
         return Ok(Done::Finished);
     }
     // Most often an unchanged set is healthy already, and nothing need be written in between.
-    if spec.wait && !drifted && memory.ledger.is_healthy() && jobs.is_empty() || expectations.is_empty() {
+    let usual = spec.wait && jobs.is_empty() && spec.health_check_exprs.is_empty();
+    if usual && !drifted && memory.ledger.is_healthy() || expectations.is_empty() {
         let was_healthy = health::is_healthy(run);
         health::passed(context, run, "0s", drifted, was_healthy);
         return Ok(Done::Finished);
@@ -318,7 +338,10 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
 fn nothing_changed(run: &Run, memory: &Memory, inputs: &Inputs) -> bool {
     let spec = &run.object.spec;
     let Some(applied) = &memory.applied else { return false };
-    applied.inputs == *inputs
+    // Keys are read anew each time: whether they still fit is known only by using them.
+    spec.decryption.is_none()
+        && spec.health_check_exprs.is_empty()
+        && applied.inputs == *inputs
         && applied.checked.elapsed() < FULL_CHECK
         && conditions::is_true(&run.status.conditions, READY_CONDITION)
         && run.status.last_applied_revision == inputs.revision
@@ -357,17 +380,37 @@ async fn fetch(context: &Context, run: &mut Run, artifact: &Artifact) -> Result<
     Ok(unpacked)
 }
 
+/// The keys for decryption, where the spec asks for it.
+async fn decryptor(context: &Context, run: &Run) -> Result<Option<Decryptor>, Failure> {
+    let Some(decryption) = run.object.spec.decryption.as_ref().filter(|it| it.provider == "sops") else {
+        return Ok(None);
+    };
+    let manager = &context.manager;
+    let own = run.object.metadata.namespace.as_deref().unwrap_or_default();
+    let global = context.settings.sops_age_secret.as_str();
+    let (secret, only_age) = match &decryption.secret_ref {
+        Some(reference) => (Some((own, reference.name.as_str())), false),
+        None if global.is_empty() => (None, false),
+        None => (Some((manager.runtime_namespace.as_str(), global)), true),
+    };
+    let switch = run.object.metadata.annotations.as_ref().and_then(|tags| tags.get(IGNORE_MAC_ANNOTATION));
+    let verify = switch.map(String::as_str) != Some("ignore");
+    Decryptor::load(&manager.client, secret, only_age, verify).await.map(Some).map_err(Failure::build)
+}
+
 async fn build(
     context: &Context,
     run: &mut Run,
     artifact: Arc<Unpacked>,
     variables: Option<Variables>,
+    decryptor: Option<Decryptor>,
 ) -> Result<Built, Failure> {
     let key = ObjectKey::of(&*run.object);
     let input = Input {
         artifact,
         spec: run.object.spec.clone(),
         variables,
+        decryptor,
         owner_name: key.name,
         owner_namespace: key.namespace,
     };
@@ -494,12 +537,12 @@ async fn finish(
                 Retry::Backoff => Next::Backoff,
                 Retry::Never => Next::AwaitChange,
             };
+            let took = run::shown(run.started.elapsed());
             match &failure.event {
-                Some((Severity::Error, text)) => {
-                    let took = run::shown(run.started.elapsed());
-                    tracing::error!(
+                // The error itself is logged with the event.
+                Some((Severity::Error, _)) => {
+                    tracing::info!(
                         revision = run.revision,
-                        error = text,
                         "Reconciliation failed after {took}, next try in {retry}"
                     );
                 }

@@ -9,3 +9,5 @@ pub(crate) const PRUNE_FAILED: &str = "PruneFailed";
 pub(crate) const HEALTH_CHECK_FAILED: &str = "HealthCheckFailed";
 pub(crate) const HEALTH_CHECK_CANCELED: &str = "HealthCheckCanceled";
 pub(crate) const ACCESS_DENIED: &str = "AccessDenied";
+pub(crate) const INVALID_CEL_EXPRESSION: &str = "InvalidCELExpression";
+pub(crate) const FEATURE_GATE_DISABLED: &str = "FeatureGateDisabled";

@@ -1,0 +1,53 @@
+//! The content of an artifact with some files replaced in memory, so that nothing is ever written next to it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sluice_kustomize::{DiskFileSystem, FileSystem, Place};
+
+/// A directory that nothing leaves, with replaced files over it.
+pub(crate) struct Overlay {
+    disk: DiskFileSystem,
+    root: PathBuf,
+    replaced: BTreeMap<String, Vec<u8>>,
+}
+
+impl Overlay {
+    /// The files of `root`, which has no links in its own path.
+    pub(crate) fn new(root: &Path) -> Result<Self, String> {
+        let disk = DiskFileSystem::confined(root).map_err(|error| error.to_string())?;
+        Ok(Self { disk, root: root.to_owned(), replaced: BTreeMap::new() })
+    }
+
+    /// Puts other content in the place of a file, or a file where there is none.
+    pub(crate) fn replace(&mut self, path: &Path, content: Vec<u8>) {
+        self.replaced.insert(path.to_string_lossy().into_owned(), content);
+    }
+
+    /// A text without the name of the temporary directory.
+    pub(crate) fn relative(&self, text: &str) -> String {
+        let root = self.root.to_string_lossy();
+        text.replace(&format!("{root}/"), "").replace(&*root, ".")
+    }
+}
+
+impl FileSystem for Overlay {
+    fn resolve(&self, path: &str) -> Result<Place, String> {
+        if self.replaced.contains_key(path)
+            && let Some((directory, file)) = path.rsplit_once('/')
+        {
+            return Ok(Place { directory: directory.to_owned(), file: Some(file.to_owned()) });
+        }
+        self.disk.resolve(path).map_err(|error| match error.contains("is not in or below") {
+            true => format!("fs-security-constraint {error}"),
+            false => error,
+        })
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        match self.replaced.get(path) {
+            Some(content) => Ok(content.clone()),
+            None => self.disk.read(path),
+        }
+    }
+}
