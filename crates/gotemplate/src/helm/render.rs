@@ -5,7 +5,7 @@ use crate::args::{take, text};
 use crate::error::Failure;
 use crate::exec::Ctx;
 use crate::func::Func;
-use crate::value::{Map, Type, Value};
+use crate::value::{Map, Str, Type, Value};
 
 const S: Type = Type::STRING;
 
@@ -24,6 +24,9 @@ pub(super) static FUNCS: &[Func] = &[
 
 /// How often a template may be included within itself.
 const RECURSION: u32 = 1000;
+
+/// How deep texts may be executed within texts.
+const TEXT_RECURSION: u32 = 200;
 
 fn warning(message: &str) -> Failure {
     let [start, end] = WARNING;
@@ -52,7 +55,18 @@ fn include(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
 
 fn tpl(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
     let data = take(args, 1);
-    let printed = ctx.execute_text(text(&args[0]), data)?;
+    // Each level's message quotes those below: without a bound they outgrow memory.
+    let key = Str::from("\0tpl");
+    let count = ctx.including.entry(key.clone()).or_insert(0);
+    if *count > TEXT_RECURSION {
+        return Err(Failure::new("tpl within tpl nests too deeply: unable to execute template"));
+    }
+    *count += 1;
+    let result = ctx.execute_text(text(&args[0]), data);
+    if let Some(count) = ctx.including.get_mut(&key) {
+        *count -= 1;
+    }
+    let printed = result?;
     let value = Value::String(without_no_value(&printed).as_slice().into());
     ctx.give_back(printed);
     Ok(value)
