@@ -63,7 +63,10 @@ fn element(item: &Value, index: &Value) -> Result<Value, Failure> {
             let found = entries.get(at).map(|(_, value)| value.clone());
             found.ok_or_else(|| "reflect: slice index out of range".into())
         }
-        other => Err(Failure::new(format!("can't index item of type {}", other.type_name()))),
+        other => {
+            let name = other.type_name().trim_start_matches('*');
+            Err(Failure::new(format!("can't index item of type {name}")))
+        }
     }
 }
 
@@ -89,7 +92,10 @@ pub(super) fn slice(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failur
         Value::String(_) if indexes.len() == 3 => return Err("cannot 3-index slice a string".into()),
         Value::String(text) | Value::Bytes(text) => text.len(),
         Value::List(list) => list.len(),
-        other => return Err(Failure::new(format!("can't slice item of type {}", other.type_name()))),
+        other => {
+            let name = other.type_name().trim_start_matches('*');
+            return Err(Failure::new(format!("can't slice item of type {name}")));
+        }
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes.iter()) {
@@ -116,7 +122,7 @@ pub(super) fn len(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure>
         Value::Missing => Err(ZERO_VALUE.into()),
         other => match other.length() {
             Some(length) => Ok(Value::int(length as i64)),
-            None => Err(Failure::new(format!("len of type {}", other.type_name()))),
+            None => Err(Failure::new(format!("len of type {}", other.type_name().trim_start_matches('*')))),
         },
     }
 }

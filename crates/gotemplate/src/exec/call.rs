@@ -31,6 +31,7 @@ impl Ctx<'_> {
         };
         let mut values = self.arguments(dot, func.name, func.params, func.variadic, args, last)?;
         let result = (func.call)(self, &mut values);
+        let callee = values.first().filter(|_| args.is_empty() && result.is_err()).map(value_text);
         self.give_back_args(values);
         let counted = result.and_then(|value| {
             match &value {
@@ -42,17 +43,21 @@ impl Ctx<'_> {
         });
         counted.map_err(|failure| {
             self.at(at.id);
-            let failure = Self::with_callee(failure, args);
+            let failure = Self::with_callee(failure, args, callee);
             self.failure(&format!("error calling {}: ", func.name), failure)
         })
     }
 
     /// Puts the text of what `call` was asked to call into its message.
-    fn with_callee(failure: crate::error::Failure, args: &[Expr]) -> crate::error::Failure {
+    fn with_callee(
+        failure: crate::error::Failure,
+        args: &[Expr],
+        last: Option<String>,
+    ) -> crate::error::Failure {
         if !failure.text().contains(crate::builtin::CALLEE) {
             return failure;
         }
-        let mut shown = String::new();
+        let mut shown = last.unwrap_or_default();
         if let Some(callee) = args.first() {
             crate::parse::show_expr(&mut shown, callee);
         }
@@ -124,5 +129,15 @@ impl Ctx<'_> {
             }
         }
         Ok(last.unwrap_or(value))
+    }
+}
+
+/// What `reflect.Value.String` gives.
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.to_text().into_owned(),
+        Value::Missing => "<invalid Value>".to_owned(),
+        Value::Nil => "<interface {} Value>".to_owned(),
+        other => format!("<{} Value>", other.type_name()),
     }
 }

@@ -161,8 +161,7 @@ impl Printer {
     fn object(&mut self, object: &dyn crate::value::Object, verb: char, depth: u32) {
         let is_map = object.kind() == ObjectKind::Map;
         let Some(entries) = object.entries() else {
-            let text = object.print();
-            self.write(&text);
+            self.structure(object, verb, depth);
             return;
         };
         self.open(object.type_name(), if is_map { b"map[" } else { b"[" });
@@ -175,6 +174,37 @@ impl Printer {
             }
         }
         self.close();
+    }
+
+    fn structure(&mut self, object: &dyn crate::value::Object, verb: char, depth: u32) {
+        let Some(fields) = object.fields() else {
+            let text = object.print();
+            self.write(&text);
+            return;
+        };
+        if depth > 0 && object.kind() == ObjectKind::Pointer {
+            // Go prints the address here. None would be the same from run to run, so one is made up.
+            self.write(b"0xc000000000");
+            return;
+        }
+        let mut type_name = object.type_name();
+        if object.kind() == ObjectKind::Pointer {
+            type_name = type_name.trim_start_matches('*');
+            self.write(b"&");
+        }
+        if self.flags.syntax {
+            self.write(type_name.as_bytes());
+        }
+        self.write(b"{");
+        for (index, (name, value)) in fields.iter().enumerate() {
+            self.separate(index);
+            if self.flags.names || self.flags.syntax {
+                self.write(name.as_bytes());
+                self.write(b":");
+            }
+            self.value(value, verb, depth + 1);
+        }
+        self.write(b"}");
     }
 
     fn open(&mut self, type_name: &str, bracket: &[u8]) {

@@ -57,5 +57,12 @@ fn time(value: &toml::value::Datetime) -> Option<Time> {
         _ => TimeZone::UTC,
     };
     let zoned = civil.to_zoned(zone.clone()).ok()?;
-    Some(Time { at: zoned.timestamp(), zone })
+    // What has no offset is in a zone of its own.
+    let zone_name = match (value.date, value.time, value.offset) {
+        (_, _, Some(_)) => None,
+        (Some(_), Some(_), None) => Some("datetime-local".into()),
+        (Some(_), None, None) => Some("date-local".into()),
+        (None, _, None) => Some("time-local".into()),
+    };
+    Some(Time { at: zoned.timestamp(), zone, zone_name })
 }

@@ -67,6 +67,12 @@ impl Reader<'_> {
 
     fn invalid(&self, context: &str) -> String {
         match self.peek() {
+            // Go ends the input with a space, which some places cannot have.
+            None if context.starts_with("in ") && context != "in string literal"
+                || context.starts_with("after decimal") =>
+            {
+                format!("invalid character ' ' {context}")
+            }
             None => "unexpected end of JSON input".to_owned(),
             Some(byte) => {
                 let shown = match byte {

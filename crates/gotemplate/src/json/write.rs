@@ -80,7 +80,20 @@ impl Writer {
                 self.end(index, depth);
                 self.out.push('}');
             }
-            Value::Object(object) => self.value(&object.to_plain(), depth + 1)?,
+            Value::Object(object) => match object.json_fields() {
+                Some(fields) => {
+                    self.out.push('{');
+                    for (index, (name, field)) in fields.iter().enumerate() {
+                        self.next(index, depth + 1);
+                        self.string(name.as_bytes());
+                        self.out.push_str(if self.style.pretty { ": " } else { ":" });
+                        self.value(field, depth + 1)?;
+                    }
+                    self.end(fields.len(), depth);
+                    self.out.push('}');
+                }
+                None => self.value(&object.to_plain(), depth + 1)?,
+            },
         }
         Ok(())
     }

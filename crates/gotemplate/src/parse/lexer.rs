@@ -224,7 +224,8 @@ impl<'t> Lexer<'t> {
             '`' => self.raw(),
             '$' => self.field_or_variable(Kind::Variable),
             '.' => {
-                if self.rest().first().is_some_and(u8::is_ascii_digit) {
+                // At the very end it is read as a number, which it is not.
+                if self.rest().first().is_none_or(u8::is_ascii_digit) {
                     self.pos -= 1;
                     return self.number();
                 }

@@ -70,8 +70,11 @@ pub(super) fn initials(text: &[u8]) -> String {
 }
 
 /// Without white space, byte by byte as Latin-1.
-pub(super) fn without_space(text: &[u8]) -> String {
-    text.iter().map(|byte| char::from(*byte)).filter(|c| !is_space(*c)).collect()
+pub(super) fn without_space(text: &crate::value::Str) -> crate::value::Str {
+    if !text.iter().any(|byte| is_space(char::from(*byte))) {
+        return text.clone();
+    }
+    text.iter().map(|byte| char::from(*byte)).filter(|c| !is_space(*c)).collect::<String>().into()
 }
 
 pub(super) fn is_connector(c: char) -> bool {

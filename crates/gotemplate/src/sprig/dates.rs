@@ -66,7 +66,8 @@ pub(super) static FUNCS: &[Func] = &[
 
 fn now(ctx: &mut Ctx<'_>) -> Time {
     let host = ctx.host();
-    Time { at: host.now(), zone: host.time_zone() }
+    let now = host.now();
+    Time::new(now, host.time_zone())
 }
 
 /// The time in a value: a time, or the seconds since 1970, or else now.
@@ -87,6 +88,7 @@ fn date_in_zone(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure>
 
 fn in_zone(ctx: &mut Ctx<'_>, layout: &Str, value: &Value, zone: &str) -> Result<Value, Failure> {
     let mut time = moment(ctx, value);
+    time.zone_name = None;
     time.zone = match zone {
         "" | "UTC" => TimeZone::UTC,
         "Local" => ctx.host().time_zone(),

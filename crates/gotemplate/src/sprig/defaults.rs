@@ -84,6 +84,7 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, value: &Value, depth: u32) -> Result<Value
             let entries = entries.map(|(key, value)| Ok((key, copy(ctx, &value, depth + 1)?)));
             Value::Map(Map::of_entries(map.kind(), entries.collect::<Result<Vec<_>, Failure>>()?))
         }
+        Value::Object(object) => object.copied().unwrap_or_else(|| value.clone()),
         other => other.clone(),
     })
 }

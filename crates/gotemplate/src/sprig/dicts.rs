@@ -6,7 +6,7 @@ use crate::args::{take, text};
 use crate::error::Failure;
 use crate::exec::Ctx;
 use crate::func::Func;
-use crate::value::{Map, Type, Value};
+use crate::value::{Map, Type, Value, map};
 
 const ANY: Type = Type::ANY;
 const MAP: Type = Type::MAP;
@@ -60,10 +60,10 @@ pub(super) static FUNCS: &[Func] = &[
     Func::variadic("dig", &[ANY], ANY, dig),
 ];
 
-/// A map as the function returns it: a nil map stays one without entries.
+/// A map as the function returns it: of the plain type, whatever it was passed as.
 fn plain(map: Value) -> Value {
     match map {
-        Value::Map(map) if !map.is_nil() => Value::Map(map),
+        Value::Map(map) if !map.is_nil() => Value::Map(map.viewed_as(&map::ANY)),
         _ => Value::Map(Map::new()),
     }
 }
@@ -96,7 +96,7 @@ fn set(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
     };
     ctx.note_insert(map, &value);
     map.insert(text(&args[1]).clone(), value);
-    Ok(take(args, 0))
+    Ok(plain(take(args, 0)))
 }
 
 fn merged(ctx: &mut Ctx<'_>, args: &mut [Value], overwrite: bool) -> Result<Value, Failure> {

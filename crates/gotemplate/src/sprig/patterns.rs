@@ -31,7 +31,12 @@ pub(super) static FUNCS: &[Func] = &[
     Func::new("regexSplit", &[S, S, Type::INT], Type::STRINGS, |ctx, args| split(ctx, args, compiled)),
     Func::new("mustRegexSplit", &[S, S, Type::INT], Type::STRINGS, |ctx, args| split(ctx, args, plain)),
     Func::new("regexQuoteMeta", &[S], S, |_, args| {
-        Ok(sluice_regexp::quote_meta(&text(&args[0]).to_text()).into())
+        let mut out = Vec::new();
+        for chunk in text(&args[0]).utf8_chunks() {
+            out.extend_from_slice(sluice_regexp::quote_meta(chunk.valid()).as_bytes());
+            out.extend_from_slice(chunk.invalid());
+        }
+        Ok(Value::String(out.into()))
     }),
 ];
 

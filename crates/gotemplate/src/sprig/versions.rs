@@ -123,6 +123,23 @@ impl Object for Semver {
         true
     }
 
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let version = &self.0;
+        Some(vec![
+            ("major", number(version.major())),
+            ("minor", number(version.minor())),
+            ("patch", number(version.patch())),
+            ("pre", version.prerelease().into()),
+            ("metadata", version.metadata().into()),
+            ("original", version.original().into()),
+        ])
+    }
+
+    fn copied(&self) -> Option<Value> {
+        // Its fields are private: the copy has none of them.
+        Some(Value::object(Self(Version::new(0, 0, 0))))
+    }
+
     fn to_plain(&self) -> Value {
         self.0.to_string().into()
     }

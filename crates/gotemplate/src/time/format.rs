@@ -153,7 +153,7 @@ pub(crate) fn format(time: &Time, layout: &str) -> String {
             Part::Year => out.push_str(&format!("{:02}", year.rem_euclid(100))),
             Part::UpperPm => out.push_str(if hour >= 12 { "PM" } else { "AM" }),
             Part::LowerPm => out.push_str(if hour >= 12 { "pm" } else { "am" }),
-            Part::ZoneName => out.push_str(info.abbreviation()),
+            Part::ZoneName => out.push_str(&time.abbreviation()),
             Part::Offset { iso, colon, fields } => push_offset(&mut out, offset, iso, colon, fields),
             Part::Fraction { digits, trim, separator } => {
                 push_fraction(&mut out, civil.subsec_nanosecond(), digits, trim, separator);

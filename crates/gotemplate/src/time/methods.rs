@@ -47,10 +47,10 @@ pub(super) const TIME: &[Method] = &[
     of_time!("UnixNano", Type::INT64, |time| Value::int64(time.at.as_nanosecond() as i64)),
     of_time!("IsZero", Type::BOOL, |time| Value::Bool(time.at == Time::zero().at)),
     of_time!("String", Type::STRING, |time| Value::String(crate::value::Object::print(time))),
-    of_time!("UTC", super::TIME, |time| Time { at: time.at, zone: TimeZone::UTC }.into()),
+    of_time!("UTC", super::TIME, |time| Time::new(time.at, TimeZone::UTC).into()),
     method("Local", &[], super::TIME, |ctx, receiver, _| {
         let zone = ctx.host().time_zone();
-        Ok(as_time(receiver).map_or(Value::Missing, |time| Time { at: time.at, zone }.into()))
+        Ok(as_time(receiver).map_or(Value::Missing, |time| Time::new(time.at, zone).into()))
     }),
     method("Format", &[Type::STRING], Type::STRING, |_, receiver, args| {
         let layout = text(&args[0]).to_text();
@@ -112,7 +112,7 @@ fn add_date(time: &Time, years: i64, months: i64, days: i64) -> Time {
     });
     let moved = date.and_then(|date| date.to_datetime(civil.time()).to_zoned(time.zone.clone()).ok());
     match moved {
-        Some(zoned) => Time { at: zoned.timestamp(), zone: time.zone.clone() },
+        Some(zoned) => Time { at: zoned.timestamp(), ..time.clone() },
         None => time.clone(),
     }
 }

@@ -24,18 +24,40 @@ pub(crate) const TIME: Type = Type::new("time.Time", crate::value::Class::Struct
 pub(crate) struct Time {
     pub(crate) at: Timestamp,
     pub(crate) zone: TimeZone,
+    /// The name of a zone that was made up for an abbreviation that is not known.
+    pub(crate) zone_name: Option<Str>,
 }
 
 impl Time {
+    /// The moment in a zone.
+    pub(crate) const fn new(at: Timestamp, zone: TimeZone) -> Self {
+        Self { at, zone, zone_name: None }
+    }
+
+    /// The abbreviation of the zone; where it has none the offset.
+    fn abbreviation(&self) -> String {
+        if let Some(name) = &self.zone_name {
+            return name.to_text().into_owned();
+        }
+        let info = self.zone.to_offset_info(self.at);
+        let name = info.abbreviation();
+        if self.zone.iana_name().is_none() && name.starts_with(['+', '-']) {
+            let minutes = info.offset().seconds() / 60;
+            let sign = if minutes < 0 { '-' } else { '+' };
+            return format!("{sign}{:02}{:02}", minutes.abs() / 60, minutes.abs() % 60);
+        }
+        name.to_owned()
+    }
+
     /// Go's zero time.
     pub(crate) fn zero() -> Self {
         let at = DateTime::new(1, 1, 1, 0, 0, 0, 0).and_then(|civil| civil.to_zoned(TimeZone::UTC));
-        Self { at: at.map(|zoned| zoned.timestamp()).unwrap_or_default(), zone: TimeZone::UTC }
+        Self::new(at.map(|zoned| zoned.timestamp()).unwrap_or_default(), TimeZone::UTC)
     }
 
     /// The moment so many seconds after 1970; nothing if that is out of range.
     pub(crate) fn unix(seconds: i64, zone: TimeZone) -> Option<Self> {
-        Some(Self { at: Timestamp::from_second(seconds).ok()?, zone })
+        Some(Self::new(Timestamp::from_second(seconds).ok()?, zone))
     }
 
     pub(crate) fn civil(&self) -> DateTime {
@@ -51,7 +73,7 @@ impl Time {
     /// The moment so many nanoseconds later.
     pub(crate) fn add(&self, nanoseconds: i64) -> Self {
         let at = Timestamp::from_nanosecond(self.at.as_nanosecond() + i128::from(nanoseconds));
-        Self { at: at.unwrap_or(self.at), zone: self.zone.clone() }
+        Self { at: at.unwrap_or(self.at), ..self.clone() }
     }
 }
 

@@ -276,11 +276,26 @@ impl Fields {
                 let offset = Offset::from_seconds(offset).map_err(|_| "time zone offset hour")?;
                 TimeZone::fixed(offset)
             }
-            // Abbreviations that are not of this zone have no known offset.
-            _ => zone.clone(),
+            (None, None) => zone.clone(),
+            (None, Some(name)) => return Self::in_named_zone(civil, zone, name),
         };
         let zoned = civil.to_zoned(zone).map_err(|_| "year")?;
-        Ok(Time { at: zoned.timestamp(), zone: zoned.time_zone().clone() })
+        Ok(Time::new(zoned.timestamp(), zoned.time_zone().clone()))
+    }
+}
+
+impl Fields {
+    /// An abbreviation is of the given zone, or else of one made up for it.
+    fn in_named_zone(civil: DateTime, zone: &TimeZone, name: String) -> Result<Time, &'static str> {
+        let zoned = civil.to_zoned(zone.clone()).map_err(|_| "year")?;
+        let time = Time::new(zoned.timestamp(), zone.clone());
+        if zone.to_offset_info(time.at).abbreviation() == name {
+            return Ok(time);
+        }
+        let hours = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i32>().ok()).unwrap_or(0);
+        let offset = Offset::from_seconds(hours * 3600).map_err(|_| "time zone offset hour")?;
+        let zoned = civil.to_zoned(TimeZone::fixed(offset)).map_err(|_| "year")?;
+        Ok(Time { at: zoned.timestamp(), zone: TimeZone::fixed(offset), zone_name: Some(name.into()) })
     }
 }
 

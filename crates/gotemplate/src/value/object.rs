@@ -78,6 +78,22 @@ pub trait Object: Any {
     /// What Go's `%v` prints: the `String` method or the fields in braces.
     fn print(&self) -> Str;
 
+    /// The fields of a struct, or of the struct behind a pointer, as Go prints them under verbs that
+    /// the `String` method does not serve. Without them `print` is taken for every verb.
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
+    /// What `deepCopy` makes of it, where that is not the object itself.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
+    /// The fields that `toJson` sees, in order; without them those of `to_plain` by name.
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
     /// What an action prints that has the object itself at hand: Go sees methods of pointers there
     /// that it does not see on an argument.
     fn print_in_place(&self) -> Option<Str> {

@@ -119,6 +119,21 @@ pub(crate) fn context(values: Value, files: Option<&JsonMap<String, Json>>) -> V
         chart.insert("Maintainers", Value::list(maintainers.to_vec()));
         chart.insert("Dependencies", Value::list(Vec::new()));
     }
+    root(values, chart, all, "33")
+}
+
+/// What a generated template's dot is: that of a chart with nothing but names and versions.
+pub(crate) fn small_context(values: Value) -> Value {
+    let values = values.as_map().cloned().unwrap_or_default();
+    let chart = Value::from_json(&serde_json::json!({
+        "Name": "oracle", "Home": "", "Version": "1.2.3", "Description": "", "Icon": "", "APIVersion": "v2",
+        "Condition": "", "Tags": "", "AppVersion": "4.5", "Deprecated": false, "KubeVersion": "",
+        "Type": "application", "IsRoot": true,
+    }));
+    root(values, chart, BTreeMap::new(), "37")
+}
+
+fn root(values: Map, chart: Value, files: BTreeMap<String, String>, minor: &'static str) -> Value {
     let release = Value::map([
         ("Name", Value::from("rel")),
         ("Namespace", "default".into()),
@@ -137,8 +152,8 @@ pub(crate) fn context(values: Value, files: Option<&JsonMap<String, Json>>) -> V
             ("Values", Value::Map(values.retyped(&VALUES))),
             ("Chart", chart),
             ("Release", release),
-            ("Capabilities", Value::object(Capabilities)),
-            ("Files", Value::object(Files(all))),
+            ("Capabilities", Value::object(Capabilities(minor))),
+            ("Files", Value::object(Files(files))),
             ("Template", Value::Map(template)),
             ("Subcharts", Value::map(std::iter::empty::<(&str, Value)>())),
         ],
@@ -304,7 +319,7 @@ impl Object for Files {
 const API_VERSIONS_SHOWN: &str = "v1 admissionregistration.k8s.io/v1 admissionregistration.k8s.io/v1alpha1 admissionregistration.k8s.io/v1beta1 internal.apiserver.k8s.io/v1alpha1 apps/v1 apps/v1beta1 apps/v1beta2 authentication.k8s.io/v1 authentication.k8s.io/v1alpha1 authentication.k8s.io/v1beta1 authorization.k8s.io/v1 authorization.k8s.io/v1beta1 autoscaling/v1 autoscaling/v2 batch/v1 batch/v1beta1 certificates.k8s.io/v1 certificates.k8s.io/v1beta1 certificates.k8s.io/v1alpha1 coordination.k8s.io/v1alpha2 coordination.k8s.io/v1beta1 coordination.k8s.io/v1 discovery.k8s.io/v1 discovery.k8s.io/v1beta1 events.k8s.io/v1 events.k8s.io/v1beta1 extensions/v1beta1 flowcontrol.apiserver.k8s.io/v1 flowcontrol.apiserver.k8s.io/v1beta1 flowcontrol.apiserver.k8s.io/v1beta2 flowcontrol.apiserver.k8s.io/v1beta3 lifecycle.k8s.io/v1alpha1 networking.k8s.io/v1 networking.k8s.io/v1beta1 node.k8s.io/v1 node.k8s.io/v1alpha1 node.k8s.io/v1beta1 policy/v1 policy/v1beta1 rbac.authorization.k8s.io/v1 rbac.authorization.k8s.io/v1beta1 rbac.authorization.k8s.io/v1alpha1 resource.k8s.io/v1 resource.k8s.io/v1beta2 resource.k8s.io/v1beta1 resource.k8s.io/v1alpha3 scheduling.k8s.io/v1alpha3 scheduling.k8s.io/v1beta1 scheduling.k8s.io/v1 storage.k8s.io/v1beta1 storage.k8s.io/v1 storage.k8s.io/v1alpha1 storagemigration.k8s.io/v1 storagemigration.k8s.io/v1beta1 apiextensions.k8s.io/v1beta1 apiextensions.k8s.io/v1";
 
 /// `.Capabilities`.
-struct Capabilities;
+struct Capabilities(&'static str);
 
 impl Object for Capabilities {
     fn type_name(&self) -> &'static str {
@@ -317,7 +332,7 @@ impl Object for Capabilities {
 
     fn field(&self, name: &str) -> Option<Value> {
         match name {
-            "KubeVersion" => Some(Value::object(KubeVersion)),
+            "KubeVersion" => Some(Value::object(KubeVersion(self.0))),
             "APIVersions" => Some(Value::object(ApiVersions)),
             "HelmVersion" => Some(Value::object(HelmVersion)),
             _ => None,
@@ -325,7 +340,8 @@ impl Object for Capabilities {
     }
 
     fn print(&self) -> Str {
-        let versions = "{v1.33.0 v1.33.0 1 33}";
+        let minor = self.0;
+        let versions = format!("{{v1.{minor}.0 v1.{minor}.0 1 {minor}}}");
         format!("&{{{versions} [{API_VERSIONS_SHOWN}] {{v4.3   go1.26.8 v1.37}}}}").into()
     }
 
@@ -338,12 +354,28 @@ impl Object for Capabilities {
     }
 }
 
-struct KubeVersion;
+/// The minor version.
+struct KubeVersion(&'static str);
 
 const KUBE_METHODS: &[Method] = &[version("String"), version("GitVersion")];
 
 const fn version(name: &'static str) -> Method {
-    Method { name, params: &[], variadic: false, result: S, call: |_, _, _| Ok("v1.33.0".into()) }
+    Method {
+        name,
+        params: &[],
+        variadic: false,
+        result: S,
+        call: |_, receiver, _| match receiver {
+            Value::Object(object) => Ok(object.print_in_place().unwrap_or_else(|| object.print()).into()),
+            _ => Ok(Value::Missing),
+        },
+    }
+}
+
+impl KubeVersion {
+    fn version(&self) -> Value {
+        format!("v1.{}.0", self.0).into()
+    }
 }
 
 impl Object for KubeVersion {
@@ -356,28 +388,36 @@ impl Object for KubeVersion {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        match name {
-            "Version" => Some("v1.33.0".into()),
-            "Major" => Some("1".into()),
-            "Minor" => Some("33".into()),
-            _ => None,
-        }
+        self.json_fields()?.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(vec![
+            ("Version", self.version()),
+            ("normalizedVersion", self.version()),
+            ("Major", "1".into()),
+            ("Minor", self.0.into()),
+        ])
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(vec![("Version", self.version()), ("Major", "1".into()), ("Minor", self.0.into())])
     }
 
     fn print(&self) -> Str {
-        "{v1.33.0 v1.33.0 1 33}".into()
+        "".into()
     }
 
     fn print_in_place(&self) -> Option<Str> {
-        Some("v1.33.0".into())
+        self.version().as_str().cloned()
     }
 
     fn to_plain(&self) -> Value {
-        Value::map([("Major", Value::from("1")), ("Minor", "33".into()), ("Version", "v1.33.0".into())])
+        Value::map(self.json_fields().unwrap_or_default())
     }
 
     fn equals(&self, other: &dyn Object) -> bool {
-        other.as_any().is::<Self>()
+        other.as_any().downcast_ref::<Self>().is_some_and(|other| self.0 == other.0)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,5 +1,7 @@
 //! `helm-templates.jsonl`: what `helm template` 4.3 makes of a snippet (see `helm-templates.md`).
 
+use std::sync::{Arc, LazyLock};
+
 use base64::Engine as _;
 use serde_json::Value as Json;
 use sluice_gotemplate::{
@@ -20,7 +22,8 @@ impl Host for Utc {
 
 /// Renders a snippet as helm does.
 pub(crate) fn render(template: &str, data: &Value) -> Result<Vec<u8>, String> {
-    let mut set = TemplateSet::new("gotpl", Functions::helm()).with_missing_key(MissingKey::Zero);
+    static FUNCTIONS: LazyLock<Arc<Functions>> = LazyLock::new(Functions::helm);
+    let mut set = TemplateSet::new("gotpl", FUNCTIONS.clone()).with_missing_key(MissingKey::Zero);
     set.parse(NAME, template).map_err(|error| helm::parse_message(NAME, &error))?;
     let mut host = Utc;
     let printed = Ctx::new(&set, &mut host, Limits::default())

@@ -1,4 +1,5 @@
 //! Answers of Go: templates under helm's engine, one JSON object a line in `tests/data`.
 
 mod chart;
+mod engine;
 mod helm_templates;

@@ -224,7 +224,7 @@ fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
 }
 
 fn time(at: Timestamp) -> Vec<u8> {
-    let time = Time { at, zone: jiff::tz::TimeZone::UTC };
+    let time = Time::new(at, jiff::tz::TimeZone::UTC);
     if (1950..2050).contains(&time.civil().year()) {
         tagged(0x17, format(&time, "060102150405Z").as_bytes())
     } else {
@@ -248,9 +248,8 @@ fn issue(
     let mut serial = [0; 16];
     ctx.host().random(&mut serial)?;
     let now = ctx.host().now();
-    let end = Time { at: now, zone: jiff::tz::TimeZone::UTC }
-        .add(subject.days.wrapping_mul(24 * sluice_duration::HOUR))
-        .at;
+    let end =
+        Time::new(now, jiff::tz::TimeZone::UTC).add(subject.days.wrapping_mul(24 * sluice_duration::HOUR)).at;
 
     let name = if subject.name.is_empty() {
         sequence(&[])
