@@ -3,12 +3,16 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 # Reference tools that `make test` needs; tests/tools/tools.txt has them all.
-TOOLS ?= kwok kustomize helm
+TOOLS ?= kwok helm registry
 # For bench: how many Kustomizations, and where the JSON goes.
 N ?= 100
 BENCH_OUT ?=
 # For demo: 1 leaves everything running at the end.
 KEEP ?=
+
+# Everything that a demo or a benchmark runs, built at once, so that no dependency is built twice.
+PRODUCT = --package source-controller --package kustomize-controller --package sluice --package sluice-tests
+TARGET = $$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 .PHONY: help
 help: ## Show this list
@@ -29,7 +33,8 @@ lint: ## Formatting, clippy without warnings, generated files up to date, Go vet
 
 .PHONY: test
 test: controlplane tools ## All tests, with a real control plane that they share
-	$(CARGO) test --workspace --locked --no-fail-fast
+	$(CARGO) build --workspace --all-targets --locked
+	SLUICE_BIN_DIR=$(TARGET)/debug $(CARGO) test --workspace --locked --no-fail-fast
 
 .PHONY: test-api
 test-api: controlplane ## Only the cases that need a real API server (CASE=name selects some)
@@ -55,15 +60,17 @@ tools: ## Build the pinned reference tools into the cache (TOOLS="helm sops …"
 
 .PHONY: playground
 playground: controlplane ## An empty control plane to play with, until Ctrl-C
-	$(CARGO) run --quiet --package sluice-tests --bin playground
+	$(CARGO) run --quiet --locked --package sluice-tests --bin playground
 
 .PHONY: demo
 demo: controlplane ## Watch a commit become objects (KEEP=1 leaves it up)
-	@KEEP=$(KEEP) $(CARGO) run --quiet --package sluice-tests --bin demo
+	@$(CARGO) build --locked $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/debug KEEP=$(KEEP) $(TARGET)/debug/demo
 
 .PHONY: bench
 bench: controlplane ## Seconds, CPU and memory for N Kustomizations (N=100 BENCH_OUT=file.json)
-	@$(CARGO) run --quiet --profile fast --package sluice-tests --bin bench -- --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
 
 .PHONY: build
 build: ## Release binaries

@@ -72,10 +72,10 @@ async fn workloads_become_what_their_annotations_say() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_namespace_goes_with_all_that_is_in_it() -> Result<()> {
     let setting = Setting::bare("leaving").await?;
-    setting.apply("{apiVersion: v1, kind: Namespace, metadata: {name: gone-soon-namespace}}").await?;
-    setting
-        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: inside, namespace: gone-soon-namespace}}")
-        .await?;
-    setting.delete("v1", "Namespace", "gone-soon-namespace").await?;
-    wait::gone(&setting.api("v1", "Namespace").await?, "gone-soon-namespace").await
+    let name = format!("{}-inner", setting.namespace);
+    setting.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}")).await?;
+    let inside = "{apiVersion: v1, kind: ConfigMap, metadata: {name: inside, namespace: NAME}}";
+    setting.apply(&inside.replace("NAME", &name)).await?;
+    setting.delete("v1", "Namespace", &name).await?;
+    wait::gone(&setting.api("v1", "Namespace").await?, &name).await
 }

@@ -49,7 +49,8 @@ const PACKAGES: [&str; 3] = ["source-controller", "kustomize-controller", "sluic
 fn find_binaries() -> Result<BTreeMap<String, PathBuf>> {
     if let Some(folder) = env::var_os("SLUICE_BIN_DIR") {
         let folder = PathBuf::from(folder);
-        return Ok(PACKAGES.iter().map(|name| (String::from(*name), folder.join(name))).collect());
+        let paths = PACKAGES.iter().map(|name| (String::from(*name), folder.join(name)));
+        return Ok(paths.filter(|(_, path)| path.is_file()).collect());
     }
     let profile = env::var("SLUICE_TEST_PROFILE").unwrap_or_else(|_| "dev".into());
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
