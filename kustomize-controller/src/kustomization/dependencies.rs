@@ -133,7 +133,9 @@ async fn check_other(context: &Context, key: &ObjectKey, item: &str) -> Result<(
         [kind, name] => (*kind, key.namespace.as_str(), *name),
         [kind, namespace, name] => (*kind, *namespace, *name),
         _ => {
-            return Err(format!("dependency '{item}' in {ANNOTATION} is not of the form Kind/namespace/name"));
+            return Err(format!(
+                "dependency '{item}' in {ANNOTATION} is not of the form Kind/namespace/name"
+            ));
         }
     };
     let Some((_, api_version)) = KINDS.iter().find(|(known, _)| *known == kind) else {

@@ -8,6 +8,7 @@ mod decryption;
 mod deletion;
 mod dependencies;
 pub(crate) mod dependents;
+mod drift;
 mod expressions;
 mod failure;
 mod generate;
@@ -51,7 +52,8 @@ use variables::Variables;
 /// The field manager of applied objects.
 pub(crate) const FIELD_MANAGER: &str = "kustomize-controller";
 /// The conditions that this controller sets.
-pub(crate) const OWNED_CONDITIONS: [&str; 4] = ["Stalled", "Reconciling", "Ready", "Healthy"];
+pub(crate) const OWNED_CONDITIONS: [&str; 5] =
+    ["Stalled", "Reconciling", "Ready", "Healthy", drift::CONDITION];
 /// Annotation that turns off the check that encrypted files are as they were made: `ignore`.
 const IGNORE_MAC_ANNOTATION: &str = "sluice.dev/sops-mac";
 /// How long watches are trusted before the server is asked about every object again.
@@ -295,6 +297,12 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
         }
         return Ok(Done::Finished);
     }
+    let mode = drift::Mode::of(&run.object);
+    let settled = run.is_settled();
+    if settled && mode == drift::Mode::Ignore {
+        run.checksum = run.status.history.first().map(|entry| entry.digest.clone()).unwrap_or_default();
+        return Ok(Done::Finished);
+    }
     memory.applied = None;
 
     let unpacked = fetch(context, run, &artifact).await?;
@@ -305,6 +313,10 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
     let built = build(context, run, unpacked, variables, decryptor).await?;
     run.checksum.clone_from(&built.checksum);
     let jobs = health::vanishing_jobs(&built.objects);
+    if settled && mode == drift::Mode::Warn {
+        return drift::tell(context, run, memory, &identity, built, ignore).await.map(|()| Done::Finished);
+    }
+    conditions::remove(&mut run.status.conditions, drift::CONDITION);
     let changes = apply(context, run, memory, &identity, built, ignore).await?;
     prune(context, run, &identity, &changes).await?;
 
@@ -426,6 +438,23 @@ async fn build(
     }
 }
 
+/// How to apply.
+fn options(context: &Context, run: &Run, ignore: IgnoreRules, preview: bool) -> Options {
+    let settings = &context.settings;
+    Options {
+        field_manager: FIELD_MANAGER.to_owned(),
+        group: sluice_api::kustomize::GROUP,
+        takeover: settings.takeover.clone(),
+        custom_kinds: settings.custom_kinds.clone(),
+        concurrency: settings.concurrent_ssa,
+        force: run.object.spec.force,
+        migrate_api_version: settings.migrate_api_version && !preview,
+        ignore: Arc::new(ignore),
+        preview,
+        stage_timeout: Duration::from_mins(1),
+    }
+}
+
 async fn apply(
     context: &Context,
     run: &mut Run,
@@ -434,18 +463,7 @@ async fn apply(
     built: Built,
     ignore: IgnoreRules,
 ) -> Result<Vec<sluice_runtime::apply::Change>, Failure> {
-    let settings = &context.settings;
-    let options = Options {
-        field_manager: FIELD_MANAGER.to_owned(),
-        group: sluice_api::kustomize::GROUP,
-        takeover: settings.takeover.clone(),
-        custom_kinds: settings.custom_kinds.clone(),
-        concurrency: settings.concurrent_ssa,
-        force: run.object.spec.force,
-        migrate_api_version: settings.migrate_api_version,
-        ignore: Arc::new(ignore),
-        stage_timeout: Duration::from_mins(1),
-    };
+    let options = options(context, run, ignore, false);
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
     let work = applier.apply_all(built.objects, &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
@@ -455,7 +473,7 @@ async fn apply(
         return Err(Failure::new(reason::RECONCILIATION_FAILED, message.trim_end()));
     }
     if !outcome.changes.is_empty() {
-        let output = if settings.group_change_log {
+        let output = if context.settings.group_change_log {
             serde_json::to_string(&by_action(&outcome.changes))
         } else {
             serde_json::to_string(&by_subject(&outcome.changes))

@@ -38,9 +38,9 @@ impl FileSystem for Overlay {
         {
             return Ok(Place { directory: directory.to_owned(), file: Some(file.to_owned()) });
         }
-        self.disk.resolve(path).map_err(|error| match error.contains("is not in or below") {
-            true => format!("fs-security-constraint {error}"),
-            false => error,
+        self.disk.resolve(path).map_err(|error| {
+            let escapes = error.contains("is not in or below");
+            if escapes { format!("fs-security-constraint {error}") } else { error }
         })
     }
 

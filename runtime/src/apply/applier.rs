@@ -36,6 +36,8 @@ pub struct Options {
     pub migrate_api_version: bool,
     /// Fields that others may change.
     pub ignore: Arc<IgnoreRules>,
+    /// Whether nothing is written: the changes tell what would be done.
+    pub preview: bool,
     /// How long the objects of the first stages may take to become ready, and a recreated one to go.
     pub stage_timeout: Duration,
 }
@@ -64,6 +66,17 @@ struct Item {
     resource: Arc<Resource>,
     id: ObjectId,
     digest: u64,
+}
+
+impl Item {
+    /// What a decision would come to.
+    fn preview(&self, decision: &Decision) -> Change {
+        let action = match decision {
+            Decision::Leave(action, _) | Decision::LeaveKnown(action) => *action,
+            Decision::Apply(step) => step.action.unwrap_or(Action::Configured),
+        };
+        Change::new(self.id.clone(), self.object.version(), action)
+    }
 }
 
 /// What to do with an object.
@@ -123,7 +136,9 @@ impl Applier<'_> {
                 }
             }
         }
-        ledger.keep(&changes);
+        if !self.options.preview {
+            ledger.keep(&changes);
+        }
         Outcome { changes, error: None }
     }
 
@@ -169,6 +184,9 @@ impl Applier<'_> {
         }
         if let Some(error) = Error::of(errors) {
             return Err(nothing(error));
+        }
+        if self.options.preview {
+            return Ok(items.iter().zip(decided).map(|(item, decision)| item.preview(&decision)).collect());
         }
         self.write_stage(items, decided, wait, ledger).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{DeleteParams, GetParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::discovery::ApiResource;
 use kube::core::request::Request;
 use serde_json::Value;
@@ -158,6 +158,29 @@ impl Requests<'_> {
         name: &str,
     ) -> Result<Object, Refusal> {
         self.send(Request::new(resource.path(namespace)).get(name, &GetParams::default())).await
+    }
+
+    /// The objects of a kind with these labels.
+    pub(crate) async fn list(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Value>, Refusal> {
+        let parameters = ListParams::default().labels(labels).limit(500);
+        let request =
+            Request::new(resource.path(namespace)).list(&parameters).map_err(kube::Error::BuildRequest)?;
+        let mut list = self.client.request::<Value>(request).await?;
+        // Items of a list do not name their kind.
+        let mut items = match list["items"].take() {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        };
+        for item in &mut items {
+            item["apiVersion"] = resource.api.api_version.clone().into();
+            item["kind"] = resource.api.kind.clone().into();
+        }
+        Ok(items)
     }
 
     /// The object, or nothing where it does not exist.

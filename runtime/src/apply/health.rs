@@ -9,18 +9,20 @@ use sluice_kstatus::Status;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::cluster::Requests;
 use super::observe::{Judge, KindWatch, Seen, now};
 use super::{Cluster, ObjectId};
 
-/// How often a kind that the server does not know is looked for again.
-const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
+/// How often things are looked at that no watch tells of: kinds that are not known, and Pods.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The status of an object as the controllers of Flux see it.
+/// The status of an object as the controllers of Flux see it, and by the library of rules for kinds it misjudges.
 pub fn judge(object: &Value) -> (Status, String) {
-    match sluice_kstatus::assess(object, now()) {
+    let general = match sluice_kstatus::assess(object, now()) {
         Ok(assessment) => (assessment.status, assessment.message),
         Err(error) => (Status::Unknown, error.to_string()),
-    }
+    };
+    super::library::judge(object, &general).unwrap_or(general)
 }
 
 /// An object to wait for.
@@ -66,10 +68,20 @@ pub async fn wait(
     loop {
         let mut unresolved = false;
         for item in &mut items {
-            item.resolve(cluster, client, &notify).await;
+            // What takes longer counts as not resolved.
+            let _ = tokio::time::timeout_at(deadline, item.resolve(cluster, client, &notify)).await;
             unresolved |= matches!(item.state, State::Unresolved(_));
         }
-        let statuses: Vec<_> = items.iter().map(Item::status).collect();
+        let mut statuses: Vec<_> = items.iter().map(Item::status).collect();
+        let mut owns_pods = false;
+        for (item, status) in items.iter().zip(&mut statuses) {
+            if status.0 == Status::InProgress && item.owns_pods() {
+                owns_pods = true;
+                if let Some(failed) = item.failed_pods(cluster, client).await {
+                    *status = (Status::Failed, failed);
+                }
+            }
+        }
         let any = |wanted: Status| statuses.iter().any(|(status, _)| *status == wanted);
         let settled = statuses.iter().all(|(status, _)| matches!(status, Status::Current | Status::Failed));
         if settled || patience.fail_fast && any(Status::Failed) {
@@ -80,9 +92,9 @@ pub async fn wait(
                 s == Status::Failed
             }));
         }
-        // The rules look at the clock only where a Pod is unschedulable, and the server tells of kinds by no watch.
-        let look_again = Instant::now() + RESOLVE_AGAIN;
-        let wake_at = if unresolved { deadline.min(look_again) } else { deadline };
+        // No watch tells of new kinds, or of the Pods of a workload.
+        let look_again = Instant::now() + LOOK_AGAIN;
+        let wake_at = if unresolved || owns_pods { deadline.min(look_again) } else { deadline };
         tokio::select! {
             () = notify.notified() => {}
             () = tokio::time::sleep_until(wake_at) => {
@@ -139,17 +151,51 @@ impl Item {
                 return;
             }
         };
-        let watch = match own {
-            None if *managed => cluster.observer.managed(&resource),
-            own => {
+        let shared = (own.is_none() && *managed).then(|| cluster.observer.managed(&resource));
+        // Where the shared watch is not allowed, one on the object alone may be.
+        let watch = match shared {
+            Some(shared) if shared.started().await => shared,
+            _ => {
                 let rules = own.clone().unwrap_or_else(|| Arc::new(judge));
-                cluster.observer.single(client, &resource, &id.namespace, &id.name, rules)
+                let single = cluster.observer.single(client, &resource, &id.namespace, &id.name, rules);
+                if !single.started().await {
+                    *error = single.error();
+                    return;
+                }
+                single
             }
         };
         watch.notify(&id.namespace, &id.name, notify);
-        // The first list wakes nobody: it may show that the object is not there, which is news as well.
-        watch.synced().await;
         self.state = State::Watched(watch);
+    }
+
+    /// Whether failed Pods of the object make it fail as well.
+    fn owns_pods(&self) -> bool {
+        let id = &self.expected.id;
+        id.group == "apps" && matches!(id.kind.as_str(), "StatefulSet" | "ReplicaSet")
+    }
+
+    /// How many Pods of the object have failed, if any, in words.
+    async fn failed_pods(&self, cluster: &Cluster, client: &Client) -> Option<String> {
+        let Expectation { id, api_version, .. } = &self.expected;
+        let requests = Requests { client, field_manager: "" };
+        let resource = cluster.resolve(api_version, &id.kind).await.ok()?;
+        let owner = requests.get(&resource, &id.namespace, &id.name).await.ok()?;
+        let labels = owner.fields().get("spec")?.get("selector")?.get("matchLabels")?.as_object()?;
+        let labels: Vec<_> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let pods = requests
+            .list(&*cluster.resolve("v1", "Pod").await.ok()?, &id.namespace, &labels.join(","))
+            .await
+            .ok()?;
+        let failed = pods.iter().filter(|pod| {
+            let status = sluice_kstatus::assess(pod, now()).map(|assessment| assessment.status);
+            status == Ok(Status::Failed) && !sluice_kstatus::is_unschedulable(pod)
+        });
+        match failed.count() {
+            0 => None,
+            count => Some(format!("{count} pods have failed")),
+        }
     }
 
     /// The status, and what to add to it in a report.

@@ -17,6 +17,7 @@ mod ignore;
 pub mod inventory;
 mod label_selector;
 mod ledger;
+mod library;
 mod managers;
 mod normalize;
 mod object;

@@ -64,8 +64,19 @@ type Key = (String, String);
 struct Shared {
     objects: Mutex<HashMap<Key, Seen>>,
     waiting: Mutex<HashMap<Key, Vec<Weak<Notify>>>>,
-    synced: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     error: Mutex<Option<String>>,
+}
+
+/// How far a watch has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Starting,
+    /// The first list failed; it is tried again.
+    Failing,
+    /// The first list is complete.
+    Synced,
 }
 
 impl Drop for KindWatch {
@@ -186,13 +197,14 @@ fn look(metadata: &ObjectMeta, value: &mut Value, judge: &Judge) -> Seen {
 impl KindWatch {
     /// Whether the first list is complete: an object that is not seen then is not there, or not managed.
     pub fn is_synced(&self) -> bool {
-        *self.shared.synced.borrow()
+        *self.shared.phase.borrow() == Phase::Synced
     }
 
-    /// Waits for the first list.
-    pub async fn synced(&self) {
+    /// Waits until the first list is complete, or failed. Returns whether it is complete.
+    pub async fn started(&self) -> bool {
         // The sender lives as long as `self`, so this cannot fail.
-        let _ = self.shared.synced.subscribe().wait_for(|synced| *synced).await;
+        let _ = self.shared.phase.subscribe().wait_for(|phase| *phase != Phase::Starting).await;
+        self.is_synced()
     }
 
     /// What is known of an object.
@@ -243,7 +255,7 @@ impl Shared {
                     }
                     listed = HashSet::new();
                     *lock(&self.error) = None;
-                    self.synced.send_replace(true);
+                    self.phase.send_replace(Phase::Synced);
                 }
                 Ok(watcher::Event::Apply(mut object)) => self.set(key_of(&object), look(&mut object)),
                 Ok(watcher::Event::Delete(object)) => self.remove(&key_of(&object)),
@@ -251,6 +263,13 @@ impl Shared {
                     let text = describe_watch(&error);
                     tracing::debug!(error = text, "watch on managed objects failed, retrying");
                     *lock(&self.error) = Some(text);
+                    self.phase.send_if_modified(|phase| {
+                        let first = *phase == Phase::Starting;
+                        if first {
+                            *phase = Phase::Failing;
+                        }
+                        first
+                    });
                 }
             }
         }
