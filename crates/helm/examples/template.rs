@@ -49,7 +49,10 @@ fn run() -> Result<ExitCode, Failure> {
             if parsed.repeat > 0 {
                 return measure(chart, &values, &options, parsed.repeat);
             }
-            template(Path::new(chart), &values, &options, &mut SystemHost, None)?
+            template(Path::new(chart), &values, &options, &mut SystemHost, None).map_err(|error| match error.hint() {
+                Some(hint) => format!("{error}\n\n{hint}").into(),
+                None => Failure::from(error),
+            })?
         }
         ("show", [part, chart]) => {
             let part = match *part {

@@ -79,7 +79,7 @@ pub enum TemplateError {
     NotInstallable(String),
     /// A dependency of `Chart.yaml` that is not there.
     #[error(
-        "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to \
+        "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to \
          fetch missing dependencies: {0}"
     )]
     MissingDependencies(DependencyError),
@@ -112,7 +112,7 @@ pub enum TemplateError {
     #[error(transparent)]
     Render(#[from] RenderError),
     /// A document that is no YAML.
-    #[error("{0}\n\nUse --debug flag to render out invalid YAML")]
+    #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The post-renderer failed.
     #[error(transparent)]
@@ -120,6 +120,18 @@ pub enum TemplateError {
     /// A file of `--show-only` that printed nothing.
     #[error("could not find template {0} in chart")]
     NoSuchTemplate(String),
+}
+
+impl TemplateError {
+    /// What `helm template` says below the message of an error that came after the values were found good.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::KubeVersion { .. } | Self::Render(_) | Self::Manifest(_) | Self::PostRender(_) => {
+                Some("Use --debug flag to render out invalid YAML")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A rendered chart.
