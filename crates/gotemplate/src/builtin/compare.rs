@@ -136,7 +136,7 @@ pub(super) fn ge(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> 
 }
 
 /// Values nested deeper than this are never equal.
-const DEEPEST: u32 = 1000;
+const DEEPEST: u32 = 200;
 
 /// Go's `reflect.DeepEqual`: types count, so an int is no float.
 pub(crate) fn deep_equal(left: &Value, right: &Value) -> bool {

@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::value::{Int, ObjectKind, Value};
 
 /// How deep values may nest where they are printed; a map that holds itself reaches it.
-const DEEPEST: u32 = 500;
+const DEEPEST: u32 = 200;
 
 /// Collects what is printed, up to a limit.
 pub(crate) struct Printer {

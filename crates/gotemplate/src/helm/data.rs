@@ -81,7 +81,7 @@ pub fn to_yaml(value: &Value) -> Result<String, String> {
     Ok(without_newline(&text).to_owned())
 }
 
-const DEEPEST: u32 = 1000;
+const DEEPEST: u32 = 200;
 
 /// What goes through JSON: objects as they marshal, bytes in base64, text with U+FFFD.
 fn to_plain_yaml(value: &Value, depth: u32) -> Result<Yaml, String> {

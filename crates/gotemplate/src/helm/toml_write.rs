@@ -4,7 +4,7 @@ use crate::fmt::format_float;
 use crate::time::{as_time, format};
 use crate::value::{Int, IntKind, Map, Str, Value, decode};
 
-const DEEPEST: usize = 500;
+const DEEPEST: usize = 200;
 /// What Go says of nil.
 pub(super) const NOTHING: &str = "reflect: call of reflect.Value.Type on zero Value";
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";

@@ -14,7 +14,7 @@ pub enum Wanted {
     List,
 }
 
-const DEEPEST: usize = 1000;
+const DEEPEST: usize = 500;
 
 /// Reads a document; numbers become float64.
 pub(crate) fn read(text: &[u8], wanted: Wanted) -> Result<Value, String> {

@@ -14,7 +14,7 @@ pub(crate) struct Style {
     pub(crate) escape_html: bool,
 }
 
-const DEEPEST: usize = 1000;
+const DEEPEST: usize = 200;
 
 /// Writes a value.
 pub(crate) fn write(value: &Value, style: Style, limit: usize) -> Result<String, Failure> {

@@ -11,6 +11,7 @@ use super::tree::{
 use super::{number, unquote};
 use crate::error::Error;
 use crate::func::Functions;
+use crate::limits::{here, stack_floor};
 use crate::value::{Str, decode};
 
 /// Nested parentheses, and nested control structures: bounds the stack that a tree needs.
@@ -41,6 +42,7 @@ pub(crate) fn parse(
         last_id: 0,
         variable_ids: HashMap::from([("$".into(), ROOT)]),
         nesting: 0,
+        floor: stack_floor(),
     };
     parser.top_level(name)?;
     Ok(parser.trees)
@@ -78,6 +80,8 @@ struct Parser<'t> {
     last_id: u32,
     variable_ids: HashMap<Box<str>, u32>,
     nesting: u32,
+    /// The address below which the stack must not grow.
+    floor: usize,
 }
 
 /// What ends a list of nodes.
@@ -257,7 +261,7 @@ impl<'t> Parser<'t> {
     fn items(&mut self) -> Parsed<(Vec<Node>, Ending)> {
         let mut list = Vec::new();
         self.nesting += 1;
-        if self.nesting > DEEPEST {
+        if self.nesting > DEEPEST || here() < self.floor {
             return self.error("max nesting depth exceeded");
         }
         while self.peek_non_space().kind != Kind::End {
@@ -371,7 +375,7 @@ impl<'t> Parser<'t> {
 
     fn nested_control(&mut self, context: &'static str) -> Parsed<Box<Branch>> {
         self.nesting += 1;
-        if self.nesting > DEEPEST {
+        if self.nesting > DEEPEST || here() < self.floor {
             return self.error("max nesting depth exceeded");
         }
         let branch = self.control(context)?;
@@ -623,7 +627,7 @@ impl<'t> Parser<'t> {
                 }
             }
             Kind::LeftParen => {
-                if self.tree.parens >= DEEPEST {
+                if self.tree.parens >= DEEPEST || here() < self.floor {
                     return self.error("max expression depth exceeded");
                 }
                 self.tree.parens += 1;

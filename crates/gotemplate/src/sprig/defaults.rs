@@ -66,7 +66,7 @@ fn deep_copy(ctx: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
 
 /// Lists and maps anew, down to the leaves.
 pub(super) fn copy(ctx: &mut Ctx<'_>, value: &Value, depth: u32) -> Result<Value, Failure> {
-    const DEEPEST: u32 = 1000;
+    const DEEPEST: u32 = 200;
     if depth > DEEPEST {
         return Err("value is nested too deeply to be copied".into());
     }

@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::exec::Ctx;
 use crate::value::{Map, Value};
 
-const DEEPEST: u32 = 500;
+const DEEPEST: u32 = 200;
 
 /// Merges the source into the target: what the target lacks or has empty; with `overwrite` all.
 pub(super) fn merge(

@@ -39,7 +39,7 @@ impl Value {
     }
 
     fn write(&self, depth: u32) -> Option<Json> {
-        const DEEPEST: u32 = 1000;
+        const DEEPEST: u32 = 200;
         if depth > DEEPEST {
             return None;
         }

@@ -3,3 +3,5 @@
 mod chart;
 mod engine;
 mod helm_templates;
+mod hostile;
+mod language;
