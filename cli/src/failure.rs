@@ -28,6 +28,8 @@ pub(crate) enum Mark {
     Symbol,
     /// `Error:`, as the tool prints it that a command stands for.
     Word,
+    /// Nothing.
+    Bare,
 }
 
 impl Exit {
@@ -191,6 +193,7 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cl
     }
     match error.downcast_ref::<Exit>().map_or(Mark::Symbol, |exit| exit.mark) {
         Mark::Symbol => output.failure(&text(error)),
+        Mark::Bare => output.say(&text(error)),
         Mark::Word => output.say(&format!("Error: {}", text(error))),
     }
     if let Some(hint) = hint(error, cluster) {

@@ -129,6 +129,11 @@ impl Output {
         self.symbol(Colour::Cyan, "►", text);
     }
 
+    /// Something is being generated.
+    pub(crate) fn generate(&self, text: &str) {
+        self.symbol(Colour::Cyan, "✚", text);
+    }
+
     /// Something is being waited for.
     pub(crate) fn waiting(&self, text: &str) {
         self.symbol(Colour::Cyan, "◎", text);

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watch_object};
+use sluice_api::meta::{DEPENDENCY_NOT_READY_REASON, PROGRESSING_WITH_RETRY_REASON};
 use sluice_kstatus::{Assessment, Status};
 
 use crate::app::App;
@@ -77,11 +78,21 @@ pub(crate) async fn reconciled(
         let assessment = assess(&object)?;
         Ok(match assessment.status {
             Status::Current => ControlFlow::Break(object),
+            Status::InProgress if has_failed(&object) => ControlFlow::Break(object),
             Status::InProgress => ControlFlow::Continue(told(&object, &assessment)),
             _ => bail!("{}", assessment.message),
         })
     };
     watch(app, api, name, seen, show).await
+}
+
+/// What a wait makes of an attempt that failed and will be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It is the answer.
+    FirstAttempt,
+    /// The next one may succeed.
+    UntilReady,
 }
 
 /// Waits until an object was seen by its controller in its present form and is ready.
@@ -90,12 +101,16 @@ pub(crate) async fn ready(
     kind: &Kind,
     namespace: &str,
     name: &str,
+    patience: Patience,
     show: impl FnMut(&str),
 ) -> Result<Object> {
     let api = app.cluster().await?.api(kind, Some(namespace));
     let seen = |object: Option<DynamicObject>| {
         let Some(object) = object else { bail!("{} {name} was deleted", kind.kind) };
         let object = Object::from_server(object, kind);
+        if patience == Patience::FirstAttempt && has_failed(&object) {
+            bail!("{}", object.ready().map_or("it failed", |ready| ready.message));
+        }
         let assessment = assess(&object).with_context(|| format!("{} {name}", kind.kind))?;
         if !kind.is_static(&object) && !was_observed(&object) {
             return Ok(ControlFlow::Continue(waiting_for_controller(&object)));
@@ -116,6 +131,20 @@ pub(crate) fn was_observed(object: &Object) -> bool {
     observed >= 1 && ready.observed_generation.unwrap_or(observed) == object.generation()
 }
 
+/// Whether the present spec was tried, and the attempt ended in a failure. The controller will try again; who asked
+/// for this attempt wants to know now. A dependency that is not ready yet is no failure.
+fn has_failed(object: &Object) -> bool {
+    let Some(ready) = object.ready() else { return false };
+    let observed = ready.observed_generation.or_else(|| object.number("/status/observedGeneration"));
+    let ended = object
+        .condition("Reconciling")
+        .is_none_or(|condition| condition.reason == PROGRESSING_WITH_RETRY_REASON);
+    ready.status == "False"
+        && ready.reason != DEPENDENCY_NOT_READY_REASON
+        && observed == Some(object.generation())
+        && ended
+}
+
 fn waiting_for_controller(object: &Object) -> String {
     format!("{} {}/{} waits for its controller", object.kind(), object.namespace(), object.name())
 }
@@ -132,6 +161,25 @@ fn told(object: &Object, assessment: &Assessment) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_failed_attempt_is_told_from_one_under_way() {
+        let object = |ready: &str, reason: &str, reconciling: Option<&str>| {
+            let mut conditions =
+                vec![json!({"type": "Ready", "status": ready, "reason": reason, "observedGeneration": 2})];
+            conditions.extend(
+                reconciling.map(|reason| json!({"type": "Reconciling", "status": "True", "reason": reason})),
+            );
+            Object(
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": -1, "conditions": conditions}}),
+            )
+        };
+        assert!(has_failed(&object("False", "BuildFailed", Some("ProgressingWithRetry"))));
+        assert!(has_failed(&object("False", "BuildFailed", None)));
+        assert!(!has_failed(&object("False", "BuildFailed", Some("Progressing"))));
+        assert!(!has_failed(&object("False", "DependencyNotReady", Some("ProgressingWithRetry"))));
+        assert!(!has_failed(&object("Unknown", "Progressing", Some("ProgressingWithRetry"))));
+    }
 
     #[test]
     fn a_status_counts_for_its_generation_only() {

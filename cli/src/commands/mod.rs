@@ -1,18 +1,28 @@
 //! The verbs, one file each.
 
+mod check;
 mod completion;
+mod create;
+mod debug;
 mod delete;
 mod envsubst;
 mod events;
 mod export;
 mod get;
 mod helm;
+mod install;
+mod kustomize;
+mod logs;
 mod reconcile;
 mod resume;
+mod sops;
 mod stats;
 mod suspend;
+mod trace;
 mod tree;
+mod uninstall;
 mod version;
+mod wait;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -43,6 +53,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         target: Target<resume::ResumeArgs>,
     },
+    /// Wait until objects are ready.
+    Wait {
+        #[command(subcommand)]
+        target: Target<wait::WaitArgs>,
+    },
+    /// Create or update an object from flags, or print it.
+    Create(create::CreateArgs),
     /// Delete an object.
     Delete {
         #[command(subcommand)]
@@ -55,14 +72,30 @@ pub(crate) enum Command {
     },
     /// Show what an object applied, as a tree.
     Tree(tree::TreeArgs),
+    /// Show where an object in the cluster comes from.
+    Trace(trace::TraceArgs),
     /// Show the events of objects.
     Events(events::EventsArgs),
+    /// Show what the controllers log.
+    Logs(logs::LogsArgs),
+    /// Show what a controller sees of an object; may print secrets.
+    Debug(debug::DebugArgs),
+    /// Check the cluster and the installation.
+    Check(check::CheckArgs),
     /// Count objects by their state.
     Stats(stats::StatsArgs),
     /// Show the versions of this program and of what runs in the cluster.
     Version(version::VersionArgs),
     /// Replace ${variables} from stdin to stdout by the environment.
     Envsubst(envsubst::EnvsubstArgs),
+    /// Install the controllers, or print their manifests.
+    Install(install::InstallArgs),
+    /// Remove the controllers; what they applied stays.
+    Uninstall(uninstall::UninstallArgs),
+    /// What kustomize does with overlays: build.
+    Kustomize(kustomize::KustomizeArgs),
+    /// What sops does with encrypted files: decrypt.
+    Sops(sops::SopsArgs),
     /// What helm does with charts on this machine: template, lint, package, show.
     Helm(helm::HelmArgs),
     /// Print a script that completes commands and names in a shell.
@@ -80,9 +113,19 @@ impl Command {
             Self::Reconcile { target } => reconcile::run(app, target).await,
             Self::Suspend { target } => suspend::run(app, target).await,
             Self::Resume { target } => resume::run(app, target).await,
+            Self::Wait { target } => wait::run(app, target).await,
+            Self::Install(args) => install::run(app, args).await,
+            Self::Uninstall(args) => uninstall::run(app, args).await,
+            Self::Kustomize(args) => kustomize::run(app, &args),
+            Self::Sops(args) => sops::run(app, &args),
+            Self::Create(args) => create::run(app, args).await,
             Self::Delete { target } => delete::run(app, target).await,
             Self::Export { target } => export::run(app, target).await,
             Self::Tree(args) => tree::run(app, args).await,
+            Self::Trace(args) => trace::run(app, args).await,
+            Self::Logs(args) => logs::run(app, args).await,
+            Self::Debug(args) => debug::run(app, args).await,
+            Self::Check(args) => check::run(app, args).await,
             Self::Events(args) => events::run(app, args).await,
             Self::Stats(args) => stats::run(app, args).await,
             Self::Version(args) => version::run(app, args).await,

@@ -66,8 +66,9 @@ pub(crate) async fn run(app: &App, target: Target<ResumeArgs>) -> Result<()> {
     resumed.sort();
     app.output.waiting(&format!("waiting for {} reconciliation", kind.kind));
     let progress = Progress::start(&app.output, "waiting for the controller");
-    let waits =
-        resumed.iter().map(|name| wait::ready(app, kind, &namespace, name, |state| progress.set(state)));
+    let waits = resumed.iter().map(|name| {
+        wait::ready(app, kind, &namespace, name, wait::Patience::FirstAttempt, |state| progress.set(state))
+    });
     let results = join_all(waits).await;
     drop(progress);
     let mut failed = 0;
