@@ -40,7 +40,9 @@ impl JsonPatch {
             Value::Null => Vec::new(),
             Value::Sequence(items) => items,
             _ => {
-                return Err(Error::new("json: cannot unmarshal object into Go value of type jsonpatch.Patch"));
+                return Err(Error::new(
+                    "json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+                ));
             }
         };
         let operations = items

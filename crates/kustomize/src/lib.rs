@@ -91,11 +91,7 @@ fn label_managed(map: &mut ResourceMap, build: &Build<'_>) -> Result<(), Error> 
         [("app.kubernetes.io/managed-by".to_owned(), format!("kustomize-{KUSTOMIZE_VERSION}"))].into();
     let specs =
         vec![fieldspec::FieldSpec { path: "metadata/labels".into(), create: true, ..Default::default() }];
-    let surroundings = transform::Surroundings {
-        schema: &build.schema,
-        null_deletes_metadata: build.options.null_deletes_metadata,
-    };
-    transform::Transformer::Labels { labels, specs }.run(map, &surroundings)
+    transform::Transformer::Labels { labels, specs }.run(map, &build.surroundings())
 }
 
 impl Output {

@@ -81,8 +81,15 @@ impl Directive {
 }
 
 /// Merges `patch` into `dest`. Afterwards `dest` is null if the patch deletes it.
-pub(crate) fn strategic_merge(dest: &mut Node, patch: Node, schema: &Schema) -> Result<()> {
-    let mut merger = Merger { schema, writes: Writes::default() };
+///
+/// An element that lacks the key of its list makes the reference lose others; `refuse_keyless` makes it an error.
+pub(crate) fn strategic_merge(
+    dest: &mut Node,
+    patch: Node,
+    schema: &Schema,
+    refuse_keyless: bool,
+) -> Result<()> {
+    let mut merger = Merger { schema, writes: Writes::default(), refuse_keyless };
     let root = std::mem::take(dest);
     match merger.walk(Some(root), Source::Node(patch), None)? {
         Outcome::Gone { .. } => *dest = Node::null(),
@@ -97,6 +104,7 @@ pub(crate) fn strategic_merge(dest: &mut Node, patch: Node, schema: &Schema) -> 
 struct Merger<'s> {
     schema: &'s Schema,
     writes: Writes,
+    refuse_keyless: bool,
 }
 
 fn require(kind: Kind, name: &str, node: Option<&Node>) -> Result<()> {
@@ -403,7 +411,7 @@ impl Lists {
     }
 
     /// The key values of all elements, the patch's first, each tuple once.
-    fn key_values(&self, keys: &[String]) -> Result<Vec<Values>> {
+    fn key_values(&self, keys: &[String], refuse_keyless: bool) -> Result<Vec<Values>> {
         let mut seen: HashSet<Values> = HashSet::new();
         let mut result = Vec::new();
         for at in self.source.iter().chain(if self.same { [].iter() } else { self.dest.iter() }) {
@@ -420,7 +428,7 @@ impl Lists {
                     })
                     .collect()
             };
-            if !keys.is_empty() && values.iter().all(|value| value.is_empty()) {
+            if refuse_keyless && !keys.is_empty() && values.iter().all(|value| value.is_empty()) {
                 return Err(Error::new(format!(
                     "an element of a list that merges by '{}' has no such field:\n{}",
                     keys.join("', '"),
@@ -435,7 +443,7 @@ impl Lists {
     }
 
     fn merge(&mut self, merger: &mut Merger<'_>, keys: &[String], element: Option<&Field>) -> Result<()> {
-        let mut tuples = self.key_values(keys)?;
+        let mut tuples = self.key_values(keys, merger.refuse_keyless)?;
         let primitive = [String::new()];
         let keys = if keys.is_empty() { &primitive[..] } else { keys };
         if keys.len() > 1 {

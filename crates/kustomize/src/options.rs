@@ -44,6 +44,9 @@ pub struct Options {
     /// Whether a null label or annotation deletes the key also in patches with a target, where the reference
     /// makes it the text `null`.
     pub null_deletes_metadata: bool,
+    /// Whether a list element without the key that its list merges by is an error. The reference silently loses
+    /// elements then; the kustomize command is followed in that, Flux's profile is not.
+    pub refuse_keyless_elements: bool,
     /// Whether helm charts were asked for: they are refused with other words then.
     pub enable_helm: bool,
     /// How many resources a build may gather.
@@ -62,6 +65,7 @@ impl Options {
             load_restriction: LoadRestriction::None,
             reorder: Reorder::None,
             custom_schema: CustomSchema::Extends,
+            refuse_keyless_elements: true,
             ..Self::default()
         }
     }

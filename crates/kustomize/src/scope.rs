@@ -24,3 +24,46 @@ pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
         _ => false,
     }
 }
+
+/// Whether the scope of the kind is known without a schema.
+pub(crate) fn is_scope_known(api_version: &str, kind: &str) -> bool {
+    if is_cluster_scoped(api_version, kind) {
+        return true;
+    }
+    let kinds: &[&str] = match api_version {
+        "apps/v1" => &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"],
+        "autoscaling/v1" => &["HorizontalPodAutoscaler", "Scale"],
+        "autoscaling/v2beta1" | "autoscaling/v2beta2" => &["HorizontalPodAutoscaler"],
+        "batch/v1" => &["CronJob", "Job"],
+        "batch/v1beta1" => &["CronJob"],
+        "coordination.k8s.io/v1" | "coordination.k8s.io/v1beta1" => &["Lease"],
+        "discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1" => &["EndpointSlice"],
+        "events.k8s.io/v1" | "events.k8s.io/v1beta1" => &["Event"],
+        "extensions/v1beta1" | "networking.k8s.io/v1beta1" => &["Ingress"],
+        "networking.k8s.io/v1" => &["Ingress", "NetworkPolicy"],
+        "policy/v1" | "policy/v1beta1" => &["PodDisruptionBudget"],
+        "rbac.authorization.k8s.io/v1" | "rbac.authorization.k8s.io/v1beta1" => &["Role", "RoleBinding"],
+        "storage.k8s.io/v1beta1" => &["CSIStorageCapacity"],
+        "v1" => &[
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "PersistentVolumeClaim",
+            "Pod",
+            "PodAttachOptions",
+            "PodExecOptions",
+            "PodPortForwardOptions",
+            "PodProxyOptions",
+            "PodTemplate",
+            "ReplicationController",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+            "ServiceProxyOptions",
+        ],
+        _ => &[],
+    };
+    kinds.contains(&kind)
+}

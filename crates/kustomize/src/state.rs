@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::options::CustomSchema;
 use crate::schema::{Schema, parse_custom};
+use crate::scope::is_scope_known;
 
 /// Which schema holds. The first kustomization that names one decides for the rest of the build.
 pub(crate) struct SchemaState {
@@ -18,6 +19,8 @@ struct Inner {
     is_set: bool,
     custom: Option<Vec<u8>>,
     current: Option<Arc<Schema>>,
+    /// A kind was seen that is not among those whose scope is known beforehand.
+    unknown_kinds: bool,
 }
 
 impl SchemaState {
@@ -49,21 +52,29 @@ impl SchemaState {
         }
     }
 
+    /// Takes note of a resource that was read.
+    pub(crate) fn note_kind(&self, api_version: &str, kind: &str) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.unknown_kinds && inner.custom.is_none() && inner.current.is_none() {
+            inner.unknown_kinds = !is_scope_known(api_version, kind);
+        }
+    }
+
     /// The schema to merge by.
     pub(crate) fn schema(&self) -> Result<Arc<Schema>> {
         let mut inner = self.inner.borrow_mut();
         if let Some(content) = inner.custom.take() {
-            let custom = parse_custom(&content)?;
-            let base = match (&inner.current, self.mode) {
+            let schema = match (&inner.current, self.mode) {
                 // One that was in use already is only added to.
-                (Some(current), _) => Some(current.clone()),
-                (None, CustomSchema::Extends) => Some(Schema::builtin()),
-                (None, CustomSchema::Replaces) => None,
+                (Some(current), _) => parse_custom(&content, Some(current), false)?,
+                (None, CustomSchema::Extends) => parse_custom(&content, Some(&Schema::builtin()), false)?,
+                // The reference has put off reading the built-in one, and reads it now as well.
+                (None, CustomSchema::Replaces) if inner.unknown_kinds => {
+                    parse_custom(&content, Some(&Schema::builtin()), true)?
+                }
+                (None, CustomSchema::Replaces) => parse_custom(&content, None, false)?,
             };
-            inner.current = Some(Arc::new(match base {
-                Some(base) => base.extended(&custom),
-                None => custom,
-            }));
+            inner.current = Some(Arc::new(schema));
         }
         Ok(inner.current.get_or_insert_with(Schema::builtin).clone())
     }

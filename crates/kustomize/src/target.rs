@@ -44,8 +44,12 @@ impl<'b> Build<'b> {
         }
     }
 
-    fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings { schema: &self.schema, null_deletes_metadata: self.options.null_deletes_metadata }
+    pub(crate) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            schema: &self.schema,
+            null_deletes_metadata: self.options.null_deletes_metadata,
+            refuse_keyless: self.options.refuse_keyless_elements,
+        }
     }
 }
 
@@ -64,14 +68,18 @@ pub(crate) struct Accumulator {
 impl Accumulator {
     fn merge_config(&mut self, incoming: Arc<TransformerConfig>) -> Result<()> {
         match &mut self.config {
-            None => self.config = Some(incoming),
+            None if Arc::ptr_eq(&incoming, &BUILTIN) => {
+                self.config = Some(incoming);
+                Ok(())
+            }
             // Adding a configuration to itself changes nothing.
-            Some(known) if Arc::ptr_eq(known, &incoming) => {}
-            Some(known) => {
-                Arc::make_mut(known).merge(Arc::unwrap_or_clone(incoming)).map_err(merging)?;
+            Some(known) if Arc::ptr_eq(known, &incoming) => Ok(()),
+            // Even an empty list takes up less than it is given: specific fields hide the same for all kinds.
+            known => {
+                let known = known.get_or_insert_default();
+                Arc::make_mut(known).merge(Arc::unwrap_or_clone(incoming)).map_err(merging)
             }
         }
-        Ok(())
     }
 
     fn add_var(&mut self, var: Var) -> Result<()> {
@@ -302,19 +310,14 @@ impl<'t> Target<'t> {
             read_map(&content).map_err(|error| blame_file(error, path))
         };
         let mut map = read().with_context(|| format!("accumulating resources from '{path}'"))?;
+        for resource in &map.resources {
+            self.build.schema.note_kind(&resource.api_version(), &resource.kind());
+        }
         if let Some(origin) = &self.origin {
             annotate_file(&mut map, &origin.append(path))
                 .with_context(|| format!("cannot add path annotation for '{path}'"))?;
         }
-        // A failed attempt must leave nothing behind: the path is tried as a directory next.
-        let known = accumulator.map.resources.len();
-        accumulator
-            .map
-            .append_all(map)
-            .inspect_err(|_| ())
-            .with_context(|| format!("merging resources from '{path}'"))?;
-        debug_assert!(accumulator.map.resources.len() >= known);
-        Ok(())
+        accumulator.map.append_all(map).with_context(|| format!("merging resources from '{path}'"))
     }
 
     fn run_generators(&mut self, accumulator: &mut Accumulator) -> Result<()> {

@@ -54,6 +54,8 @@ pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
 fn is_string_key(key: &Node) -> bool {
     match key {
         Node::Scalar(scalar) if scalar.tagged => scalar.tag == Tag::Str,
+        // An empty key prints in quotes.
+        Node::Scalar(scalar) if scalar.text.is_empty() => true,
         Node::Scalar(scalar) => match scalar.tag {
             Tag::Str | Tag::Merge => true,
             Tag::None if scalar.style != Style::Plain => true,

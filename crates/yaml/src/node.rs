@@ -164,8 +164,8 @@ struct Anchor<'a> {
 }
 
 enum Frame<'a> {
-    Sequence { items: Vec<Node>, anchor: Option<&'a str> },
-    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, anchor: Option<&'a str> },
+    Sequence { items: Vec<Node>, anchor: Option<&'a str>, flow: bool },
+    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, anchor: Option<&'a str>, flow: bool },
 }
 
 /// Composes one document from the events after its start.
@@ -219,28 +219,42 @@ impl<'a> Composer<'a> {
         let mut stack: Vec<Frame<'a>> = Vec::new();
         while let Some(Event { kind, start, .. }) = self.events.next_event()? {
             let line = start.line as u32 + 1;
+            let in_flow = matches!(
+                stack.last(),
+                Some(Frame::Sequence { flow: true, .. } | Frame::Mapping { flow: true, .. })
+            );
             let (node, anchor) = match kind {
                 EventKind::Scalar { properties, value, style } => {
                     self.decoded += 1;
                     let anchor = properties.anchor;
                     self.open_anchor(anchor);
-                    (Node::Scalar(self.scalar(&properties, &value, style, line)), anchor)
+                    let mut scalar = self.scalar(&properties, &value, style, line);
+                    if in_flow && scalar.tag == Tag::Null && value.is_empty() {
+                        // Still a null; but in a flow collection it prints as ''.
+                        scalar.style = Style::Single;
+                    }
+                    (Node::Scalar(scalar), anchor)
                 }
                 EventKind::Alias(name) => (self.alias(name)?, None),
-                EventKind::SequenceStart { properties, .. } => {
+                EventKind::SequenceStart { properties, flow } => {
                     self.decoded += 1;
                     self.open_anchor(properties.anchor);
-                    stack.push(Frame::Sequence { items: Vec::new(), anchor: properties.anchor });
+                    stack.push(Frame::Sequence { items: Vec::new(), anchor: properties.anchor, flow });
                     continue;
                 }
-                EventKind::MappingStart { properties, .. } => {
+                EventKind::MappingStart { properties, flow } => {
                     self.decoded += 1;
                     self.open_anchor(properties.anchor);
-                    stack.push(Frame::Mapping { entries: Vec::new(), key: None, anchor: properties.anchor });
+                    stack.push(Frame::Mapping {
+                        entries: Vec::new(),
+                        key: None,
+                        anchor: properties.anchor,
+                        flow,
+                    });
                     continue;
                 }
                 EventKind::SequenceEnd | EventKind::MappingEnd => match stack.pop() {
-                    Some(Frame::Sequence { items, anchor }) => (Node::Sequence(items), anchor),
+                    Some(Frame::Sequence { items, anchor, .. }) => (Node::Sequence(items), anchor),
                     Some(Frame::Mapping { entries, anchor, .. }) => (Node::Mapping(entries), anchor),
                     None => return Ok(Node::null()),
                 },

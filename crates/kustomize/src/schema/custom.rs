@@ -1,7 +1,5 @@
 //! `openapi.path`: a swagger document of the user's.
 
-use std::collections::HashMap;
-
 use sluice_yaml::Value;
 
 use super::{Field, Schema, Shape, Type, TypeRef};
@@ -10,21 +8,25 @@ use crate::error::{Error, Result};
 /// Inline types may nest this deep.
 const MAX_DEPTH: usize = 64;
 
-/// Reads the definitions of a swagger document, JSON or YAML.
-pub(crate) fn parse(text: &[u8]) -> Result<Schema> {
+/// Reads the definitions of a swagger document, JSON or YAML, into a schema that may have some already; `base_wins`
+/// says which of two equal ones stays.
+pub(crate) fn parse(text: &[u8], base: Option<&Schema>, base_wins: bool) -> Result<Schema> {
     let document =
         sluice_yaml::read(text).map_err(|error| Error::new(format!("invalid schema file: {error}")))?;
-    let mut reader = Reader { schema: Schema::default(), numbers: HashMap::new() };
+    let mut reader = Reader { schema: base.cloned().unwrap_or_default() };
     let Some(definitions) = document.get("definitions").and_then(Value::as_mapping) else {
         return Ok(reader.schema);
     };
-    for name in definitions.keys() {
-        let number = reader.schema.types.len();
-        reader.schema.types.push(Type::default());
-        reader.numbers.insert(name.as_str(), number);
-    }
+    let mut own: Vec<(&Value, usize)> = Vec::new();
     for (name, definition) in definitions {
-        let number = reader.numbers[name.as_str()];
+        let number = reader.schema.types.len();
+        if !(base_wins && reader.schema.names.contains_key(name)) {
+            reader.schema.names.insert(name.clone(), number);
+        }
+        reader.schema.types.push(Type::default());
+        own.push((definition, number));
+    }
+    for (definition, number) in own {
         let known = reader.object(definition, 0);
         reader.schema.types[number] = known;
         let resources = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_sequence);
@@ -34,19 +36,21 @@ pub(crate) fn parse(text: &[u8]) -> Result<Schema> {
                 "" => text("version").to_owned(),
                 group => format!("{group}/{}", text("version")),
             };
-            reader.schema.roots.insert((api_version, text("kind").to_owned()), TypeRef::Type(number));
+            let key = (api_version, text("kind").to_owned());
+            if !(base_wins && reader.schema.roots.contains_key(&key)) {
+                reader.schema.roots.insert(key, TypeRef::Type(number));
+            }
         }
     }
     Ok(reader.schema)
 }
 
-struct Reader<'v> {
+struct Reader {
     schema: Schema,
-    numbers: HashMap<&'v str, usize>,
 }
 
-impl<'v> Reader<'v> {
-    fn object(&mut self, definition: &'v Value, depth: usize) -> Type {
+impl Reader {
+    fn object(&mut self, definition: &Value, depth: usize) -> Type {
         let mut known = Type { open: true, ..Type::default() };
         if depth > MAX_DEPTH {
             return known;
@@ -64,10 +68,10 @@ impl<'v> Reader<'v> {
         known
     }
 
-    fn field(&mut self, property: &'v Value, depth: usize) -> Field {
+    fn field(&mut self, property: &Value, depth: usize) -> Field {
         if let Some(reference) = property.get("$ref").and_then(Value::as_str) {
             let name = reference.trim_start_matches("#/definitions/");
-            let of = self.numbers.get(name).map_or(TypeRef::Opaque, |number| TypeRef::Type(*number));
+            let of = self.schema.names.get(name).map_or(TypeRef::Unknown, |number| TypeRef::Type(*number));
             return Field { shape: Shape::Object, of };
         }
         let is_list = property.get("type").and_then(Value::as_str) == Some("array");

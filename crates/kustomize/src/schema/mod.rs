@@ -13,6 +13,8 @@ pub(crate) enum TypeRef {
     Type(usize),
     /// Known, but nothing below merges.
     Opaque,
+    /// A definition that is not there.
+    Unknown,
 }
 
 /// What a field holds.
@@ -46,6 +48,8 @@ pub(crate) struct Type {
 pub(crate) struct Schema {
     pub(crate) types: Vec<Type>,
     pub(crate) roots: HashMap<(String, String), TypeRef>,
+    /// Definitions by name.
+    pub(crate) names: HashMap<String, usize>,
 }
 
 static BUILTIN: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(parse_table(include_str!("builtin.txt"))));
@@ -57,7 +61,15 @@ fn parse_table(table: &str) -> Schema {
         let last = schema.types.len().wrapping_sub(1);
         match words.as_slice() {
             ["//", ..] => {}
-            [number] if number.starts_with('@') => schema.types.push(Type::default()),
+            [number, names @ ..] if number.starts_with('@') => {
+                let next = schema.types.len();
+                for name in names {
+                    let name =
+                        name.replace('~', "io.k8s.api.").replace('^', "io.k8s.apimachinery.pkg.apis.meta.");
+                    schema.names.insert(name, next);
+                }
+                schema.types.push(Type::default());
+            }
             ["=", api_version, kind] => {
                 schema.roots.insert(((*api_version).to_owned(), (*kind).to_owned()), TypeRef::Type(last));
             }
@@ -100,10 +112,15 @@ impl Schema {
 
     /// The member of an object or map.
     pub(crate) fn member(&self, field: &Field, name: &str) -> Option<Field> {
+        self.any_member(field, name).filter(|member| member.of != TypeRef::Unknown)
+    }
+
+    fn any_member(&self, field: &Field, name: &str) -> Option<Field> {
         let opaque = Field { shape: Shape::Object, of: TypeRef::Opaque };
         match field.shape {
             Shape::Object => match field.of {
                 TypeRef::Opaque => Some(opaque),
+                TypeRef::Unknown => None,
                 TypeRef::Type(number) => {
                     let known = self.types.get(number)?;
                     match known.fields.get(name) {
@@ -127,28 +144,6 @@ impl Schema {
             Shape::List | Shape::MergeList(_) => Some(Field { shape: Shape::Object, of: field.of }),
             Shape::Object | Shape::Map => None,
         }
-    }
-
-    /// Adds another schema; its resources win.
-    pub(crate) fn extended(&self, other: &Self) -> Self {
-        let mut result = self.clone();
-        let offset = result.types.len();
-        let shift = |of: TypeRef| match of {
-            TypeRef::Type(number) => TypeRef::Type(number + offset),
-            TypeRef::Opaque => TypeRef::Opaque,
-        };
-        for known in &other.types {
-            let mut known = known.clone();
-            known.fields.values_mut().for_each(|field| field.of = shift(field.of));
-            if let Some(others) = &mut known.others {
-                others.of = shift(others.of);
-            }
-            result.types.push(known);
-        }
-        for (key, of) in &other.roots {
-            result.roots.insert(key.clone(), shift(*of));
-        }
-        result
     }
 }
 

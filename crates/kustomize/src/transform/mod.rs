@@ -30,6 +30,7 @@ pub(crate) use variables::{describe as describe_var, resolve_variables};
 pub(crate) struct Surroundings<'s> {
     pub(crate) schema: &'s crate::state::SchemaState,
     pub(crate) null_deletes_metadata: bool,
+    pub(crate) refuse_keyless: bool,
 }
 
 /// A configured transformer.

@@ -39,9 +39,6 @@ struct Reference<'c> {
 /// Updates all references.
 pub(crate) fn update_references(map: &mut ResourceMap, config: &[NameReference]) -> Result<()> {
     let candidates = Candidates::new(map);
-    if candidates.by_previous_name.is_empty() {
-        return Ok(());
-    }
     let references: Vec<Reference<'_>> = config
         .iter()
         .flat_map(|reference| {
@@ -72,6 +69,9 @@ pub(crate) fn update_references(map: &mut ResourceMap, config: &[NameReference])
             })
             .clone();
         let referrer = Referrer::new(resource, &candidates, at)?;
+        if candidates.by_previous_name.is_empty() {
+            continue;
+        }
         for index in applicable.iter() {
             referrer.update(resource, &references[*index])?;
         }

@@ -135,7 +135,7 @@ fn apply_strategic(resource: &mut Resource, patch: Resource, surroundings: &Surr
     }
     let marked = resource.is_marked();
     let schema = surroundings.schema.schema()?;
-    strategic_merge(&mut resource.node, patch.node, &schema)?;
+    strategic_merge(&mut resource.node, patch.node, &schema, surroundings.refuse_keyless)?;
     if resource.is_empty() {
         return Ok(());
     }
