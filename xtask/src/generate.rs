@@ -6,12 +6,12 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 
-use crate::yaml;
+use crate::{reference, yaml};
 
 const HEADER: &str = "# Made by `cargo xtask generate` from the types in api/. Do not edit.\n";
 
 /// Folders that hold nothing but made files: a file there that is not made any more is out of date.
-const FOLDERS: &[&str] = &["charts/sluice/crds"];
+const FOLDERS: &[&str] = &["charts/sluice/crds", "docs/reference/api"];
 
 /// Every made file, by its path from the root of the repository.
 fn files() -> Result<BTreeMap<PathBuf, String>> {
@@ -19,6 +19,8 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
     for crd in sluice_api::crd::all() {
         let name = format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
         let crd = serde_json::to_value(&crd).with_context(|| format!("encoding {name}"))?;
+        let kind = crd["spec"]["names"]["singular"].as_str().unwrap_or_default();
+        files.insert(Path::new("docs/reference/api").join(format!("{kind}.md")), reference::page(&crd));
         files.insert(Path::new("charts/sluice/crds").join(name), format!("{HEADER}{}", yaml::print(&crd)));
     }
     Ok(files)

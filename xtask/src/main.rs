@@ -1,6 +1,7 @@
 //! Makes files from code: `cargo xtask generate` writes them, `cargo xtask verify` fails where one is out of date.
 
 mod generate;
+mod reference;
 mod yaml;
 
 use std::path::PathBuf;

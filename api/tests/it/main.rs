@@ -1,5 +1,7 @@
 //! Manifests that users have, read into our types.
 
+mod rules;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
