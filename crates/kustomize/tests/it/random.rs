@@ -1,0 +1,66 @@
+//! Random overlays, built by both.
+//!
+//! `SLUICE_SEED` is the first seed and `SLUICE_CASES` the number of seeds.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::overlay::Tree;
+use crate::{compare, ours, theirs};
+
+/// Leaves out what can be left out while the two still differ.
+fn shrink(mut tree: Tree, differs: impl Fn(&Tree) -> bool) -> Tree {
+    loop {
+        let smaller = tree.smaller().into_iter().find(|smaller| differs(smaller));
+        match smaller {
+            Some(smaller) => tree = smaller,
+            None => return tree,
+        }
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn builds_random_overlays_as_kustomize_does() {
+    let kustomize = sluice_reference::tool("kustomize");
+    let (first, count) = (number("SLUICE_SEED", 1), number("SLUICE_CASES", 60));
+    let next = AtomicU64::new(first);
+    let refused = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || failures.lock().expect("no panic").len() >= 5 {
+                        return;
+                    }
+                    let tree = Tree::random(seed);
+                    let files = tree.files();
+                    let expected = theirs(&kustomize, &files);
+                    refused.fetch_add(u64::from(expected.is_err()), Ordering::Relaxed);
+                    if compare(&expected, &ours(&files)).is_none() {
+                        continue;
+                    }
+                    let kind = |tree: &Tree| {
+                        let files = tree.files();
+                        let (one, two) = (theirs(&kustomize, &files), ours(&files));
+                        compare(&one, &two).map(|text| ((one.is_ok(), two.is_ok()), text))
+                    };
+                    let class = kind(&tree).map(|(class, _)| class);
+                    let tree = shrink(tree, |tree| kind(tree).map(|(class, _)| class) == class);
+                    let text = kind(&tree).map(|(_, text)| text).unwrap_or_default();
+                    let listing: String =
+                        tree.files().iter().map(|(path, content)| format!("=== {path}\n{content}")).collect();
+                    failures.lock().expect("no panic").push(format!("seed {seed}: {text}\n### seed {seed}\n{listing}"));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no panic");
+    eprintln!("{count} overlays from seed {first}, {} refused by both", refused.into_inner());
+    assert!(failures.is_empty(), "{} overlays differ:\n{}", failures.len(), failures.join("\n"));
+}
