@@ -8,7 +8,7 @@ use kube::{Client, Resource};
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{Artifact, OCI_REVISION_ANNOTATION};
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository, Source};
-use sluice_runtime::apply::Cluster;
+use sluice_runtime::apply::{Cluster, Refusal};
 use sluice_runtime::{Cache, Change, Controller, Manager, ObjectKey};
 
 use crate::kustomization::dependents;
@@ -86,7 +86,7 @@ async fn watch_kind<K>(
     K: Source + Resource<Scope = kube::core::NamespaceResourceScope>,
 {
     let kind = K::kind(&()).into_owned();
-    if let Err(error) = cluster.resolve(&K::api_version(&()), &kind).await {
+    if let Err(error @ Refusal::Unmapped(_)) = cluster.resolve(&K::api_version(&()), &kind).await {
         tracing::info!(kind, %error, "sources of this kind are not watched");
         return;
     }

@@ -1,6 +1,14 @@
 //! Cases on a real API server, one module for each subject. They share one control plane and can run beside each other.
 
+mod apply;
+mod bad_input;
 mod control_plane;
+mod crash;
+mod git_repository;
+mod gitops;
 mod manifests;
+mod old_manifests;
 mod setting;
+mod sources;
+mod sync;
 mod teardown;

@@ -46,7 +46,7 @@ pub(crate) async fn check(
         // Noted before the look, so that a change in between is not lost.
         context.waiting.add(dependency.clone(), &key);
         match check_one(context, object, reference, &dependency, artifact).await {
-            Ok(()) => {}
+            Ok(()) => context.waiting.remove(&dependency, &key),
             Err(Obstacle::NotReady(message)) => return Err(not_ready(context, message)),
             Err(Obstacle::InvalidExpression(message)) => return Err(Failure::invalid_expression(&message)),
         }

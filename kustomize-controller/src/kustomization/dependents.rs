@@ -117,6 +117,17 @@ impl Waiting {
         waiting.entry(dependency).or_default().insert(dependent.clone());
     }
 
+    /// The dependency is as `dependent` wants it: it need not be woken.
+    pub(crate) fn remove(&self, dependency: &ObjectKey, dependent: &ObjectKey) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dependents) = waiting.get_mut(dependency) {
+            dependents.remove(dependent);
+            if dependents.is_empty() {
+                waiting.remove(dependency);
+            }
+        }
+    }
+
     /// Those who wait for a dependency; they are forgotten.
     pub(crate) fn take(&self, dependency: &ObjectKey) -> HashSet<ObjectKey> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(dependency).unwrap_or_default()

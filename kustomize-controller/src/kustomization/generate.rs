@@ -44,7 +44,8 @@ pub(crate) fn generate(root: &Path, directory: &Path, spec: &KustomizationSpec) 
         Some(name) => {
             let path = directory.join(name);
             let text = fs::read(&path).map_err(|error| format!("{}: {error}", shown(root, &path)))?;
-            let content = parse(&text)?.into_iter().next().unwrap_or_default();
+            let documents = parse(&text).map_err(|error| format!("{}: {error}", shown(root, &path)))?;
+            let content = documents.into_iter().next().unwrap_or_default();
             ((*name).to_owned(), if content.is_null() { json!({}) } else { content })
         }
         None => (FILE_NAMES[0].to_owned(), scan(root, directory)?),

@@ -1,5 +1,6 @@
 //! One cluster: how kinds map to paths, shared by all who apply there, and the requests themselves.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl Resource {
         let prefix =
             if self.api.group.is_empty() { "api".to_owned() } else { format!("apis/{}", self.api.group) };
         if self.namespaced && !namespace.is_empty() {
+            let namespace = segment(namespace);
             return format!("/{prefix}/{}/namespaces/{namespace}/{}", self.api.version, self.api.plural);
         }
         format!("/{prefix}/{}/{}", self.api.version, self.api.plural)
@@ -59,6 +61,23 @@ impl Resource {
         }
         id
     }
+}
+
+/// A name as one segment of a path, whatever is in it: names come from manifests.
+fn segment(name: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    if name.bytes().all(plain) && name != "." && name != ".." {
+        return Cow::Borrowed(name);
+    }
+    let mut encoded = String::with_capacity(name.len() + 8);
+    for byte in name.bytes() {
+        if plain(byte) && byte != b'.' {
+            encoded.push(byte.into());
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(encoded)
 }
 
 impl Cluster {
@@ -157,7 +176,7 @@ impl Requests<'_> {
         namespace: &str,
         name: &str,
     ) -> Result<Object, Refusal> {
-        self.send(Request::new(resource.path(namespace)).get(name, &GetParams::default())).await
+        self.send(Request::new(resource.path(namespace)).get(&segment(name), &GetParams::default())).await
     }
 
     /// The objects of a kind with these labels.
@@ -210,7 +229,7 @@ impl Requests<'_> {
             ..PatchParams::default()
         };
         let request = Request::new(resource.path(object.namespace()));
-        self.send(request.patch(object.name(), &params, &Patch::Apply(object.fields()))).await
+        self.send(request.patch(&segment(object.name()), &params, &Patch::Apply(object.fields()))).await
     }
 
     pub(crate) async fn json_patch(
@@ -224,7 +243,7 @@ impl Requests<'_> {
         let operations =
             serde_json::from_value(Value::Array(operations.to_vec())).map_err(kube::Error::SerdeError)?;
         let request = Request::new(resource.path(object.namespace()));
-        self.send(request.patch(object.name(), &params, &Patch::<()>::Json(operations))).await
+        self.send(request.patch(&segment(object.name()), &params, &Patch::<()>::Json(operations))).await
     }
 
     /// Deletes an object in the background, if it still is the one with this identifier.
@@ -238,9 +257,24 @@ impl Requests<'_> {
                 Some(kube::api::Preconditions { uid: Some(object.uid().to_owned()), resource_version: None });
         }
         let request = Request::new(resource.path(object.namespace()))
-            .delete(object.name(), &params)
+            .delete(&segment(object.name()), &params)
             .map_err(kube::Error::BuildRequest)?;
         self.client.request::<serde::de::IgnoredAny>(request).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_stay_one_segment_of_a_path() {
+        for (name, encoded) in [
+            ("a-b.c", "a-b.c"),
+            ("system:node", "system:node"),
+            ("../x?y", "%2E%2E%2Fx%3Fy"),
+            ("..", "%2E%2E"),
+        ] {
+            assert_eq!(super::segment(name), encoded);
+        }
     }
 }
