@@ -40,6 +40,12 @@ impl SecretData {
         keys.iter().find_map(|key| data.get(*key)).map(|value| value.0.as_slice())
     }
 
+    /// All entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let data = self.secret.data.iter().flatten();
+        data.map(|(key, value)| (key.as_str(), value.0.as_slice()))
+    }
+
     /// The text of a key; `None` if it is not there.
     pub(crate) fn text(&self, key: &str) -> Result<Option<String>, SecretError> {
         let text = self.bytes(&[key]).map(|bytes| String::from_utf8(bytes.to_vec())).transpose();

@@ -39,6 +39,15 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Algorithms for SSH, most preferred first; empty leaves the choice to the library.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct SshAlgorithms {
+    /// For the key exchange.
+    pub key_exchange: Vec<String>,
+    /// For the server's key; only those of which `known_hosts` holds a key are offered.
+    pub host_key: Vec<String>,
+}
+
 /// Certificates beyond the system's.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Tls {

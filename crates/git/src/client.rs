@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::auth::{Credentials, Proxy, Tls};
+use crate::auth::{Credentials, Proxy, SshAlgorithms, Tls};
 use crate::error::Error;
 use crate::object::ObjectId;
 use crate::pack::{Interrupt, Limits, Pack};
 use crate::repository::Repository;
-use crate::transport::{HttpClients, HttpTransport, Transport};
+use crate::transport::{HttpClients, HttpTransport, SshTransport, Transport};
 use crate::url::{RemoteUrl, Scheme};
 use crate::wire::advertisement::{self, Advertisement, Version};
 use crate::wire::fetch::{self, Want};
@@ -43,6 +43,7 @@ impl Remote {
 pub struct Client {
     http: Arc<HttpClients>,
     limits: Limits,
+    ssh: SshAlgorithms,
 }
 
 /// References that a remote has.
@@ -65,6 +66,12 @@ impl Client {
         Client { limits, ..Client::default() }
     }
 
+    /// The same client with other SSH algorithms than the usual.
+    #[must_use]
+    pub fn with_ssh(self, ssh: SshAlgorithms) -> Self {
+        Client { ssh, ..self }
+    }
+
     /// Connects to `remote`. References before protocol version 2 come here, so `filter` is needed already.
     ///
     /// Nothing here knows a deadline: wrap the future in a timeout, dropping it ends all that it does.
@@ -77,9 +84,18 @@ impl Client {
                 remote.tls.clone(),
                 remote.proxy.clone(),
             )?),
-            Scheme::Ssh => return Err(Error::Configuration("SSH is not supported yet".to_owned())),
+            Scheme::Ssh => {
+                Transport::Ssh(SshTransport::connect(&remote.url, &remote.credentials, &self.ssh).await?)
+            }
         };
-        let server = advertisement::read(&mut transport.advertisement().await?, filter).await?;
+        let server = match transport.advertisement().await {
+            Ok(mut packets) => advertisement::read(&mut packets, filter).await,
+            Err(error) => Err(error),
+        };
+        let server = match server {
+            Ok(server) => server,
+            Err(error) => return Err(transport.explain(error).await),
+        };
         Ok(Session { transport, server, limits: self.limits.clone() })
     }
 

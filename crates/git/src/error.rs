@@ -50,6 +50,23 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The SSH server is not the one that is known.
+    #[error("{0}")]
+    HostKey(String),
+    /// The SSH key needs a passphrase.
+    #[error("SSH identity key is encrypted but no 'password' field was provided")]
+    KeyEncrypted,
+    /// A submodule cannot be had.
+    #[error("submodule '{path}'")]
+    Submodule {
+        /// Its path.
+        path: String,
+        /// Why it cannot.
+        source: Box<Error>,
+    },
+    /// A signature that does not verify.
+    #[error("{0}")]
+    Signature(String),
     /// The answer is not Git's smart protocol.
     #[error("{host} does not speak Git's smart protocol: {detail}")]
     NotSmart {

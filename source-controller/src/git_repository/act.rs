@@ -16,6 +16,7 @@ use super::draft::Draft;
 use super::failure::Failure;
 use super::include::{self, Included};
 use super::observe::{self, Inputs};
+use super::verify::{self, Verified};
 use super::{GitRepositories, KIND, Outcome, blocking, plan};
 
 /// A new artifact, and what it was made of.
@@ -26,6 +27,7 @@ pub(super) struct Stored {
     pub(super) includes: Vec<Included>,
     /// Files that are pointers of Git LFS.
     pub(super) lfs_pointers: u64,
+    pub(super) verified: Option<Verified>,
 }
 
 impl GitRepositories {
@@ -42,7 +44,7 @@ impl GitRepositories {
             let filter = history_filter(&reference);
             let session = match session {
                 Some(session) => session,
-                None => self.git.connect(&remote, &filter).await?,
+                None => self.git.client().connect(&remote, &filter).await?,
             };
             fetch(session, &reference, &candidates).await
         };
@@ -51,15 +53,28 @@ impl GitRepositories {
             Ok(fetched) => fetched,
             Err(error) => return Ok(Err(Failure::git("unable to clone", &remote.url, &error))),
         };
-        if object.spec.verify.is_some() {
-            return Ok(Err(Failure::verification("the verification of signatures is not supported yet")));
-        }
+        let verified = verify::verify(&self.shared, object, &repository, &resolved, &commit).await;
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(failure) => {
+                draft.reached();
+                return Ok(Err(failure));
+            }
+        };
         let revision = resolved.revision();
         let includes_changed = plan::includes_changed(&object.spec, &draft.status, &includes);
         if draft.fetched(&revision, includes_changed) {
             self.progress(object, draft).await?;
         }
-        let view = View::new(repository, commit.tree);
+        let mut view = View::new(repository, commit.tree);
+        if object.spec.recurse_submodules {
+            let selection = selection(&object.spec);
+            let work = sluice_git::attach_submodules(self.git.client(), &remote, &mut view, &selection);
+            let attached = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
+            if let Err(error) = attached {
+                return Ok(Err(Failure::git("unable to clone", &remote.url, &error)));
+            }
+        }
         let subject = commit.subject().to_owned();
         Ok(self.build(object, view, &resolved, includes).await.map(|(published, report, includes)| {
             let artifact = artifact(published, revision);
@@ -68,6 +83,7 @@ impl GitRepositories {
                 subject,
                 includes,
                 lfs_pointers: report.lfs_pointers,
+                verified,
             }))
         }))
     }
@@ -96,6 +112,10 @@ impl GitRepositories {
         })
         .await
     }
+}
+
+fn selection(spec: &GitRepositorySpec) -> Selection {
+    Selection::directories(spec.sparse_checkout.iter().map(String::as_str))
 }
 
 /// The references to list for a commit whose server does not serve commits by name.
@@ -174,7 +194,7 @@ fn write(
     out: &mut dyn std::io::Write,
     interrupt: &Interrupt,
 ) -> Result<tree::Report, Failure> {
-    let selection = Selection::directories(spec.sparse_checkout.iter().map(String::as_str));
+    let selection = selection(spec);
     selection.check(view).map_err(|error| Failure::archive(&error))?;
     let rules = |mut patterns: Patterns| {
         if let Some(ignore) = &spec.ignore {

@@ -120,10 +120,15 @@ impl Draft {
         disappeared
     }
 
-    /// Upstream was reached, and what it has is this revision. True if that is news.
-    pub(super) fn fetched(&mut self, revision: &str, includes_changed: bool) -> bool {
+    /// Upstream was reached.
+    pub(super) fn reached(&mut self) {
         conditions::remove(&mut self.status.conditions, FETCH_FAILED_CONDITION);
         conditions::remove(&mut self.status.conditions, INCLUDE_UNAVAILABLE_CONDITION);
+    }
+
+    /// Upstream was reached, and what it has is this revision. True if that is news.
+    pub(super) fn fetched(&mut self, revision: &str, includes_changed: bool) -> bool {
+        self.reached();
         let Some(artifact) = &self.status.artifact else { return false };
         let new_revision = artifact.revision != revision;
         let (reason, message) = if new_revision {

@@ -63,6 +63,7 @@ impl Failure {
     /// `action`: what was tried with `url`, such as `unable to clone`.
     pub(super) fn git(action: &str, url: &sluice_git::RemoteUrl, error: &sluice_git::Error) -> Self {
         match error {
+            sluice_git::Error::KeyEncrypted => Self::authentication("authentication", &chain(error)),
             sluice_git::Error::Empty => {
                 Self::new(FETCH_FAILED_CONDITION, "EmptyGitRepository", Retry::Backoff, chain(error))
             }

@@ -8,6 +8,7 @@ mod observe;
 mod plan;
 mod remote;
 mod summarize;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,14 +33,18 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let cache = controller.cache();
     let status =
         StatusWriter::new(shared.manager.client.clone(), cache.clone(), "source-controller", &draft::OWNED);
-    let git = sluice_git::Client::default();
+    let ssh = sluice_git::SshAlgorithms {
+        key_exchange: shared.flags.ssh_kex_algos.clone(),
+        host_key: shared.flags.ssh_hostkey_algos.clone(),
+    };
+    let git = sluice_git::Listings::new(sluice_git::Client::default().with_ssh(ssh));
     controller.run(GitRepositories { shared, git, cache, status }).await;
 }
 
 /// The reconciler and what it works with.
 struct GitRepositories {
     shared: Arc<Shared>,
-    git: sluice_git::Client,
+    git: sluice_git::Listings,
     cache: Arc<Cache<GitRepository>>,
     status: StatusWriter<GitRepository>,
 }
@@ -114,7 +119,7 @@ impl GitRepositories {
         if draft.storage(&stored, &self.shared.storage) {
             self.progress(object, draft).await?;
         }
-        let inputs = match observe::upstream(self, object).await {
+        let inputs = match observe::upstream(self, object, draft.is_news()).await {
             Ok(inputs) => inputs,
             Err(failure) => return Ok(Err(failure)),
         };

@@ -1,7 +1,7 @@
 //! Looking at the storage, at included sources and at the remote.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kube::ResourceExt as _;
 use sluice_api::meta::Artifact;
@@ -105,8 +105,12 @@ pub(super) struct Inputs {
     pub(super) deadline: Instant,
 }
 
-/// Reads Secrets, includes and the remote's references.
-pub(super) async fn upstream(context: &GitRepositories, object: &GitRepository) -> Result<Inputs, Failure> {
+/// Reads Secrets, includes and the remote's references. `fresh`: what others have just listed will not do.
+pub(super) async fn upstream(
+    context: &GitRepositories,
+    object: &GitRepository,
+    fresh: bool,
+) -> Result<Inputs, Failure> {
     let remote = remote::remote(&context.shared, object).await?;
     let deadline = Instant::now() + object.spec.timeout().to_std();
     let reference = reference(&object.spec);
@@ -119,8 +123,11 @@ pub(super) async fn upstream(context: &GitRepositories, object: &GitRepository) 
             (resolved.map_err(|error| Failure::reference(&error))?, None)
         }
         Some(filter) => {
-            let (candidates, session) = list(context, &remote, &reference, &filter, deadline).await?;
-            (candidates, Some(session))
+            let age = if fresh { Duration::ZERO } else { object.spec.interval.to_std() / 2 };
+            let work = list(context, &remote, &reference, &filter, age);
+            let listed =
+                tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(sluice_git::Error::Deadline));
+            listed.map_err(|error| Failure::git("unable to list remote for", &remote.url, &error))?
         }
     };
     Ok(Inputs { remote, candidates, session, includes: includes?, deadline })
@@ -131,21 +138,22 @@ async fn list(
     remote: &Remote,
     reference: &Reference,
     filter: &RefFilter,
-    deadline: Instant,
-) -> Result<(Vec<Resolved>, Session), Failure> {
-    let failed = |error: sluice_git::Error| Failure::git("unable to list remote for", &remote.url, &error);
-    let listing = tokio::time::timeout_at(deadline, async {
-        let (listing, mut session) = context.git.list(remote, filter).await?;
-        match reference.resolve(&listing) {
-            Ok(candidates) => Ok((candidates, session)),
-            // An empty repository is told from one that only lacks the branch.
-            Err(_) if matches!(reference, Reference::Branch(_)) && session.is_empty().await? => {
-                Err(sluice_git::Error::Empty)
-            }
-            Err(error) => Err(error),
-        }
-    });
-    listing.await.unwrap_or(Err(sluice_git::Error::Deadline)).map_err(failed)
+    age: Duration,
+) -> Result<(Vec<Resolved>, Option<Session>), sluice_git::Error> {
+    let (listing, session) = context.git.list(remote, filter, age).await?;
+    let unresolved = match reference.resolve(&listing) {
+        Ok(candidates) => return Ok((candidates, session)),
+        Err(error) => error,
+    };
+    let Some(mut session) = session else {
+        // It may have come since the others looked.
+        return Box::pin(list(context, remote, reference, filter, Duration::ZERO)).await;
+    };
+    // An empty repository is told from one that only lacks the branch.
+    if matches!(reference, Reference::Branch(_)) && session.is_empty().await? {
+        return Err(sluice_git::Error::Empty);
+    }
+    Err(unresolved)
 }
 
 /// What the spec asks for. The commit goes before the name, the name before the tag, the tag before the range.

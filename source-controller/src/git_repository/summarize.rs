@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use sluice_api::meta::{
-    ARTIFACT_IN_STORAGE_CONDITION, ARTIFACT_OUTDATED_CONDITION, Artifact, ConditionStatus, EVENT_DIGEST_KEY,
-    EVENT_REVISION_KEY, PROGRESSING_WITH_RETRY_REASON, READY_CONDITION, RECONCILING_CONDITION,
-    Reconcilable as _, SOURCE_VERIFIED_CONDITION, STALLED_CONDITION, SUCCEEDED_REASON,
+    ARTIFACT_IN_STORAGE_CONDITION, ARTIFACT_OUTDATED_CONDITION, Artifact, Condition, ConditionStatus,
+    EVENT_DIGEST_KEY, EVENT_REVISION_KEY, PROGRESSING_WITH_RETRY_REASON, READY_CONDITION,
+    RECONCILING_CONDITION, Reconcilable as _, SOURCE_VERIFIED_CONDITION, STALLED_CONDITION, SUCCEEDED_REASON,
 };
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
 use sluice_runtime::{Severity, conditions};
@@ -14,6 +14,7 @@ use super::Outcome;
 use super::act::Stored;
 use super::draft::{Draft, FAILURES, SUMMARY};
 use super::failure::{Failure, Retry};
+use super::verify::Verified;
 
 /// The longest subject of a commit in an event, in characters.
 const MAX_SUBJECT: usize = 50;
@@ -50,15 +51,44 @@ pub(super) fn summarize(object: &GitRepository, draft: Draft, attempt: Result<Ou
     let requested = draft.is_requested();
     let Draft { mut status, before, generation, .. } = draft;
     record_request(object, &mut status);
-    let (events, next) = match attempt {
+    let (mut events, next) = match attempt {
         Ok(outcome) => {
             let event = succeed(object, &mut status, &before, generation, requested, outcome);
             (event, NextRun::Interval)
         }
         Err(failure) => fail(&mut status, generation, failure),
     };
+    if generation != before.observed_generation {
+        events.extend(ignored_fields(object));
+    }
     ready(&mut status, generation);
+    keep_times(&mut status, &before);
     Report { status, events, next }
+}
+
+/// Fields of old versions that are accepted and do nothing.
+fn ignored_fields(object: &GitRepository) -> Option<Event> {
+    let fields = object.ignored_fields();
+    (!fields.is_empty()).then(|| Event {
+        severity: Severity::Warning,
+        reason: "DeprecatedField",
+        message: format!("{} is deprecated and has no effect", fields.join(", ")),
+        metadata: BTreeMap::new(),
+    })
+}
+
+/// A condition that changed in the middle of a run and is at its end what it was before has not changed.
+fn keep_times(status: &mut GitRepositoryStatus, before: &GitRepositoryStatus) {
+    for condition in &mut status.conditions {
+        let same = |old: &&Condition| {
+            old.status == condition.status
+                && old.reason == condition.reason
+                && old.message == condition.message
+        };
+        if let Some(old) = conditions::find(&before.conditions, &condition.type_).filter(same) {
+            condition.last_transition_time = old.last_transition_time.clone();
+        }
+    }
 }
 
 /// The status of an object that is to be left alone.
@@ -100,7 +130,8 @@ fn succeed(
     requested: bool,
     outcome: Outcome,
 ) -> Vec<Event> {
-    let recovered = FAILURES.iter().any(|type_| conditions::is_true(&before.conditions, type_));
+    let recovered = conditions::is(&before.conditions, SOURCE_VERIFIED_CONDITION, ConditionStatus::False)
+        || FAILURES.iter().any(|type_| conditions::is_true(&before.conditions, type_));
     for type_ in FAILURES {
         conditions::remove(&mut status.conditions, type_);
     }
@@ -110,7 +141,7 @@ fn succeed(
     status.observed_generation = generation;
     let events = match outcome {
         Outcome::Kept(revision) => kept(status, recovered, requested, &revision),
-        Outcome::Stored(stored) => store(object, status, before, recovered, *stored),
+        Outcome::Stored(stored) => store(object, status, before, generation, recovered, *stored),
     };
     if object.spec.verify.is_none() {
         status.source_verification_mode = None;
@@ -142,6 +173,7 @@ fn store(
     object: &GitRepository,
     status: &mut GitRepositoryStatus,
     before: &GitRepositoryStatus,
+    generation: i64,
     recovered: bool,
     stored: Stored,
 ) -> Vec<Event> {
@@ -151,6 +183,11 @@ fn store(
     status.observed_recurse_submodules = spec.recurse_submodules;
     status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
     status.included_artifacts = stored.includes.into_iter().map(|included| included.artifact).collect();
+    if let Some(Verified { mode, message }) = stored.verified {
+        status.source_verification_mode = Some(mode.as_str().to_owned());
+        let (type_, true_) = (SOURCE_VERIFIED_CONDITION, ConditionStatus::True);
+        conditions::set(&mut status.conditions, generation, type_, true_, SUCCEEDED_REASON, message);
+    }
     let message = format!("stored artifact for commit '{}'", shorten(&stored.subject));
     let metadata = metadata(&stored.artifact);
     let same = before.artifact.as_ref().is_some_and(|old| old.digest == stored.artifact.digest);

@@ -1,6 +1,10 @@
 //! Commits.
 
-use super::{ObjectId, split_headers};
+use gix::actor::SignatureRef;
+use gix::hash::Kind::Sha1;
+use gix::objs::CommitRefIter;
+
+use super::{ObjectId, seconds};
 
 /// A commit, as far as a source needs it.
 #[derive(Debug, Clone)]
@@ -31,19 +35,14 @@ pub struct Signature {
 
 impl Commit {
     pub(crate) fn parse(id: ObjectId, raw: Vec<u8>) -> Result<Self, String> {
-        let (headers, message) = split_headers(&raw).ok_or("malformed headers")?;
-        let find = |name: &[u8]| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_slice());
-        let tree =
-            find(b"tree").and_then(|hex| std::str::from_utf8(hex).ok()?.parse().ok()).ok_or("no tree")?;
-        let committer = find(b"committer").ok_or("no committer")?;
-        let time = time_of(committer).unwrap_or_default();
-        let name = |line: &[u8]| {
-            let line = String::from_utf8_lossy(line);
-            line.rfind('>').map_or_else(|| line.to_string(), |end| line[..=end].to_owned())
-        };
-        let (author, committer) = (name(find(b"author").unwrap_or_default()), name(committer));
-        let message = String::from_utf8_lossy(message).into_owned();
-        Ok(Commit { id, tree, time, author, committer, message, raw })
+        let fields = || CommitRefIter::from_bytes(&raw, Sha1);
+        let tree = fields().tree_id().map_err(|_| "no tree")?;
+        let committer = fields().committer().map_err(|_| "no committer")?;
+        let name = |who: &SignatureRef<'_>| format!("{} <{}>", who.name, who.email);
+        let author = fields().author().map(|author| name(&author)).unwrap_or_default();
+        let message = fields().message().map_err(|_| "malformed headers")?.to_string();
+        let (time, committer) = (seconds(&committer), name(&committer));
+        Ok(Commit { id, tree: tree.into(), time, author, committer, message, raw })
     }
 
     /// The first line of the message.
@@ -51,43 +50,15 @@ impl Commit {
         self.message.lines().next().unwrap_or_default()
     }
 
-    /// The signature in the header `gpgsig`, if there is one.
+    /// The signature in the header `gpgsig`, if there is one. What is left, byte for byte, is what was signed.
     pub fn signature(&self) -> Option<Signature> {
-        signed_part(&self.raw, b"gpgsig")
-    }
-}
-
-/// Seconds since 1970 from `name <address> seconds zone`.
-pub(super) fn time_of(line: &[u8]) -> Option<i64> {
-    let line = std::str::from_utf8(&line[line.iter().rposition(|b| *b == b'>')? + 1..]).ok()?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-/// Takes the header `name` out of `raw`: what is left, byte for byte, is what was signed.
-fn signed_part(raw: &[u8], name: &[u8]) -> Option<Signature> {
-    let mut payload = Vec::with_capacity(raw.len());
-    let mut signature: Option<String> = None;
-    let mut inside = false;
-    let mut rest = raw;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
-        let (line, after) = rest.split_at(end);
-        if line == b"\n" {
-            payload.extend_from_slice(rest);
-            break;
+        let (signature, payload) = CommitRefIter::signature(&self.raw, Sha1).ok()??;
+        let mut signature = signature.to_string();
+        if !signature.ends_with('\n') {
+            signature.push('\n');
         }
-        rest = after;
-        if let Some(text) = line.strip_prefix(name).and_then(|l| l.strip_prefix(b" ")) {
-            inside = true;
-            signature.get_or_insert_default().push_str(&String::from_utf8_lossy(text));
-        } else if let Some(text) = line.strip_prefix(b" ").filter(|_| inside) {
-            signature.get_or_insert_default().push_str(&String::from_utf8_lossy(text));
-        } else {
-            inside = false;
-            payload.extend_from_slice(line);
-        }
+        Some(Signature { signature, payload: payload.to_bstring().into() })
     }
-    signature.map(|signature| Signature { signature, payload })
 }
 
 #[cfg(test)]

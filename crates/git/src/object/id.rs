@@ -3,31 +3,33 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha1_checked::{Digest as _, Sha1};
+use gix::hash;
 
 /// The SHA-1 name of an object.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectId([u8; 20]);
+pub struct ObjectId(hash::ObjectId);
 
 impl ObjectId {
     /// A name from its bytes.
     pub fn from_bytes(bytes: [u8; 20]) -> Self {
-        ObjectId(bytes)
-    }
-
-    /// A name from exactly 20 bytes.
-    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(ObjectId)
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; 20] {
-        &self.0
+        ObjectId(hash::ObjectId::Sha1(bytes))
     }
 
     /// The name that stands for "no object".
     pub(crate) fn is_null(&self) -> bool {
-        self.0 == [0; 20]
+        self.0.is_null()
+    }
+}
+
+impl From<&hash::oid> for ObjectId {
+    fn from(id: &hash::oid) -> Self {
+        ObjectId(id.to_owned())
+    }
+}
+
+impl From<hash::ObjectId> for ObjectId {
+    fn from(id: hash::ObjectId) -> Self {
+        ObjectId(id)
     }
 }
 
@@ -35,24 +37,17 @@ impl FromStr for ObjectId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        if text.len() != 40 || !text.is_ascii() {
+        // Other lengths would be other kinds of hashes.
+        if text.len() != hash::Kind::Sha1.len_in_hex() {
             return Err(());
         }
-        let mut bytes = [0; 20];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let digits = &text[2 * index..2 * index + 2];
-            if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(());
-            }
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| ())?;
-        }
-        Ok(ObjectId(bytes))
+        hash::ObjectId::from_hex(text.as_bytes()).map(ObjectId).map_err(|_| ())
     }
 }
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -63,18 +58,18 @@ impl fmt::Debug for ObjectId {
 }
 
 /// Computes a name. Content made to collide with other content is found out and refused.
-pub(crate) struct IdHasher(Sha1);
+pub(crate) struct IdHasher(hash::Hasher);
 
 impl IdHasher {
     /// For plain bytes, such as a pack.
     pub(crate) fn raw() -> Self {
-        IdHasher(Sha1::new())
+        IdHasher(hash::hasher(hash::Kind::Sha1))
     }
 
     /// For an object of a kind and size.
     pub(crate) fn object(kind: super::Kind, size: u64) -> Self {
         let mut hasher = Self::raw();
-        hasher.update(format!("{} {size}\0", kind.name()).as_bytes());
+        hasher.update(&gix::objs::encode::loose_header(kind.into(), size));
         hasher
     }
 
@@ -84,11 +79,7 @@ impl IdHasher {
 
     /// The name, or `None` for an attempted collision.
     pub(crate) fn finish(self) -> Option<ObjectId> {
-        let result = self.0.try_finalize();
-        if result.has_collision() {
-            return None;
-        }
-        ObjectId::from_slice(result.hash())
+        self.0.try_finalize().ok().map(ObjectId)
     }
 }
 

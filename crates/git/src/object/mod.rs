@@ -37,26 +37,18 @@ impl Kind {
     }
 }
 
-/// Splits the headers of a commit or tag from its message: `(name, value)`, continuation lines joined by newlines.
-pub(crate) type Headers<'a> = Vec<(&'a [u8], Vec<u8>)>;
-
-pub(crate) fn split_headers(content: &[u8]) -> Option<(Headers<'_>, &[u8])> {
-    let mut headers: Headers<'_> = Vec::new();
-    let mut rest = content;
-    loop {
-        let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        let line = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
-        if line.is_empty() {
-            return Some((headers, rest));
-        }
-        if let Some(continuation) = line.strip_prefix(b" ") {
-            let (_, value) = headers.last_mut()?;
-            value.push(b'\n');
-            value.extend_from_slice(continuation);
-        } else {
-            let blank = line.iter().position(|b| *b == b' ')?;
-            headers.push((&line[..blank], line[blank + 1..].to_vec()));
+impl From<Kind> for gix::objs::Kind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Commit => Self::Commit,
+            Kind::Tree => Self::Tree,
+            Kind::Blob => Self::Blob,
+            Kind::Tag => Self::Tag,
         }
     }
+}
+
+/// Seconds since 1970 of an author, committer or tagger; 0 where the date makes no sense.
+fn seconds(signature: &gix::actor::SignatureRef<'_>) -> i64 {
+    signature.time().map(|time| time.seconds).unwrap_or_default()
 }

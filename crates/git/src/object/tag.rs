@@ -1,7 +1,10 @@
 //! Annotated tags.
 
-use super::commit::{Signature, time_of};
-use super::{ObjectId, split_headers};
+use gix::hash::Kind::Sha1;
+use gix::objs::TagRef;
+
+use super::commit::Signature;
+use super::{ObjectId, seconds};
 
 /// An annotated tag.
 #[derive(Debug, Clone)]
@@ -21,18 +24,11 @@ pub struct Tag {
 
 impl Tag {
     pub(crate) fn parse(id: ObjectId, raw: Vec<u8>) -> Result<Self, String> {
-        let (headers, _) = split_headers(&raw).ok_or("malformed headers")?;
-        let find = |name: &[u8]| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_slice());
-        let target = find(b"object").and_then(|hex| std::str::from_utf8(hex).ok()?.parse().ok());
-        let text = |name: &[u8]| String::from_utf8_lossy(find(name).unwrap_or_default()).into_owned();
-        Ok(Tag {
-            id,
-            target: target.ok_or("no object")?,
-            target_kind: text(b"type"),
-            name: text(b"tag"),
-            time: find(b"tagger").and_then(time_of).unwrap_or_default(),
-            raw,
-        })
+        let tag = TagRef::from_bytes(&raw, Sha1).map_err(|_| "malformed headers")?;
+        let time = tag.tagger().ok().flatten().map(|tagger| seconds(&tagger)).unwrap_or_default();
+        let (target, target_kind) = (tag.target().into(), tag.target_kind.to_string());
+        let name = tag.name.to_string();
+        Ok(Tag { id, target, target_kind, name, time, raw })
     }
 
     /// The signature at the end of the message, if there is one: it covers everything before it.

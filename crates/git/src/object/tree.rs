@@ -1,5 +1,9 @@
 //! Trees.
 
+use gix::hash::Kind::Sha1;
+use gix::objs::TreeRefIter;
+use gix::objs::tree::EntryKind;
+
 use super::ObjectId;
 
 /// What a tree entry is.
@@ -30,24 +34,17 @@ pub struct TreeEntry {
 }
 
 /// Reads a tree. Names are as they are in the object: the caller decides what to accept.
-pub(crate) fn parse_tree(mut content: &[u8]) -> Result<Vec<TreeEntry>, String> {
-    let mut entries = Vec::new();
-    while !content.is_empty() {
-        let blank = content.iter().take(7).position(|b| *b == b' ').ok_or("an entry has no mode")?;
-        let mode = std::str::from_utf8(&content[..blank]).ok().and_then(|m| u32::from_str_radix(m, 8).ok());
-        let mode = match mode.map(|mode| (mode & 0o170_000, mode & 0o111)) {
-            Some((0o040_000, _)) => Mode::Directory,
-            Some((0o100_000, executable)) => Mode::File { executable: executable != 0 },
-            Some((0o120_000, _)) => Mode::Symlink,
-            Some((0o160_000, _)) => Mode::Submodule,
-            _ => return Err("an entry has an unknown mode".to_owned()),
+pub(crate) fn parse_tree(content: &[u8]) -> Result<Vec<TreeEntry>, String> {
+    let entry = |entry: Result<gix::objs::tree::EntryRef<'_>, _>| {
+        let entry = entry.map_err(|_| "an entry is malformed")?;
+        let mode = match entry.mode.kind() {
+            EntryKind::Tree => Mode::Directory,
+            EntryKind::Blob => Mode::File { executable: false },
+            EntryKind::BlobExecutable => Mode::File { executable: true },
+            EntryKind::Link => Mode::Symlink,
+            EntryKind::Commit => Mode::Submodule,
         };
-        content = &content[blank + 1..];
-        let end = content.iter().position(|b| *b == 0).ok_or("an entry has no end")?;
-        let id =
-            content.get(end + 1..end + 21).and_then(ObjectId::from_slice).ok_or("an entry is cut off")?;
-        entries.push(TreeEntry { name: content[..end].to_vec(), mode, id });
-        content = &content[end + 21..];
-    }
-    Ok(entries)
+        Ok(TreeEntry { name: entry.filename.to_vec(), mode, id: entry.oid.into() })
+    };
+    TreeRefIter::from_bytes(content, Sha1).map(entry).collect()
 }

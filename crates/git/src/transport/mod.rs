@@ -2,8 +2,10 @@
 
 mod http;
 mod pem;
+mod ssh;
 
 pub(crate) use http::{HttpClients, HttpTransport};
+pub(crate) use ssh::SshTransport;
 
 use crate::error::Error;
 use crate::wire::packet::Packets;
@@ -11,6 +13,7 @@ use crate::wire::packet::Packets;
 /// A connection to `git-upload-pack` on a server.
 pub(crate) enum Transport {
     Http(HttpTransport),
+    Ssh(SshTransport),
 }
 
 impl Transport {
@@ -18,6 +21,7 @@ impl Transport {
     pub(crate) async fn advertisement(&mut self) -> Result<Packets<'_>, Error> {
         match self {
             Transport::Http(http) => http.advertisement().await,
+            Transport::Ssh(ssh) => Ok(ssh.advertisement()),
         }
     }
 
@@ -25,6 +29,17 @@ impl Transport {
     pub(crate) async fn request(&mut self, body: Vec<u8>) -> Result<Packets<'_>, Error> {
         match self {
             Transport::Http(http) => http.request(body).await,
+            Transport::Ssh(ssh) => ssh.request(body).await,
+        }
+    }
+
+    /// Replaces an error of the protocol by what the server said about it elsewhere, if it did.
+    pub(crate) async fn explain(&mut self, error: Error) -> Error {
+        match (self, error) {
+            (Transport::Ssh(ssh), error @ (Error::Protocol(_) | Error::Transport { .. })) => {
+                ssh.complaint().await.map_or(error, Error::Remote)
+            }
+            (_, error) => error,
         }
     }
 }

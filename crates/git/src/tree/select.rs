@@ -43,6 +43,11 @@ impl Selection {
         Ok(())
     }
 
+    /// Whether something at or below a path is selected.
+    pub(crate) fn touches(&self, path: &[u8]) -> bool {
+        self.relation(path) != Relation::Outside
+    }
+
     pub(super) fn relation(&self, path: &[u8]) -> Relation {
         if self.0.is_empty() {
             return Relation::Inside;

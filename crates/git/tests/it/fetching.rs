@@ -36,7 +36,7 @@ pub(crate) fn view(resolved: &Resolved, repository: &Repository) -> View {
     View::new(repository.clone(), repository.commit(resolved.commit).unwrap().tree)
 }
 
-fn list(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn list(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
@@ -274,4 +274,31 @@ async fn credentials_are_sent_and_refused_ones_told() {
     assert!(matches!(error, Error::Forbidden(_)));
     let both = with(&url.replace("//", "//user:pass@"), Credentials::Bearer("token".into()));
     assert!(matches!(fetch(&both, &branch).await, Err(Error::Configuration(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_are_shared_for_a_while() {
+    let server = Server::start().await;
+    let work = server.repository("r");
+    work.commit("one");
+    work.git(&["branch", "other"]);
+    let remote = remote(&format!("{}/r/.git", server.url));
+    let listings = sluice_git::Listings::new(Client::default());
+    let age = std::time::Duration::from_secs(30);
+    let branch = |name: &str| Reference::Branch(name.into()).filter().unwrap().unwrap();
+    let count = || server.requests.lock().unwrap().len();
+    let (listing, session) = listings.list(&remote, &branch("main"), age).await.unwrap();
+    assert!(session.is_some() && listing.refs.len() == 1 && count() == 2);
+    let (again, session) = listings.list(&remote, &branch("main"), age).await.unwrap();
+    assert!(session.is_none() && again == listing && count() == 2);
+    // Another branch makes all known, and from then on both.
+    listings.list(&remote, &branch("other"), age).await.unwrap();
+    assert_eq!(count(), 4);
+    for name in ["main", "other"] {
+        assert_eq!(listings.list(&remote, &branch(name), age).await.unwrap().0.refs.len(), 1);
+    }
+    assert_eq!(count(), 4);
+    assert!(listings.list(&remote, &branch("main"), std::time::Duration::ZERO).await.unwrap().1.is_some());
+    let others = Remote { credentials: Credentials::Bearer("x".into()), ..remote.clone() };
+    assert!(listings.list(&others, &branch("main"), age).await.unwrap().1.is_some());
 }
