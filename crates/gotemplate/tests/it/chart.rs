@@ -429,7 +429,7 @@ struct HelmVersion;
 
 impl Object for HelmVersion {
     fn type_name(&self) -> &'static str {
-        "common.VersionInfo"
+        "version.BuildInfo"
     }
 
     fn field(&self, name: &str) -> Option<Value> {

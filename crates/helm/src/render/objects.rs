@@ -135,11 +135,28 @@ impl Object for KubeVersionObject {
     }
 
     fn print(&self) -> Str {
-        self.0.text().into()
+        let version = &self.0;
+        format!("{{{} {} {} {}}}", version.version, version.text(), version.major, version.minor).into()
     }
 
-    fn has_string_method(&self) -> bool {
-        true
+    /// `String` is a method of the pointer: an action sees it, a function does not.
+    fn print_in_place(&self) -> Option<Str> {
+        Some(self.0.text().into())
+    }
+
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let version = &self.0;
+        Some(vec![
+            ("Version", Value::string(version.version.as_str())),
+            ("normalizedVersion", Value::string(version.text())),
+            ("Major", Value::string(version.major.as_str())),
+            ("Minor", Value::string(version.minor.as_str())),
+        ])
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let fields = self.fields()?;
+        Some(fields.into_iter().filter(|(name, _)| *name != "normalizedVersion").collect())
     }
 
     fn to_plain(&self) -> Value {
@@ -267,20 +284,21 @@ impl Object for HelmVersionObject {
         .into()
     }
 
-    fn to_plain(&self) -> Value {
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let version = &self.0;
-        Value::map(
-            [
-                ("version", &version.version),
-                ("git_commit", &version.git_commit),
-                ("git_tree_state", &version.git_tree_state),
-                ("go_version", &version.go_version),
-                ("kube_client_version", &version.kube_client_version),
-            ]
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(key, text)| (key, Value::string(text.as_str()))),
-        )
+        let fields = [
+            ("version", &version.version),
+            ("git_commit", &version.git_commit),
+            ("git_tree_state", &version.git_tree_state),
+            ("go_version", &version.go_version),
+            ("kube_client_version", &version.kube_client_version),
+        ];
+        let present = fields.into_iter().filter(|(_, text)| !text.is_empty());
+        Some(present.map(|(name, text)| (name, Value::string(text.as_str()))).collect())
+    }
+
+    fn to_plain(&self) -> Value {
+        Value::map(self.json_fields().unwrap_or_default())
     }
 
     fn equals(&self, other: &dyn Object) -> bool {
