@@ -465,10 +465,12 @@ async fn apply(
 ) -> Result<Vec<sluice_runtime::apply::Change>, Failure> {
     let options = options(context, run, ignore, false);
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
+    let before = note_ahead(context, run, identity, &built.objects).await;
     let work = applier.apply_all(built.objects, &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
     let changed = lines(&outcome.changes, |change| change.action.is_change());
     if let Some(error) = outcome.error {
+        run.status.inventory = before;
         let message = format!("{error}\n{changed}");
         return Err(Failure::new(reason::RECONCILIATION_FAILED, message.trim_end()));
     }
@@ -485,6 +487,28 @@ async fn apply(
         run.event(context, Severity::Info, changed, false);
     }
     Ok(outcome.changes)
+}
+
+/// Adds what is about to be created to the inventory and writes that down, so that a crash between here and the end
+/// of the run leaves no object that nobody knows of. Returns the inventory as it was.
+async fn note_ahead(
+    context: &Context,
+    run: &mut Run,
+    identity: &Identity,
+    objects: &[sluice_runtime::apply::Object],
+) -> Option<sluice_api::meta::ResourceInventory> {
+    let before = run.status.inventory.clone();
+    let coming = identity.cluster.identities(objects).await;
+    let known: std::collections::HashSet<_> =
+        inventory::read(before.as_ref()).into_iter().map(|tracked| tracked.id).collect();
+    let unknown: Vec<_> = coming.into_iter().filter(|tracked| !known.contains(&tracked.id)).collect();
+    if !unknown.is_empty() {
+        let ahead = run.status.inventory.get_or_insert_default();
+        ahead.entries.extend(unknown.iter().map(sluice_runtime::apply::Tracked::to_entry));
+        run.mark_progress("Detecting drift");
+        run.write(context).await;
+    }
+    before
 }
 
 /// Deletes what was applied before and is not wanted any more, and notes the new inventory.

@@ -255,7 +255,7 @@ impl Applier<'_> {
                 Ok(_) => {}
                 Err(refusal) => {
                     // There may be one all the same, which force would recreate.
-                    if self.find(item).await.map_err(refused)?.is_none() {
+                    if !matches!(self.find(item).await, Ok(Some(_))) {
                         return Err(refused(refusal));
                     }
                 }

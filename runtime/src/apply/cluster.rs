@@ -110,6 +110,18 @@ impl Cluster {
         found.ok_or_else(|| no_match(api_version, kind))
     }
 
+    /// The identities under which objects will be known, in their order. Kinds that the server does not have (yet) are
+    /// left out.
+    pub async fn identities(&self, objects: &[Object]) -> Vec<Tracked> {
+        let mut found = Vec::with_capacity(objects.len());
+        for object in objects {
+            if let Ok(resource) = self.resolve(object.api_version(), object.kind()).await {
+                found.push(Tracked { id: resource.identify(object), version: object.version().to_owned() });
+            }
+        }
+        found
+    }
+
     /// Forgets what is known of a group, because its definitions changed.
     pub(crate) async fn forget_group(&self, group: &str) {
         let in_group =
