@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::error::Refusal;
-use super::{Error, Object, ObjectId, Observer};
+use super::{Error, Object, ObjectId, Observer, Tracked};
 
 /// How old the list of a group's kinds must be before an unknown kind makes it be read again.
 const REFRESH: Duration = Duration::from_secs(1);
