@@ -12,8 +12,9 @@ use sluice_gotemplate::{Host, SystemHost};
 use sluice_helm::chart::load;
 use sluice_helm::lint::{LintOptions, Severity, lint};
 use sluice_helm::package::package;
+use sluice_helm::render::TemplateCache;
 use sluice_helm::show::{Part, show};
-use sluice_helm::template::render_chart;
+use sluice_helm::template::render_chart_cached;
 use sluice_helm::values::ValueSources;
 use sluice_helm::{KubeVersion, TemplateOptions, template};
 
@@ -49,10 +50,12 @@ fn run() -> Result<ExitCode, Failure> {
             if parsed.repeat > 0 {
                 return measure(chart, &values, &options, parsed.repeat);
             }
-            template(Path::new(chart), &values, &options, &mut SystemHost, None).map_err(|error| match error.hint() {
-                Some(hint) => format!("{error}\n\n{hint}").into(),
-                None => Failure::from(error),
-            })?
+            template(Path::new(chart), &values, &options, &mut SystemHost, None).map_err(
+                |error| match error.hint() {
+                    Some(hint) => format!("{error}\n\n{hint}").into(),
+                    None => Failure::from(error),
+                },
+            )?
         }
         ("show", [part, chart]) => {
             let part = match *part {
@@ -96,7 +99,7 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// Renders again and again within one process and tells how long one round takes.
+/// Renders again and again within one process, as a controller does, and tells how long one round takes.
 fn measure(
     path: &str,
     values: &sluice_helm::Values,
@@ -104,10 +107,12 @@ fn measure(
     rounds: usize,
 ) -> Result<ExitCode, Failure> {
     let chart = load(Path::new(path))?;
+    let cache = TemplateCache::new(1);
     let start = Instant::now();
     let mut bytes = 0;
     for _ in 0..rounds {
-        let rendered = render_chart(&mut chart.clone(), values, options, &mut SystemHost, None)?;
+        let mut chart = chart.clone();
+        let rendered = render_chart_cached(&mut chart, values, options, &mut SystemHost, None, Some(&cache))?;
         bytes += rendered.manifest().len();
     }
     let each = start.elapsed() / u32::try_from(rounds)?;

@@ -8,14 +8,14 @@ use sluice_gotemplate::{Host, Limits};
 
 use crate::capabilities::Capabilities;
 use crate::chart::{
-    Chart, DependencyError, LoadError, load, match_path, missing_dependencies, process_dependencies,
+    Chart, DependencyError, File, LoadError, load, match_path, missing_dependencies, process_dependencies,
 };
 use crate::manifest::{
     HookEvent, ManifestError, PostRenderError, PostRenderStrategy, PostRenderer, Sorted, post_render, sort,
     split,
 };
 use crate::release_name::{self, ReleaseNameError};
-use crate::render::{ReleaseOptions, RenderError, RenderInput, render};
+use crate::render::{ReleaseOptions, RenderError, RenderInput, TemplateCache, render};
 use crate::schema::NoFetch;
 use crate::values::{CoalesceError, SchemaError, Values, coalesce, validate};
 
@@ -142,7 +142,7 @@ pub struct RenderedChart {
     /// What `NOTES.txt` of the root chart printed.
     pub notes: String,
     /// The chart's CRD files, if asked for.
-    pub crds: Vec<(String, String)>,
+    pub crds: Vec<(String, File)>,
     /// What a careful reader should know.
     pub warnings: Vec<String>,
 }
@@ -183,6 +183,18 @@ pub fn render_chart(
     host: &mut (dyn Host + Send),
     renderer: Option<&mut dyn PostRenderer>,
 ) -> Result<RenderedChart, TemplateError> {
+    render_chart_cached(chart, values, options, host, renderer, None)
+}
+
+/// Like [`render_chart`]; templates that the cache holds are not parsed again.
+pub fn render_chart_cached(
+    chart: &mut Chart,
+    values: &Values,
+    options: &TemplateOptions,
+    host: &mut (dyn Host + Send),
+    renderer: Option<&mut dyn PostRenderer>,
+    cache: Option<&TemplateCache>,
+) -> Result<RenderedChart, TemplateError> {
     release_name::validate(&options.release_name)
         .map_err(|error| TemplateError::ReleaseName { name: options.release_name.clone(), error })?;
     process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
@@ -199,13 +211,13 @@ pub fn render_chart(
     };
     let input =
         RenderInput { chart, values: &values, release: &release, capabilities: &options.capabilities };
-    let mut files = render(input, host, options.limits)?;
+    let mut files = render(input, host, options.limits, cache)?;
     let notes = take_notes(chart.name(), &mut files);
     if let Some(renderer) = renderer {
         files = post_render(files, renderer, options.post_render_strategy)?;
     }
     let crds = if options.include_crds {
-        chart.crds().iter().map(|(name, file)| (name, file.text().into_owned())).collect()
+        chart.crds().iter().map(|(name, file)| (name, file.clone())).collect()
     } else {
         Vec::new()
     };
@@ -238,9 +250,14 @@ pub fn take_notes(chart: &str, files: &mut BTreeMap<String, String>) -> String {
 impl RenderedChart {
     /// The manifest that a release stores: CRDs if asked for, then objects.
     pub fn manifest(&self) -> String {
-        let mut text = String::new();
-        for (path, crd) in &self.crds {
-            append(&mut text, path, crd);
+        let crds = self.crds.iter().map(|(path, file)| path.len() + file.data.len());
+        let documents =
+            self.sorted.documents.iter().map(|document| document.path.len() + document.text.len());
+        // What stands around each document is shorter than this.
+        let size = crds.chain(documents).map(|length| length + 32).sum();
+        let mut text = String::with_capacity(size);
+        for (path, file) in &self.crds {
+            append(&mut text, path, &file.text());
         }
         for document in &self.sorted.documents {
             append(&mut text, &document.path, &document.text);
@@ -250,8 +267,9 @@ impl RenderedChart {
 
     /// What `helm template` prints.
     pub fn text(&self, options: &TemplateOptions) -> Result<String, TemplateError> {
-        let manifest = self.manifest();
-        let mut text = crate::go::trim(&manifest).to_owned();
+        let mut text = self.manifest();
+        // It begins with a separator, so there is only an end to trim.
+        text.truncate(crate::go::trim(&text).len());
         text.push('\n');
         if !options.no_hooks {
             for hook in &self.sorted.hooks {
@@ -266,8 +284,9 @@ impl RenderedChart {
 }
 
 fn append(text: &mut String, path: &str, document: &str) {
-    // Writing to a string cannot fail.
-    let _ = write!(text, "---\n# Source: {path}\n{document}\n");
+    for part in ["---\n# Source: ", path, "\n", document, "\n"] {
+        text.push_str(part);
+    }
 }
 
 /// The documents of the files that patterns name, in the order of the patterns.

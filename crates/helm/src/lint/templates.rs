@@ -48,7 +48,7 @@ pub(super) fn check(
     };
     let input =
         RenderInput { chart: &chart, values: &values, release: &release, capabilities: &capabilities };
-    let rendered = match render(input, host, limits) {
+    let rendered = match render(input, host, limits, None) {
         Ok(rendered) => rendered,
         Err(error) => {
             findings.add(Severity::Error, TEMPLATES, error.to_string());

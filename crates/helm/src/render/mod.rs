@@ -1,5 +1,6 @@
 //! Templates to texts.
 
+mod cache;
 mod context;
 mod error;
 mod files;
@@ -16,6 +17,7 @@ use crate::capabilities::Capabilities;
 use crate::chart::Chart;
 use crate::values::Values;
 
+pub use cache::TemplateCache;
 pub use error::RenderError;
 
 /// `.Release`.
@@ -52,13 +54,15 @@ fn functions() -> Arc<Functions> {
     Arc::clone(FUNCTIONS.get_or_init(Functions::helm))
 }
 
-/// Renders all templates of a chart and its subcharts, on a thread with a stack that deep templates need.
+/// Renders all templates of a chart and its subcharts, on a thread with a stack that deep templates need. With a
+/// cache, templates that it holds are not parsed again.
 pub fn render(
     input: RenderInput<'_>,
     host: &mut (dyn Host + Send),
     limits: Limits,
+    cache: Option<&TemplateCache>,
 ) -> Result<Rendered, RenderError> {
-    with_large_stack(|| render_here(input, host, limits)).map_err(RenderError::Thread)?
+    with_large_stack(|| render_here(input, host, limits, cache)).map_err(RenderError::Thread)?
 }
 
 /// Like [`render`], on the thread of the caller: deep templates fail earlier.
@@ -66,13 +70,13 @@ pub fn render_here(
     input: RenderInput<'_>,
     host: &mut dyn Host,
     limits: Limits,
+    cache: Option<&TemplateCache>,
 ) -> Result<Rendered, RenderError> {
     let templates = context::all_templates(input);
-    let mut set = TemplateSet::new("gotpl", functions()).with_missing_key(MissingKey::Zero);
-    for template in &templates {
-        set.parse(&template.name, &template.file.data)
-            .map_err(|error| error::parse_error(&template.name, &error))?;
-    }
+    let set = match cache {
+        Some(cache) => cache.get(&templates)?,
+        None => Arc::new(parse(&templates)?),
+    };
     let mut context = Ctx::new(&set, host, limits);
     let mut rendered = Rendered::new();
     for template in templates.iter().filter(|template| !template.is_partial()) {
@@ -83,6 +87,15 @@ pub fn render_here(
         rendered.insert(template.name.clone(), without_no_value(output));
     }
     Ok(rendered)
+}
+
+fn parse(templates: &[context::Template<'_>]) -> Result<TemplateSet, RenderError> {
+    let mut set = TemplateSet::new("gotpl", functions()).with_missing_key(MissingKey::Zero);
+    for template in templates {
+        set.parse(&template.name, &template.file.data)
+            .map_err(|error| error::parse_error(&template.name, &error))?;
+    }
+    Ok(set)
 }
 
 /// Go prints `<no value>` for what is missing; none of it reaches a manifest.

@@ -7,7 +7,8 @@ use flate2::write::GzEncoder;
 use sluice_helm::chart::{File, LoadError, load_archive, load_directory, load_files};
 use sluice_helm::package::package;
 
-const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.2.3\ndependencies: [{name: s, version: 1.x, repository: ''}]\n";
+const CHART: &str =
+    "apiVersion: v2\nname: c\nversion: 1.2.3\ndependencies: [{name: s, version: 1.x, repository: ''}]\n";
 
 fn files() -> Vec<File> {
     [
