@@ -72,6 +72,11 @@ bench: controlplane ## Seconds, CPU and memory for N Kustomizations (N=100 BENCH
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
 
+.PHONY: bench-kustomize
+bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize
+	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples
+	@$(TARGET)/fast/examples/bench "$$(tests/tools/install.sh kustomize)" $(TARGET)/fast/examples/build 1000 10000
+
 .PHONY: build
 build: ## Release binaries
 	$(CARGO) build --release --workspace --bins --locked

@@ -18,7 +18,9 @@ fn quickly(files: &Files) -> Built {
 
 #[test]
 fn refuses_an_alias_bomb() {
-    let mut bomb = String::from("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    let mut bomb = String::from(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n",
+    );
     for level in 1..10 {
         let line = vec![format!("*a{}", level - 1); 10].join(",");
         bomb.push_str(&format!("a{level}: &a{level} [{line}]\n"));
@@ -30,8 +32,10 @@ fn refuses_an_alias_bomb() {
 #[test]
 fn refuses_deep_nesting() {
     for text in ["[".repeat(100_000), "{a: ".repeat(100_000), format!("a: {}", "- ".repeat(100_000))] {
-        let resource = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: deep}}\ndata:\n  {text}\n");
-        let built = quickly(&files(&[("kustomization.yaml", "resources: [deep.yaml]\n"), ("deep.yaml", &resource)]));
+        let resource =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: deep}}\ndata:\n  {text}\n");
+        let built =
+            quickly(&files(&[("kustomization.yaml", "resources: [deep.yaml]\n"), ("deep.yaml", &resource)]));
         assert!(built.is_err());
         assert!(quickly(&files(&[("kustomization.yaml", &text)])).is_err());
     }
@@ -83,7 +87,8 @@ fn survives_every_truncation_and_odd_types() {
     for end in 0..resource.len() {
         let _ = ours(&files(&[("kustomization.yaml", good), ("a.yaml", &resource[..end])]));
     }
-    for odd in ["null", "1", "[]", "{}", "[null]", "[[]]", "[{}]", "text", "{a: {b: [c]}}", "!!binary x", "~"] {
+    for odd in ["null", "1", "[]", "{}", "[null]", "[[]]", "[{}]", "text", "{a: {b: [c]}}", "!!binary x", "~"]
+    {
         for (at, _) in good.match_indices(": ").chain(resource.match_indices(": ")) {
             if let Some(head) = good.get(..at + 2) {
                 let line_end = good[at..].find('\n').map_or(good.len(), |length| at + length);

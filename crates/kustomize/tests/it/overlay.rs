@@ -28,10 +28,21 @@ pub(crate) struct Tree {
 }
 
 const NAMES: &[&str] = &["app", "web", "db", "cache"];
-const IMAGES: &[&str] = &["nginx", "redis:6", "ghcr.io/a/b:v1", "registry:5000/x", "nginx@sha256:0123", "a/b"];
-const VALUES: &[&str] = &["a", "\"1\"", "true", "1", "1.5", "\"true\"", "\"\"", "null", "a b", "'x: y'", "0x1F", "\"no\"", "1e3"];
-const KINDS: &[&str] =
-    &["Deployment", "StatefulSet", "Service", "ConfigMap", "Secret", "Ingress", "ServiceAccount", "CronJob", "Widget"];
+const IMAGES: &[&str] =
+    &["nginx", "redis:6", "ghcr.io/a/b:v1", "registry:5000/x", "nginx@sha256:0123", "a/b"];
+const VALUES: &[&str] =
+    &["a", "\"1\"", "true", "1", "1.5", "\"true\"", "\"\"", "null", "a b", "'x: y'", "0x1F", "\"no\"", "1e3"];
+const KINDS: &[&str] = &[
+    "Deployment",
+    "StatefulSet",
+    "Service",
+    "ConfigMap",
+    "Secret",
+    "Ingress",
+    "ServiceAccount",
+    "CronJob",
+    "Widget",
+];
 
 fn pick<'a>(rng: &mut Rng, from: &[&'a str]) -> &'a str {
     from[rng.usize(..from.len())]
@@ -136,7 +147,10 @@ fn metadata(rng: &mut Rng, name: &str) -> String {
         text.push_str(&format!("  namespace: {}\n", pick(rng, &["default", "ns1", "ns2"])));
     }
     if rng.u8(..3) == 0 {
-        text.push_str(&format!("  labels:\n    app: {name}\n    tier: {}\n", pick(rng, &["a", "\"1\"", "b"])));
+        text.push_str(&format!(
+            "  labels:\n    app: {name}\n    tier: {}\n",
+            pick(rng, &["a", "\"1\"", "b"])
+        ));
     }
     if rng.u8(..4) == 0 {
         text.push_str(&format!("  annotations: {{note: {}}}\n", pick(rng, &["x", "\"y z\"", "'true'"])));
@@ -149,7 +163,10 @@ fn containers(rng: &mut Rng, indent: &str) -> String {
     for index in 0..rng.usize(1..=2) {
         text.push_str(&format!("{indent}- name: c{index}\n{indent}  image: {}\n", pick(rng, IMAGES)));
         if rng.bool() {
-            text.push_str(&format!("{indent}  env:\n{indent}  - name: A\n{indent}    value: {}\n", pick(rng, &["x", "$(VAR)", "\"1\""])));
+            text.push_str(&format!(
+                "{indent}  env:\n{indent}  - name: A\n{indent}    value: {}\n",
+                pick(rng, &["x", "$(VAR)", "\"1\""])
+            ));
             if rng.bool() {
                 let name = pick(rng, NAMES);
                 text.push_str(&format!(
@@ -158,10 +175,15 @@ fn containers(rng: &mut Rng, indent: &str) -> String {
             }
         }
         if rng.u8(..3) == 0 {
-            text.push_str(&format!("{indent}  envFrom:\n{indent}  - secretRef:\n{indent}      name: {}\n", pick(rng, NAMES)));
+            text.push_str(&format!(
+                "{indent}  envFrom:\n{indent}  - secretRef:\n{indent}      name: {}\n",
+                pick(rng, NAMES)
+            ));
         }
         if rng.u8(..3) == 0 {
-            text.push_str(&format!("{indent}  ports:\n{indent}  - containerPort: 80\n{indent}    name: http # web\n"));
+            text.push_str(&format!(
+                "{indent}  ports:\n{indent}  - containerPort: 80\n{indent}    name: http # web\n"
+            ));
         }
         if rng.u8(..4) == 0 {
             text.push_str(&format!("{indent}  args: [\"--x\", '$(VAR)', plain]\n"));
@@ -195,7 +217,9 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
             if kind == "StatefulSet" {
                 text.push_str(&format!("  serviceName: {}\n", pick(rng, NAMES)));
             }
-            text.push_str(&format!("  template:\n    metadata:\n      labels:\n        app: {name}\n    spec:\n"));
+            text.push_str(&format!(
+                "  template:\n    metadata:\n      labels:\n        app: {name}\n    spec:\n"
+            ));
             text + &containers(rng, "      ")
         }
         "CronJob" => {
@@ -205,13 +229,27 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
         }
         "Service" => {
             let text = head(rng, "v1");
-            text + &format!("spec:\n  selector:\n    app: {name}\n  ports:\n  - port: 80\n    targetPort: http\n  - {{port: 443, protocol: TCP}}\n")
+            text + &format!(
+                "spec:\n  selector:\n    app: {name}\n  ports:\n  - port: 80\n    targetPort: http\n  - {{port: 443, protocol: TCP}}\n"
+            )
         }
         "ConfigMap" => {
             let mut text = head(rng, "v1") + "data:\n";
             for key in ["k", "l", "m"] {
                 if rng.bool() || key == "k" {
-                    let value = pick(rng, &["x", "\"1\"", "\"true\"", "|\n    a\n    b", "'$(VAR)'", ">-\n    a\n    b", "\"a\\tb\"", "web-app"]);
+                    let value = pick(
+                        rng,
+                        &[
+                            "x",
+                            "\"1\"",
+                            "\"true\"",
+                            "|\n    a\n    b",
+                            "'$(VAR)'",
+                            ">-\n    a\n    b",
+                            "\"a\\tb\"",
+                            "web-app",
+                        ],
+                    );
                     text.push_str(&format!("  {key}: {value}\n"));
                 }
             }
@@ -228,24 +266,37 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
         }
         "Widget" => {
             let value = pick(rng, VALUES);
-            head(rng, "example.com/v1") + &format!("spec:\n  size: {value}\n  list: [a, {value}]\n  items:\n  - name: a\n    v: 1\n")
+            head(rng, "example.com/v1")
+                + &format!("spec:\n  size: {value}\n  list: [a, {value}]\n  items:\n  - name: a\n    v: 1\n")
         }
         "RoleBinding" | "ClusterRoleBinding" => {
             let account = pick(rng, NAMES);
             let mut text = head(rng, "rbac.authorization.k8s.io/v1");
             text.push_str("roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n");
-            text.push_str(&format!("  name: {}\nsubjects:\n- kind: ServiceAccount\n  name: {account}\n", pick(rng, NAMES)));
+            text.push_str(&format!(
+                "  name: {}\nsubjects:\n- kind: ServiceAccount\n  name: {account}\n",
+                pick(rng, NAMES)
+            ));
             if rng.bool() {
                 text.push_str(&format!("  namespace: {}\n", pick(rng, &["default", "ns1"])));
             }
             text
         }
-        "ClusterRole" => head(rng, "rbac.authorization.k8s.io/v1") + "rules:\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [get]\n",
+        "ClusterRole" => {
+            head(rng, "rbac.authorization.k8s.io/v1")
+                + "rules:\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [get]\n"
+        }
         "HorizontalPodAutoscaler" => {
             let (kind, name) = (pick(rng, &["Deployment", "StatefulSet"]), pick(rng, NAMES));
-            head(rng, "autoscaling/v2") + &format!("spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: {kind}, name: {name}}}\n  maxReplicas: 3\n")
+            head(rng, "autoscaling/v2")
+                + &format!(
+                    "spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: {kind}, name: {name}}}\n  maxReplicas: 3\n"
+                )
         }
-        "Namespace" => format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {}\n", pick(rng, &["ns1", "ns2", "default"])),
+        "Namespace" => format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {}\n",
+            pick(rng, &["ns1", "ns2", "default"])
+        ),
         _ => head(rng, "v1"),
     }
 }
@@ -259,15 +310,31 @@ fn value(name: &'static str, text: String) -> Field {
 }
 
 fn base(rng: &mut Rng, path: String) -> Layer {
-    let mut layer = Layer { path, component: false, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
+    let mut layer =
+        Layer { path, component: false, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
     let kinds: &[&str] = &[
-        "Deployment", "Deployment", "StatefulSet", "Service", "ConfigMap", "Secret", "Ingress", "ServiceAccount", "CronJob",
-        "Widget", "RoleBinding", "ClusterRoleBinding", "ClusterRole", "HorizontalPodAutoscaler", "Namespace",
+        "Deployment",
+        "Deployment",
+        "StatefulSet",
+        "Service",
+        "ConfigMap",
+        "Secret",
+        "Ingress",
+        "ServiceAccount",
+        "CronJob",
+        "Widget",
+        "RoleBinding",
+        "ClusterRoleBinding",
+        "ClusterRole",
+        "HorizontalPodAutoscaler",
+        "Namespace",
     ];
     let mut seen = Vec::new();
     for _ in 0..rng.usize(1..=5) {
         let chosen = (pick(rng, kinds), pick(rng, NAMES));
-        if chosen.0 == "Namespace" && seen.iter().any(|(kind, _)| *kind == "Namespace") || seen.contains(&chosen) {
+        if chosen.0 == "Namespace" && seen.iter().any(|(kind, _)| *kind == "Namespace")
+            || seen.contains(&chosen)
+        {
             continue;
         }
         seen.push(chosen);
@@ -279,13 +346,15 @@ fn base(rng: &mut Rng, path: String) -> Layer {
 }
 
 fn component(rng: &mut Rng, path: String) -> Layer {
-    let mut layer = Layer { path, component: true, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
+    let mut layer =
+        Layer { path, component: true, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
     fields(rng, &mut layer, 3);
     layer
 }
 
 fn overlay(rng: &mut Rng, path: String, below: &[Layer]) -> Layer {
-    let mut layer = Layer { path, component: false, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
+    let mut layer =
+        Layer { path, component: false, fields: Vec::new(), documents: Vec::new(), files: Vec::new() };
     let entry = |layer: &Layer| format!("- ../{}\n", layer.path);
     let plain: Vec<String> = below.iter().filter(|layer| !layer.component).map(entry).collect();
     let parts: Vec<String> = below.iter().filter(|layer| layer.component).map(entry).collect();
@@ -367,7 +436,11 @@ fn one_field(rng: &mut Rng, choice: u8, layer: &mut Layer) -> Field {
 }
 
 fn label(rng: &mut Rng) -> String {
-    let mut text = format!("- pairs:\n    {}: {}\n", pick(rng, &["app", "team", "env"]), pick(rng, &["x", "\"1\"", "'on'"]));
+    let mut text = format!(
+        "- pairs:\n    {}: {}\n",
+        pick(rng, &["app", "team", "env"]),
+        pick(rng, &["x", "\"1\"", "'on'"])
+    );
     match rng.u8(..4) {
         0 => text.push_str("  includeSelectors: true\n"),
         1 => text.push_str("  includeTemplates: true\n"),
@@ -378,7 +451,8 @@ fn label(rng: &mut Rng) -> String {
 }
 
 fn image(rng: &mut Rng) -> String {
-    let mut text = format!("- name: {}\n", pick(rng, &["nginx", "redis", "ghcr.io/a/b", "registry:5000/x", "a/b"]));
+    let mut text =
+        format!("- name: {}\n", pick(rng, &["nginx", "redis", "ghcr.io/a/b", "registry:5000/x", "a/b"]));
     match rng.u8(..4) {
         0 => text.push_str("  newTag: \"1.2\"\n"),
         1 => text.push_str("  newName: other/name\n"),
@@ -395,9 +469,14 @@ fn generator(rng: &mut Rng, layer: &mut Layer, name: &str, secret: bool) -> Stri
         1 => text.push_str("  behavior: replace\n"),
         _ => {}
     }
-    text.push_str(&format!("  literals:\n  - {}={}\n", pick(rng, &["a", "b"]), pick(rng, &["x", "1", "'y z'", "a=b"])));
+    text.push_str(&format!(
+        "  literals:\n  - {}={}\n",
+        pick(rng, &["a", "b"]),
+        pick(rng, &["x", "1", "'y z'", "a=b"])
+    ));
     if rng.u8(..3) == 0 {
-        let content = pick(rng, &["text\n", "a: b\nc: d\n", "line \nwith space\n", "no end", "tab\there\n", ""]);
+        let content =
+            pick(rng, &["text\n", "a: b\nc: d\n", "line \nwith space\n", "no end", "tab\there\n", ""]);
         layer.files.push(("data.txt".to_owned(), content.to_owned()));
         text.push_str("  files:\n  - data.txt\n  - key=data.txt\n");
     }
@@ -469,7 +548,8 @@ fn strategic(rng: &mut Rng) -> String {
         _ => "v1",
     };
     let body = strategic_body(rng, kind);
-    let metadata = if body.starts_with("metadata:") { body } else { format!("metadata:\n  name: {name}\n{body}") };
+    let metadata =
+        if body.starts_with("metadata:") { body } else { format!("metadata:\n  name: {name}\n{body}") };
     let document = format!("apiVersion: {version}\nkind: {kind}\n{metadata}");
     format!("- |-\n{}", indented(&document, "  "))
 }
@@ -483,25 +563,45 @@ fn patch(rng: &mut Rng) -> String {
     let target = match rng.u8(..5) {
         0 => "  target: {kind: Deployment}\n".to_owned(),
         1 => format!("  target:\n    name: {}\n", pick(rng, &["app", "web|db", "a.*", ".*"])),
-        2 => format!("  target: {{kind: {kind}, labelSelector: {}}}\n", pick(rng, &["app=app", "tier", "\"tier in (a,b)\"", "\"!tier\""])),
+        2 => format!(
+            "  target: {{kind: {kind}, labelSelector: {}}}\n",
+            pick(rng, &["app=app", "tier", "\"tier in (a,b)\"", "\"!tier\""])
+        ),
         3 => format!("  target: {{kind: {kind}, name: {}}}\n", pick(rng, NAMES)),
         _ => format!("  target: {{annotationSelector: {}}}\n", pick(rng, &["note=x", "note", "z!=x"])),
     };
-    let options = pick(rng, &["", "", "", "", "  options: {allowNameChange: true}\n", "  options:\n    allowKindChange: true\n"]);
+    let options = pick(
+        rng,
+        &["", "", "", "", "  options: {allowNameChange: true}\n", "  options:\n    allowKindChange: true\n"],
+    );
     if rng.bool() {
         format!("- patch: |-\n    - {}\n{target}{options}", operation(rng))
     } else {
         let body = strategic_body(rng, kind);
-        let metadata = if body.starts_with("metadata:") { String::new() } else { "metadata:\n  name: any\n".to_owned() };
+        let metadata =
+            if body.starts_with("metadata:") { String::new() } else { "metadata:\n  name: any\n".to_owned() };
         let document = format!("apiVersion: v1\nkind: {kind}\n{metadata}{body}");
-        let document = if document.contains("name:") { document } else { document.replacen("metadata:\n", "metadata:\n  name: any\n", 1) };
+        let document = if document.contains("name:") {
+            document
+        } else {
+            document.replacen("metadata:\n", "metadata:\n  name: any\n", 1)
+        };
         format!("- patch: |-\n{}{target}{options}", indented(&document, "    "))
     }
 }
 
 fn replacement(rng: &mut Rng) -> String {
     let (kind, name) = (pick(rng, &["Service", "ConfigMap", "Deployment", "Widget"]), pick(rng, NAMES));
-    let source = pick(rng, &["", "    fieldPath: metadata.name\n", "    fieldPath: data.k\n", "    fieldPath: spec.selector\n", "    fieldPath: metadata.name\n    options: {delimiter: '-', index: 0}\n"]);
+    let source = pick(
+        rng,
+        &[
+            "",
+            "    fieldPath: metadata.name\n",
+            "    fieldPath: data.k\n",
+            "    fieldPath: spec.selector\n",
+            "    fieldPath: metadata.name\n    options: {delimiter: '-', index: 0}\n",
+        ],
+    );
     let select = pick(rng, &["kind: Deployment", "kind: ConfigMap", "name: app", "kind: Ingress"]);
     let path = pick(
         rng,
@@ -518,8 +618,20 @@ fn replacement(rng: &mut Rng) -> String {
             "spec.rules.0.http.paths.0.path",
         ],
     );
-    let options = pick(rng, &["", "", "    options: {create: true}\n", "    options: {create: true}\n", "    options:\n      delimiter: ':'\n      index: 1\n", "    options: {delimiter: '/', index: -1}\n"]);
-    format!("- source:\n    kind: {kind}\n    name: {name}\n{source}  targets:\n  - select: {{{select}}}\n    fieldPaths:\n    - {path}\n{options}")
+    let options = pick(
+        rng,
+        &[
+            "",
+            "",
+            "    options: {create: true}\n",
+            "    options: {create: true}\n",
+            "    options:\n      delimiter: ':'\n      index: 1\n",
+            "    options: {delimiter: '/', index: -1}\n",
+        ],
+    );
+    format!(
+        "- source:\n    kind: {kind}\n    name: {name}\n{source}  targets:\n  - select: {{{select}}}\n    fieldPaths:\n    - {path}\n{options}"
+    )
 }
 
 fn transformer(rng: &mut Rng) -> String {
