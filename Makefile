@@ -77,6 +77,10 @@ bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resource
 	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples
 	@$(TARGET)/fast/examples/bench "$$(tests/tools/install.sh kustomize)" $(TARGET)/fast/examples/build 1000 10000
 
+.PHONY: bench-helm
+bench-helm: ## CPU time and memory of chart rendering beside helm's
+	@crates/helm/benches/bench.sh
+
 .PHONY: build
 build: ## Release binaries
 	$(CARGO) build --release --workspace --bins --locked

@@ -1,0 +1,71 @@
+#!/bin/sh
+# How much faster than `helm template` the engine is: CPU time and memory of whole processes, on a chart like
+# kube-prometheus-stack (subcharts, 120 rule and dashboard templates, large CRDs) and on a small one. Then the time of
+# one render within a process that keeps parsed templates, as a controller does.
+#
+#   bench.sh [ROUNDS]
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$here/../../..
+rounds=${1:-10}
+helm=$("$root/tests/tools/install.sh" helm)
+cargo build --quiet --manifest-path "$root/Cargo.toml" --profile fast -p sluice-helm --example template
+target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+ours=$target/fast/examples/template
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Files behind lines "=== PATH" become a folder.
+unfold() {
+    awk -v base="$2" '/^=== /{path = base "/" $2; folder = path; sub(/\/[^\/]*$/, "", folder); system("mkdir -p \"" folder "\""); next} {print > path}' "$1"
+}
+unfold "$here/../tests/cases/podinfo.chart" "$work/small"
+unfold "$here/../tests/cases/kube-prometheus-like.chart" "$work/large"
+index=0
+while [ $index -lt 120 ]; do
+    {
+        printf '{{- if semverCompare ">=1.19-0" .Capabilities.KubeVersion.GitVersion }}\n'
+        printf 'apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: {{ printf "%%s-%%s" .Release.Name "rules-%s" | trunc 63 | trimSuffix "-" }}\n' $index
+        printf '  labels:\n    app: {{ .Chart.Name }}\n{{- with .Values.commonLabels }}\n{{ toYaml . | indent 4 }}\n{{- end }}\nspec:\n  groups:\n'
+        rule=0
+        while [ $rule -lt 12 ]; do
+            printf '  - name: group-%s\n    rules:\n{{- if not (.Values.disabled).rule%s }}\n    - alert: Alert%s\n      expr: sum(rate(requests_total{job="{{ .Release.Name }}", code=~"5.."}[5m])) by (instance) > %s\n      for: {{ dig "rules" "for" "15m" .Values.AsMap }}\n      labels:\n        severity: {{ default "warning" .Values.severity | quote }}\n      annotations:\n        summary: {{ `Instance {{ $labels.instance }} has many errors.` | quote }}\n{{- end }}\n' $rule $rule $rule $rule
+            rule=$((rule + 1))
+        done
+        printf '{{- end }}\n'
+    } >"$work/large/templates/rules-$index.yaml"
+    index=$((index + 1))
+done
+mkdir -p "$work/large/crds"
+index=0
+while [ $index -lt 8 ]; do
+    {
+        printf 'apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: crd%s.example.com\nspec:\n  properties:\n' $index
+        awk 'BEGIN { for (i = 0; i < 6000; i++) printf "    field%d:\n      type: string\n      description: A field among many, with a text of some length.\n", i }'
+    } >"$work/large/crds/crd-$index.yaml"
+    index=$((index + 1))
+done
+
+# CPU seconds of all rounds, and the most memory of one.
+measure() {
+    /usr/bin/time -f '%U %S %M' -o "$work/one" "$@" >/dev/null
+    peak=$(awk '{ print $3 }' "$work/one")
+    total=0
+    round=0
+    while [ $round -lt "$rounds" ]; do
+        /usr/bin/time -f '%U %S %M' -o "$work/one" "$@" >/dev/null
+        total=$(awk -v total="$total" '{ print total + $1 + $2 }' "$work/one")
+        round=$((round + 1))
+    done
+    echo "$total $peak"
+}
+for chart in small large; do
+    set -- template rel "$work/$chart" --include-crds
+    theirs=$(measure "$helm" "$@")
+    mine=$(measure "$ours" "$@")
+    echo "$theirs $mine" | awk -v chart=$chart -v rounds="$rounds" '{
+        printf "%s: helm %.1f ms CPU, %.1f MB; ours %.1f ms CPU, %.1f MB: %.1f times faster, %.2f of the memory\n",
+            chart, $1 * 1000 / rounds, $2 / 1024, $3 * 1000 / rounds, $4 / 1024, $1 / ($3 > 0 ? $3 : 0.001), $4 / $2 }'
+    printf '%s, within a process: ' $chart
+    "$ours" "$@" --repeat 50
+done
