@@ -50,13 +50,8 @@ done
 measure() {
     /usr/bin/time -f '%U %S %M' -o "$work/one" "$@" >/dev/null
     peak=$(awk '{ print $3 }' "$work/one")
-    total=0
-    round=0
-    while [ $round -lt "$rounds" ]; do
-        /usr/bin/time -f '%U %S %M' -o "$work/one" "$@" >/dev/null
-        total=$(awk -v total="$total" '{ print total + $1 + $2 }' "$work/one")
-        round=$((round + 1))
-    done
+    /usr/bin/time -f '%U %S' -o "$work/all" sh -c 'i=0; while [ $i -lt '"$rounds"' ]; do "$@" >/dev/null; i=$((i + 1)); done' run "$@"
+    total=$(awk '{ print $1 + $2 }' "$work/all")
     echo "$total $peak"
 }
 for chart in small large; do
