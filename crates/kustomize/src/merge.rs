@@ -357,7 +357,7 @@ impl Merger<'_> {
             }
             (dest, _) => return Ok(Outcome::Gone { dest }),
         };
-        let element = field.and_then(|field| self.schema.element(field));
+        let element = field.and_then(Schema::element);
         let mut lists = Lists::new(dest_items, source_items);
         lists.merge(self, keys, element.as_ref())?;
         Ok(Outcome::Dest(Node::Sequence(lists.finish())))

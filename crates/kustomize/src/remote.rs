@@ -41,7 +41,7 @@ impl RepositorySpec {
         }
         let (repository, path) = split_repository(&prefix, rest)?;
         spec.url = format!("{prefix}{repository}");
-        spec.path = path.trim_matches('/').to_owned();
+        path.trim_matches('/').clone_into(&mut spec.path);
         if spec.path.split('/').any(|part| part == "..") {
             return None;
         }
@@ -57,7 +57,7 @@ impl RepositorySpec {
                 .map(|(_, value)| value)
         };
         if let Some(reference) = value("ref").or_else(|| value("version")) {
-            self.reference = reference.to_owned();
+            reference.clone_into(&mut self.reference);
         }
         if let Some(submodules) = value("submodules") {
             self.submodules = !matches!(submodules, "false" | "0" | "f" | "F" | "FALSE" | "False");

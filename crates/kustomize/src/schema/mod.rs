@@ -139,7 +139,7 @@ impl Schema {
     }
 
     /// The elements of a list.
-    pub(crate) fn element(&self, field: &Field) -> Option<Field> {
+    pub(crate) fn element(field: &Field) -> Option<Field> {
         match field.shape {
             Shape::List | Shape::MergeList(_) => Some(Field { shape: Shape::Object, of: field.of }),
             Shape::Object | Shape::Map => None,
@@ -159,7 +159,7 @@ mod tests {
             field = schema.member(&field, step).expect("a field");
         }
         assert_eq!(field.shape, Shape::MergeList(vec!["name".to_owned()]));
-        let container = schema.element(&field).expect("elements");
+        let container = Schema::element(&field).expect("elements");
         let ports = schema.member(&container, "ports").expect("a field");
         assert_eq!(ports.shape, Shape::MergeList(vec!["containerPort".to_owned(), "protocol".to_owned()]));
     }

@@ -51,9 +51,8 @@ impl Updater<'_> {
             Node::Scalar(_) => Ok(()),
             Node::Sequence(items) => items.iter_mut().try_for_each(|item| self.walk(item, writes)),
             Node::Mapping(entries) => {
-                for at in 0..entries.len() {
-                    let is_containers = matches!(tree::text(&entries[at].0), "containers" | "initContainers");
-                    let value = &mut entries[at].1;
+                for (key, value) in entries {
+                    let is_containers = matches!(tree::text(key), "containers" | "initContainers");
                     self.walk(value, writes)?;
                     if !is_containers {
                         continue;

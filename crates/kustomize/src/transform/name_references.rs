@@ -179,7 +179,7 @@ impl<'c> Referrer<'c> {
         };
         let old = tree::owned_text(name);
         let namespace = tree::field(node, "namespace").map(tree::owned_text);
-        let Some(found) = self.select(&old, reference, Some(namespace.as_ref()))? else { return Ok(()) };
+        let Some(found) = self.select(&old, reference, namespace.as_ref())? else { return Ok(()) };
         let (name, namespace) = (found.id.name.clone(), found.id.namespace.clone());
         if name == old && namespace.is_empty() {
             return Ok(());
@@ -196,13 +196,13 @@ impl<'c> Referrer<'c> {
         &self,
         old: &SmolStr,
         reference: &Reference<'_>,
-        namespace: Option<Option<&SmolStr>>,
+        namespace: Option<&SmolStr>,
     ) -> Result<Option<&'c Candidate>> {
         let Some(named) = self.candidates.by_previous_name.get(old) else { return Ok(None) };
         let all = &self.candidates.all;
         let mut found: Vec<&'c Candidate> =
             named.iter().map(|at| &all[*at]).filter(|other| self.may_refer_to(other)).collect();
-        if let Some(Some(namespace)) = namespace {
+        if let Some(namespace) = namespace {
             let originally_there =
                 self.candidates.by_original_namespace.get(namespace).is_some_and(|group| {
                     *namespace != crate::id::NO_NAMESPACE

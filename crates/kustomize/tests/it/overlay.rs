@@ -555,7 +555,13 @@ fn strategic(rng: &mut Rng) -> String {
 }
 
 fn indented(text: &str, indent: &str) -> String {
-    text.lines().map(|line| format!("{indent}{line}\n")).collect()
+    let mut result = String::new();
+    for line in text.lines() {
+        result.push_str(indent);
+        result.push_str(line);
+        result.push('\n');
+    }
+    result
 }
 
 fn patch(rng: &mut Rng) -> String {

@@ -74,8 +74,10 @@ fn builds_random_overlays_as_kustomize_does() {
                     let class = kind(&tree).map(|(class, _)| class);
                     let tree = shrink(tree, |tree| kind(tree).map(|(class, _)| class) == class);
                     let text = kind(&tree).map(|(_, text)| text).unwrap_or_default();
-                    let listing: String =
-                        tree.files().iter().map(|(path, content)| format!("=== {path}\n{content}")).collect();
+                    let mut listing = String::new();
+                    for (path, content) in tree.files() {
+                        listing.push_str(&format!("=== {path}\n{content}"));
+                    }
                     failures
                         .lock()
                         .expect("no panic")
