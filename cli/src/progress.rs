@@ -56,7 +56,7 @@ fn one_line(text: &str) -> String {
 }
 
 fn columns() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80)
+    terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
 }
 
 /// The beginning of a text that fits a line, so that the line can be rewritten.

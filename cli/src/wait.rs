@@ -146,6 +146,10 @@ fn has_failed(object: &Object) -> bool {
 }
 
 fn waiting_for_controller(object: &Object) -> String {
+    if let Some(ready) = object.ready().filter(|ready| ready.observed_generation == Some(object.generation()))
+    {
+        return ready.message.to_owned();
+    }
     format!("{} {}/{} waits for its controller", object.kind(), object.namespace(), object.name())
 }
 

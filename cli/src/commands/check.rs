@@ -99,7 +99,9 @@ async fn installed(app: &App, client: &kube::Client) -> bool {
             true
         }
         Ok(None) => {
-            app.output.failure("no version found in the cluster: Sluice is not installed");
+            app.output.failure(
+                "no version found in the cluster: nothing is installed, or not with install or helm",
+            );
             false
         }
         Err(error) => {

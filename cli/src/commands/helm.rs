@@ -433,7 +433,10 @@ fn package_all(app: &App, args: &PackageArgs) -> Result<()> {
         let packed = package(&chart, Some(Timestamp::now()))?;
         std::fs::create_dir_all(&args.destination)
             .with_context(|| format!("cannot create {}", args.destination.display()))?;
-        let target = args.destination.join(&packed.file_name);
+        // As helm does, the working directory is named in full.
+        let here = args.destination == Path::new(".");
+        let folder = if here { std::env::current_dir()? } else { args.destination.clone() };
+        let target = folder.join(&packed.file_name);
         std::fs::write(&target, &packed.bytes)
             .with_context(|| format!("cannot write {}", target.display()))?;
         app.output.data(format!("Successfully packaged chart and saved it to: {}\n", target.display()))?;

@@ -78,11 +78,11 @@ async fn in_cluster(app: &App) -> Result<Vec<(String, String)>> {
     Ok(versions)
 }
 
-/// `<part-of>-<version>` from the labels of a definition; none without it.
+/// `<part-of>-<version>` from the labels of a definition; none without it, or where it was applied by hand.
 pub(crate) async fn distribution(client: &kube::Client) -> Result<Option<String>> {
-    Ok(source_definition(client).await?.map(|crd| {
-        let label = |key: &str| crd.labels().get(key).cloned().unwrap_or_default();
-        format!("{}-{}", label(PART_OF_LABEL), label(VERSION_LABEL))
+    Ok(source_definition(client).await?.and_then(|crd| {
+        let label = |key: &str| crd.labels().get(key).cloned();
+        Some(format!("{}-{}", label(PART_OF_LABEL)?, label(VERSION_LABEL)?))
     }))
 }
 

@@ -1,0 +1,188 @@
+//! The program as a script sees it: streams, texts and exit codes, without a cluster.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What became of a run.
+#[derive(Debug, PartialEq, Eq)]
+struct Ran {
+    code: i32,
+    data: String,
+    talk: String,
+}
+
+/// Runs `sluice` in a folder with nothing of this machine's configuration.
+fn sluice<A: AsRef<OsStr>>(folder: &Path, arguments: &[A], input: &str, variables: &[(&str, &str)]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .envs(variables.iter().copied());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // A program that does not read its input closes it.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        data: String::from_utf8(output.stdout).expect("UTF-8"),
+        talk: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn run(line: &str) -> Ran {
+    let folder = tempfile::tempdir().expect("a folder");
+    sluice(folder.path(), &line.split_whitespace().collect::<Vec<_>>(), "", &[])
+}
+
+#[test]
+fn data_goes_to_stdout_and_talk_to_stderr() {
+    let ran = run("version --client");
+    assert_eq!((ran.code, ran.data.as_str(), ran.talk.as_str()), (0, "sluice: v0.1.0\n", ""));
+    let ran = run("version --client -o json");
+    assert_eq!(ran.data, "{\n  \"sluice\": \"v0.1.0\"\n}\n");
+}
+
+#[test]
+fn without_a_kubeconfig_it_says_what_to_do() {
+    let ran = run("get all");
+    assert_eq!((ran.code, ran.data.as_str()), (1, ""));
+    assert!(ran.talk.starts_with("✗ there is no kubeconfig: ") && ran.talk.contains("\n  hint: "), "{ran:?}");
+    let ran = run("get all --kubeconfig nowhere");
+    assert!(ran.code == 1 && ran.talk.contains("nowhere"), "{ran:?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_a_line_and_hinted_at() {
+    let ran = run("get kustomizations --no-heade");
+    assert_eq!((ran.code, ran.data.as_str()), (1, ""));
+    assert_eq!(ran.talk, "✗ unexpected argument '--no-heade' found\n  hint: did you mean `--no-header`?\n");
+    // 1 would be taken for drift.
+    assert_eq!(run("diff nothing").code, 2);
+    assert_eq!(
+        run("get kustomizations -n Not_A_Label").talk,
+        "✗ namespace must be a valid DNS label: \"Not_A_Label\"\n"
+    );
+}
+
+#[test]
+fn envsubst_is_a_filter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = sluice(folder.path(), &["envsubst"], "a ${NAME:-b}\n${OTHER}", &[("NAME", "x")]);
+    assert_eq!(ran, Ran { code: 0, data: "a x\n\n".into(), talk: String::new() });
+    let ran = sluice(folder.path(), &["envsubst", "--strict"], "${OTHER}\n", &[]);
+    assert_eq!((ran.code, ran.talk.as_str()), (1, "✗ line 1: variable not set (strict mode): \"OTHER\"\n"));
+}
+
+#[test]
+fn overlays_are_built_and_errors_are_those_of_kustomize() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("kustomization.yaml", "namePrefix: pre-\nresources: [map.yaml]\n");
+    write("map.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n");
+    let expected = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: pre-a\n";
+    let ran = sluice(folder.path(), &["kustomize", "build", "."], "", &[]);
+    assert_eq!(ran, Ran { code: 0, data: expected.into(), talk: String::new() });
+    std::fs::create_dir(folder.path().join("out")).expect("a folder");
+    assert_eq!(sluice(folder.path(), &["kustomize", "build", "-o", "out"], "", &[]).code, 0);
+    let written = std::fs::read_to_string(folder.path().join("out/v1_configmap_pre-a.yaml"));
+    assert_eq!(written.expect("a file"), expected);
+    let ran = sluice(folder.path(), &["kustomize", "build", "out"], "", &[]);
+    assert!(
+        ran.code == 1 && ran.talk.starts_with("Error: unable to find one of 'kustomization.yaml'"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn charts_are_rendered_packed_and_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let chart = folder.path().join("web");
+    std::fs::create_dir_all(chart.join("templates")).expect("folders");
+    let write = |name: &str, text: &str| std::fs::write(chart.join(name), text).expect("written");
+    write("Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.2.3\n");
+    write("values.yaml", "size: 1\n");
+    write(
+        "templates/map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata: {size: \"{{ .Values.size }}\"}\n",
+    );
+    let ran = sluice(folder.path(), &["helm", "template", "x", "web", "--set", "size=2"], "", &[]);
+    let expected = "---\n# Source: web/templates/map.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\ndata: {size: \"2\"}\n";
+    assert_eq!(ran, Ran { code: 0, data: expected.into(), talk: String::new() });
+    let ran = sluice(folder.path(), &["helm", "package", "web"], "", &[]);
+    assert!(ran.code == 0 && ran.data.ends_with("/web-1.2.3.tgz\n"), "{ran:?}");
+    assert_eq!(
+        sluice(folder.path(), &["helm", "show", "values", "web-1.2.3.tgz"], "", &[]).data.trim_end(),
+        "size: 1"
+    );
+    let ran = sluice(folder.path(), &["helm", "template", "x", "nothing"], "", &[]);
+    assert!(ran.code == 1 && ran.talk.starts_with("Error: "), "{ran:?}");
+}
+
+#[test]
+fn objects_are_created_as_yaml_without_a_cluster() {
+    let ran = run(
+        "create kustomization apps --source repo.infra --path ./apps --prune --wait --interval 10m --export",
+    );
+    let expected = "\
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: apps
+  namespace: flux-system
+spec:
+  interval: 10m0s
+  path: ./apps
+  prune: true
+  sourceRef:
+    kind: GitRepository
+    name: repo
+    namespace: infra
+  timeout: 2m0s
+  wait: true
+";
+    assert_eq!(ran, Ran { code: 0, data: expected.into(), talk: String::new() });
+    let ran = run("create source git app --url https://example.com/app");
+    assert!(ran.code == 1 && ran.talk.starts_with("✗ a Git ref is required"), "{ran:?}");
+}
+
+#[test]
+fn an_installation_can_be_printed() {
+    let ran = run("install --export -n gitops --log-level debug");
+    assert_eq!((ran.code, ran.talk.as_str()), (0, ""));
+    assert!(ran.data.starts_with("---\n# This manifest was generated by sluice. DO NOT EDIT.\n"));
+    for text in [
+        "kind: CustomResourceDefinition\n",
+        "name: kustomize-controller\n",
+        "--log-level=debug\n",
+        "namespace: gitops\n",
+    ] {
+        assert!(ran.data.contains(text), "{text:?} is missing");
+    }
+    assert_eq!(run("install --export --components nothing").talk, "✗ component nothing is not available\n");
+}
+
+#[test]
+fn what_is_not_encrypted_is_not_decrypted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("plain.yaml"), "a: b\n").expect("written");
+    let ran = sluice(folder.path(), &["sops", "decrypt", "plain.yaml"], "", &[]);
+    assert_eq!((ran.code, ran.data.as_str(), ran.talk.as_str()), (1, "", "sops metadata not found\n"));
+    assert_eq!(sluice(folder.path(), &["sops", "decrypt", "nothing.yaml"], "", &[]).code, 100);
+}
+
+#[test]
+fn completion_scripts_ask_the_program() {
+    assert!(run("completion bash").data.contains("sluice __complete"));
+    let ran = run("__complete -- get sour");
+    assert_eq!(ran.data, "sources\tSources: Git, OCI, Helm, buckets\n");
+}
