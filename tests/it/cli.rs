@@ -36,7 +36,10 @@ async fn fine(ops: &GitOps, line: &str) -> Result<Ran> {
 
 /// The cells of a table without the padding.
 fn cells(table: &str) -> Vec<Vec<String>> {
-    table.lines().map(|line| line.trim_end_matches('\t').split('\t').map(|cell| cell.trim().to_owned()).collect()).collect()
+    table
+        .lines()
+        .map(|line| line.trim_end_matches('\t').split('\t').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,13 +56,19 @@ async fn the_daily_verbs_do_and_say_what_flux_does() -> Result<()> {
         let table = cells(&fine(ops, "get kustomizations").await?.data);
         ensure!(table[0] == ["NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE"], "{table:?}");
         let revision = format!("main@sha1:{short}");
-        ensure!(table[1] == ["shop", &revision, "False", "True", &format!("Applied revision: {revision}")], "{table:?}");
+        ensure!(
+            table[1] == ["shop", &revision, "False", "True", &format!("Applied revision: {revision}")],
+            "{table:?}"
+        );
         let all = fine(ops, "get all").await?;
         ensure!(all.data.contains("gitrepository/app") && all.data.contains("kustomization/shop"), "{all:?}");
         let failing = fine(ops, "get kustomizations --status-selector ready=false --no-header").await?;
         ensure!(failing.data.is_empty(), "{failing:?}");
 
-        ops.repository.write("overlays/staging/extra.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n")?;
+        ops.repository.write(
+            "overlays/staging/extra.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n",
+        )?;
         let second = ops.repository.commit("Say more")?;
         let ran = fine(ops, "reconcile kustomization shop --with-source").await?;
         let expected = format!(
@@ -101,7 +110,10 @@ async fn the_daily_verbs_do_and_say_what_flux_does() -> Result<()> {
         let events = fine(ops, "events --for Kustomization/shop").await?.data;
         ensure!(events.contains("Kustomization/shop") && events.contains("GitRepository/app"), "{events}");
         let exported = fine(ops, "export source git app").await?.data;
-        ensure!(exported.starts_with("---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\n"), "{exported}");
+        ensure!(
+            exported.starts_with("---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\n"),
+            "{exported}"
+        );
         ensure!(!exported.contains("status"), "{exported}");
         Ok(())
     })
@@ -118,17 +130,28 @@ async fn failures_are_told_at_once_with_their_reason_and_a_code() -> Result<()> 
         let namespace = ops.namespace.clone();
 
         let ran = sluice(ops, "reconcile kustomization lost").await?;
-        ensure!(ran.code == Some(1) && ran.talk.contains("✗ Kustomization reconciliation failed: "), "{ran:?}");
+        ensure!(
+            ran.code == Some(1) && ran.talk.contains("✗ Kustomization reconciliation failed: "),
+            "{ran:?}"
+        );
         ensure!(!ran.talk.contains("timed out"), "{ran:?}");
         let ran = sluice(ops, "get kustomizations nobody").await?;
         let missing = format!("✗ Kustomization object 'nobody' not found in \"{namespace}\" namespace\n");
         ensure!(ran.code == Some(1) && ran.talk == missing && ran.data.is_empty(), "{ran:?}");
         let ran = sluice(ops, "get kustomizations --as nobody").await?;
-        ensure!(ran.code == Some(1) && ran.talk.contains("forbidden") && ran.talk.contains("hint:"), "{ran:?}");
+        ensure!(
+            ran.code == Some(1) && ran.talk.contains("forbidden") && ran.talk.contains("hint:"),
+            "{ran:?}"
+        );
         let ran = sluice(ops, "get all --server https://127.0.0.1:1").await?;
         ensure!(ran.talk.contains("✗ "), "{ran:?}");
-        let ran = sluice(ops, "create kustomization new --source app --path ./overlays/staging --prune --export").await?;
-        ensure!(ran.code == Some(0) && ran.data.contains("kind: Kustomization\n") && ran.talk.is_empty(), "{ran:?}");
+        let ran =
+            sluice(ops, "create kustomization new --source app --path ./overlays/staging --prune --export")
+                .await?;
+        ensure!(
+            ran.code == Some(0) && ran.data.contains("kind: Kustomization\n") && ran.talk.is_empty(),
+            "{ran:?}"
+        );
         Ok(())
     })
     .await
