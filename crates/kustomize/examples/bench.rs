@@ -1,6 +1,7 @@
 //! Writes five layers over many resources, builds them with kustomize and with this crate, and prints time and memory.
 //!
 //! `bench KUSTOMIZE BUILD [COUNT…]`: the two programs, and how many resources.
+//! A program that takes longer than [`LIMIT`] is stopped; kustomize's time grows with the square of the resources.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,23 +37,30 @@ const LAYERS: [&str; 5] = [
      true}\n",
 ];
 
-/// Seconds, and the most memory in MiB.
-fn measure(program: &str, arguments: &[&str], output: &Path) -> std::io::Result<(f64, f64)> {
+/// Seconds after which a program is stopped.
+const LIMIT: &str = "300";
+
+/// Seconds of CPU, and the most memory in MiB; nothing if it was stopped.
+fn measure(program: &str, arguments: &[&str], output: &Path) -> std::io::Result<Option<(f64, f64)>> {
     let record = output.with_extension("time");
     let status = Command::new("/usr/bin/time")
         .args(["-f", "%e %U %S %M", "-o"])
         .arg(&record)
+        .args(["timeout", LIMIT])
         .arg(program)
         .args(arguments)
         .stdout(std::fs::File::create(output)?)
         .status()?;
+    if status.code() == Some(124) {
+        return Ok(None);
+    }
     if !status.success() {
         return Err(std::io::Error::other(format!("{program} failed")));
     }
     let text = std::fs::read_to_string(record)?;
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     match numbers.as_slice() {
-        [_, user, system, kilobytes] => Ok((user + system, kilobytes / 1024.0)),
+        [_, user, system, kilobytes] => Ok(Some((user + system, kilobytes / 1024.0))),
         _ => Err(std::io::Error::other("no times")),
     }
 }
@@ -79,13 +87,18 @@ fn main() -> std::io::Result<()> {
         std::fs::write(directory.path().join("l0/resources.yaml"), base(count))?;
         let target = directory.path().join("l4").display().to_string();
         let (left, right) = (directory.path().join("left"), directory.path().join("right"));
-        let (our_time, our_memory) = measure(ours, &[&target], &right)?;
-        write!(out, "{count:>9}  ")?;
+        let Some((our_time, our_memory)) = measure(ours, &[&target], &right)? else {
+            return Err(std::io::Error::other("too slow"));
+        };
+        write!(out, "{count:>9}  {our_time:>19.2} / {our_memory:>5.0}  ")?;
         out.flush()?;
-        let (time, memory) = measure(reference, &["build", &target], &left)?;
+        let Some((time, memory)) = measure(reference, &["build", &target], &left)? else {
+            writeln!(out, "{:>27}", format!("more than {LIMIT} s"))?;
+            continue;
+        };
         writeln!(
             out,
-            "{time:>13.2} / {memory:>6.0}  {our_time:>13.2} / {our_memory:>6.0}  {:.1}x time, {:.1}x memory",
+            "{time:>19.2} / {memory:>5.0}  {:.1}x time, {:.1}x memory",
             time / our_time.max(0.01),
             memory / our_memory
         )?;

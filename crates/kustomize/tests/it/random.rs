@@ -66,6 +66,7 @@ fn builds_random_overlays_as_kustomize_does() {
                     if compare(&expected, &ours(&files)).is_none() {
                         continue;
                     }
+                    eprintln!("seed {seed} differs");
                     let kind = |tree: &Tree| {
                         let files = tree.files();
                         let (one, two) = (theirs(&kustomize, &files), ours(&files));
