@@ -3,8 +3,9 @@
 use crate::gitops::{SOURCE, gitops, is_ready, login};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{Access, GitServer, Operation, wait};
+use sluice_tests::{Access, Fault, GitServer, Operation, wait};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_revision_costs_no_fetch_and_keeps_the_artifact() -> Result<()> {
@@ -20,6 +21,31 @@ async fn an_unchanged_revision_costs_no_fetch_and_keeps_the_artifact() -> Result
         ensure!(ops.server.count(Operation::Fetch) == fetches, "{:?}", ops.server.requests());
         ensure!(is_ready(&second) && second.data["status"]["artifact"] == first.data["status"]["artifact"]);
         Ok(())
+    })
+    .await
+}
+
+/// Waits until the server was asked so many times.
+async fn looked(server: &GitServer, count: usize) -> Result<()> {
+    let begin = Instant::now();
+    while server.count(Operation::Advertise) < count {
+        ensure!(begin.elapsed() < wait::PATIENCE, "{:#?}", server.requests());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_interval_brings_another_look_also_after_a_failure() -> Result<()> {
+    gitops("interval", async |ops| {
+        ops.repository.write("a.txt", "a")?;
+        let commit = ops.repository.commit("One")?;
+        ops.git_repository(json!({"interval": "1s"})).await?;
+        ops.stored("app", &format!("main@sha1:{commit}")).await?;
+        looked(&ops.server, 4).await?;
+        ops.server.inject(Fault::Status(503));
+        let count = ops.server.count(Operation::Advertise);
+        looked(&ops.server, count + 3).await
     })
     .await
 }

@@ -52,7 +52,9 @@ impl Listings {
         };
         let asked = if wide { &RefFilter::All } else { filter };
         let at = Instant::now();
-        let (listing, session) = self.client.list(remote, asked).await?;
+        let found = self.client.list(remote, asked).await;
+        // Who tries again after a failure wants news as well: what was known before does not do.
+        let (listing, session) = found.inspect_err(|_| self.forget(remote, at))?;
         let answer = select(&listing, filter);
         self.remember(remote, Known { at, filter: asked.clone(), listing });
         Ok((answer, Some(session)))
@@ -69,6 +71,14 @@ impl Listings {
             return Ok(select(&known.listing, filter));
         }
         Err(known.filter != *filter)
+    }
+
+    /// Forgets a listing that was made before `at`.
+    fn forget(&self, remote: &Remote, at: Instant) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(remote).is_some_and(|known| known.at < at) {
+            known.remove(remote);
+        }
     }
 
     fn remember(&self, remote: &Remote, found: Known) {
