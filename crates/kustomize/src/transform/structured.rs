@@ -1,7 +1,8 @@
 //! Documents inside of scalars: replacements may reach into them.
 
+use sluice_yaml::resolve::Tag;
 use sluice_yaml::write::write_node;
-use sluice_yaml::{Node, Value};
+use sluice_yaml::{Node, Style, Value};
 
 use crate::error::{Error, Result};
 use crate::tree::{self, Kind};
@@ -37,11 +38,23 @@ pub(super) fn set(
         for steps in &found {
             let Some(target) = super::replacements::node_at(&mut document, steps) else { continue };
             match target {
-                Node::Scalar(target) => target.text = tree::owned_text(value),
+                Node::Scalar(target) => {
+                    target.text = tree::owned_text(value);
+                    // Inside of braces nothing is printed as an empty text.
+                    if is_json(&original) && target.text.is_empty() && target.short_tag() == Tag::Null {
+                        target.tag = Tag::Str;
+                        target.style = Style::Single;
+                    }
+                }
                 target => *target = tree::deep_copy(value),
             }
         }
-        return Ok(ScalarChange { path: path[..end].to_vec(), text: serialize(&document, &original)? });
+        // The reference leaves the scalar alone, without an error, if a number has become a text.
+        let text = match serialize(&document, &original) {
+            Err(_) if is_json(&original) => original.to_string(),
+            text => text?,
+        };
+        return Ok(ScalarChange { path: path[..end].to_vec(), text });
     }
     Err(Error::new("no structured data found in path"))
 }
@@ -52,9 +65,12 @@ pub(super) struct ScalarChange {
     pub(super) text: String,
 }
 
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 fn serialize(document: &Node, original: &str) -> Result<String> {
-    let first = original.trim_start().chars().next();
-    if !matches!(first, Some('{' | '[')) {
+    if !is_json(original) {
         return Ok(write_node(document).trim().to_owned());
     }
     let value = node_value(document)?;

@@ -12,8 +12,16 @@ use crate::{Built, Files, compare, ours, theirs};
 const VERSION: &str = "v5.8.1";
 
 /// Cases that are known to differ, and why.
-const DIFFERENT: &[(&str, &str)] =
-    &[("structured data", "comments inside of a document that is a field's text are lost")];
+const DIFFERENT: &[(&str, &str)] = &[
+    ("structured data", "comments inside of a document that is a field's text are lost"),
+    ("structured data.yaml.q from object", "braces are lost in a map that is put into such a document"),
+    ("structured data.yaml.q from object create", "the same"),
+    ("structured data.yaml.new from object create", "the same"),
+    ("structured data.yaml.q.0.r from object", "quotes after a tag with no text"),
+    ("structured data.yaml.q.0.r from object create", "the same"),
+    ("structured data.many.a from object", "the same"),
+    ("structured data.many.a from object create", "the same"),
+];
 
 fn files_of_cases() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
