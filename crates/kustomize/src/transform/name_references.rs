@@ -166,7 +166,7 @@ impl<'c> Referrer<'c> {
 
     fn set_scalar(&self, node: &mut Node, reference: &Reference<'_>, writes: &mut Writes) -> Result<()> {
         let old = tree::owned_text(node);
-        let Some(found) = self.select(&old, reference, None)? else { return Ok(()) };
+        let Some(found) = self.select(&old, reference, None, false)? else { return Ok(()) };
         if found.id.name == old {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl<'c> Referrer<'c> {
         };
         let old = tree::owned_text(name);
         let namespace = tree::field(node, "namespace").map(tree::owned_text);
-        let Some(found) = self.select(&old, reference, namespace.as_ref())? else { return Ok(()) };
+        let Some(found) = self.select(&old, reference, namespace.as_ref(), true)? else { return Ok(()) };
         let (name, namespace) = (found.id.name.clone(), found.id.namespace.clone());
         if name == old && namespace.is_empty() {
             return Ok(());
@@ -191,12 +191,13 @@ impl<'c> Referrer<'c> {
         tree::set_field(node, "namespace", tree::untyped(namespace), writes)
     }
 
-    /// Finds the resource that a name means. For maps `namespace` is what the map says.
+    /// Finds the resource that a name means. `in_map`: the name stands in a map, which may have a `namespace`.
     fn select(
         &self,
         old: &SmolStr,
         reference: &Reference<'_>,
         namespace: Option<&SmolStr>,
+        in_map: bool,
     ) -> Result<Option<&'c Candidate>> {
         let Some(named) = self.candidates.by_previous_name.get(old) else { return Ok(None) };
         let all = &self.candidates.all;
@@ -239,8 +240,7 @@ impl<'c> Referrer<'c> {
             [one] => Ok(Some(one)),
             [first, rest @ ..] => {
                 let alike = rest.iter().all(|other| {
-                    other.id.name == first.id.name
-                        && (namespace.is_none() || other.id.namespace == first.id.namespace)
+                    other.id.name == first.id.name && (!in_map || other.id.namespace == first.id.namespace)
                 });
                 if alike {
                     return Ok(Some(first));
