@@ -99,6 +99,8 @@ async fn a_new_revision_replaces_the_artifact_and_old_ones_go() -> Result<()> {
         ops.git_repository(json!({})).await?;
         for subject in ["Two", "Three", "A subject that is much longer than fifty characters, which is cut"] {
             ops.stored("app", &format!("main@sha1:{}", commits[commits.len() - 1])).await?;
+            // The same content again would be no news.
+            ops.repository.write("subject.txt", subject)?;
             commits.push(ops.push(subject).await?);
         }
         ops.stored("app", &format!("main@sha1:{}", commits[3])).await?;
