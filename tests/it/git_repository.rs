@@ -111,7 +111,7 @@ async fn a_new_revision_replaces_the_artifact_and_old_ones_go() -> Result<()> {
         let archives: Vec<&String> = left.iter().filter(|name| name.ends_with(".tar.gz")).collect();
         ensure!(archives.len() == 2 && left.len() == 4, "{left:?}");
         let events = ops.events(KIND, "app").await?;
-        let cut = "stored artifact for commit 'A subject that is much longer than fifty characters...'";
+        let cut = "stored artifact for commit 'A subject that is much longer than fifty character...'";
         ensure!(events.iter().any(|(_, reason, text)| reason == "NewArtifact" && text == cut), "{events:?}");
         Ok(())
     })
