@@ -20,15 +20,14 @@ use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
 use sluice_runtime::apply::{Cluster, CustomKinds, Takeover};
 use sluice_runtime::flags::FeatureGates;
+use sluice_runtime::identity::{Identities, Rules};
 use sluice_runtime::manager::StartError;
 use sluice_runtime::{Change, Controller, Manager, StatusWriter, run};
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
 use crate::flags::{Flags, GATES};
-use crate::kustomization::{
-    Context, FIELD_MANAGER, Identities, OWNED_CONDITIONS, Reconciler, Rules, Settings,
-};
+use crate::kustomization::{Context, FIELD_MANAGER, OWNED_CONDITIONS, Reconciler, Settings};
 use crate::sources::Sources;
 
 fn main() -> ExitCode {
@@ -88,9 +87,9 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
             &OWNED_CONDITIONS,
         ),
         waker: controller.waker(),
-        identities: Identities::new(cluster, rules),
+        identities: Identities::new(cluster, KUSTOMIZATION_NAME_LABEL, rules),
         builds: Semaphore::new(cores),
-        waiting: kustomization::dependents::Waiting::default(),
+        waiting: sluice_runtime::Waiting::default(),
         memories: Mutex::default(),
         manager,
         settings,

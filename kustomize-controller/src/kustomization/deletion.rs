@@ -60,7 +60,7 @@ async fn delete_resources(context: &Context, run: &Run) -> Result<(), String> {
         run.event(context, Severity::Error, message, false);
         return Ok(());
     }
-    let identity = context.identities.of(&run.object).await?;
+    let identity = super::identity(context, &run.object).await?;
     let pruner = Pruner {
         cluster: &identity.cluster,
         client: &identity.client,
@@ -87,7 +87,9 @@ async fn delete_resources(context: &Context, run: &Run) -> Result<(), String> {
 
 /// Whether the ServiceAccount to act as does not exist any more: nobody could delete in its name.
 async fn account_is_gone(context: &Context, run: &Run) -> bool {
-    let Some(name) = context.identities.service_account(&run.object) else { return false };
+    let Some(name) = context.identities.service_account(&run.object.spec.service_account_name) else {
+        return false;
+    };
     let namespace = run.object.metadata.namespace.as_deref().unwrap_or_default();
     let api = Api::<ServiceAccount>::namespaced(context.manager.client.clone(), namespace);
     matches!(api.get_metadata_opt(name).await, Ok(None))

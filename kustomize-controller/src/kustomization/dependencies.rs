@@ -2,31 +2,15 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, DynamicObject};
+use kube::api::Api;
 use serde_json::json;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{Artifact, DependencyReference, READY_CONDITION};
-use sluice_kstatus::Status;
-use sluice_runtime::{ObjectKey, Severity, conditions, errors};
+use sluice_runtime::expressions::{ReadyError, is_ready};
+use sluice_runtime::{ObjectKey, Severity, conditions, depends_on, errors};
 
-use super::expressions::{ReadyError, is_ready};
 use super::failure::{Failure, Retry};
 use super::{Context, reason};
-
-/// Annotation with dependencies of other kinds, as `Kind/namespace/name` separated by commas.
-const ANNOTATION: &str = "sluice.dev/depends-on";
-
-/// Kinds that the annotation may name, with their API versions.
-const KINDS: [(&str, &str); 8] = [
-    ("HelmRelease", "helm.toolkit.fluxcd.io/v2"),
-    ("Kustomization", "kustomize.toolkit.fluxcd.io/v1"),
-    ("GitRepository", "source.toolkit.fluxcd.io/v1"),
-    ("OCIRepository", "source.toolkit.fluxcd.io/v1"),
-    ("HelmRepository", "source.toolkit.fluxcd.io/v1"),
-    ("HelmChart", "source.toolkit.fluxcd.io/v1"),
-    ("Bucket", "source.toolkit.fluxcd.io/v1"),
-    ("ExternalArtifact", "source.toolkit.fluxcd.io/v1"),
-];
 
 /// Why a dependency holds the object up.
 enum Obstacle {
@@ -51,20 +35,21 @@ pub(crate) async fn check(
             Err(Obstacle::InvalidExpression(message)) => return Err(Failure::invalid_expression(&message)),
         }
     }
-    let annotation = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ANNOTATION));
-    for item in
-        annotation.into_iter().flat_map(|list| list.split(',')).map(str::trim).filter(|item| !item.is_empty())
-    {
-        check_other(context, &key, item).await.map_err(|message| not_ready(context, message))?;
-    }
-    Ok(())
+    depends_on::check(
+        context.identities.own(),
+        &key.namespace,
+        object.metadata.annotations.as_ref(),
+        context.settings.no_cross_namespace_refs,
+    )
+    .await
+    .map_err(|message| not_ready(context, message))
 }
 
 /// Whether there is anything to check.
 pub(crate) fn has_any(object: &Kustomization) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     !object.spec.depends_on.is_empty()
-        || annotations.is_some_and(|annotations| annotations.contains_key(ANNOTATION))
+        || annotations.is_some_and(|annotations| annotations.contains_key(depends_on::ANNOTATION))
 }
 
 fn not_ready(context: &Context, message: String) -> Failure {
@@ -124,40 +109,4 @@ async fn check_one(
         return Err(Obstacle::NotReady(format!("dependency '{key}' revision is not up to date")));
     }
     Ok(())
-}
-
-/// Checks a dependency of another kind: it must be there and healthy.
-async fn check_other(context: &Context, key: &ObjectKey, item: &str) -> Result<(), String> {
-    let parts: Vec<_> = item.split('/').collect();
-    let (kind, namespace, name) = match parts.as_slice() {
-        [kind, name] => (*kind, key.namespace.as_str(), *name),
-        [kind, namespace, name] => (*kind, *namespace, *name),
-        _ => {
-            return Err(format!(
-                "dependency '{item}' in {ANNOTATION} is not of the form Kind/namespace/name"
-            ));
-        }
-    };
-    let Some((_, api_version)) = KINDS.iter().find(|(known, _)| *known == kind) else {
-        return Err(format!("dependency '{item}' in {ANNOTATION} is of an unknown kind"));
-    };
-    if context.settings.no_cross_namespace_refs && namespace != key.namespace {
-        return Err(format!(
-            "can't access '{kind}/{namespace}/{name}', cross-namespace references have been blocked"
-        ));
-    }
-    let subject = format!("{kind}/{namespace}/{name}");
-    let resource = context.identities.own().resolve(api_version, kind).await;
-    let resource = resource.map_err(|error| format!("dependency '{subject}' not found: {error}"))?;
-    let api = Api::<DynamicObject>::namespaced_with(context.manager.client.clone(), namespace, &resource.api);
-    let found = api.get(name).await;
-    let found =
-        found.map_err(|error| format!("dependency '{subject}' not found: {}", errors::describe(&error)))?;
-    // A Flux object is ready when it says so; one that has not spoken yet is not.
-    let ready =
-        found.data.pointer("/status/conditions").and_then(serde_json::Value::as_array).is_some_and(|list| {
-            list.iter().any(|condition| condition["type"] == READY_CONDITION && condition["status"] == "True")
-        });
-    let healthy = sluice_runtime::apply::health::judge(&json!(found)).0 == Status::Current;
-    if ready && healthy { Ok(()) } else { Err(format!("dependency '{subject}' is not ready")) }
 }

@@ -1,7 +1,7 @@
 //! Who is to be woken when something else changes, and in which order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{READY_CONDITION, RECONCILING_CONDITION};
@@ -104,34 +104,6 @@ fn sort(objects: &[Arc<Kustomization>]) -> Result<Vec<ObjectKey>, String> {
         }
     }
     Ok(sorted)
-}
-
-/// Who waits for which dependency of this process.
-#[derive(Default)]
-pub(crate) struct Waiting(Mutex<HashMap<ObjectKey, HashSet<ObjectKey>>>);
-
-impl Waiting {
-    /// Notes that `dependent` is to be woken when `dependency` has been reconciled.
-    pub(crate) fn add(&self, dependency: ObjectKey, dependent: &ObjectKey) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(dependency).or_default().insert(dependent.clone());
-    }
-
-    /// The dependency is as `dependent` wants it: it need not be woken.
-    pub(crate) fn remove(&self, dependency: &ObjectKey, dependent: &ObjectKey) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(dependents) = waiting.get_mut(dependency) {
-            dependents.remove(dependent);
-            if dependents.is_empty() {
-                waiting.remove(dependency);
-            }
-        }
-    }
-
-    /// Those who wait for a dependency; they are forgotten.
-    pub(crate) fn take(&self, dependency: &ObjectKey) -> HashSet<ObjectKey> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(dependency).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

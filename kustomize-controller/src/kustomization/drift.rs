@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::ConditionStatus;
 use sluice_runtime::apply::{Applier, IgnoreRules, lines};
+use sluice_runtime::identity::Identity;
 use sluice_runtime::{Severity, conditions};
 
 use super::build::Built;
 use super::failure::Failure;
-use super::identity::Identity;
 use super::memory::Memory;
 use super::run::{Run, event_metadata};
 use super::{Context, reason};

@@ -9,12 +9,10 @@ mod deletion;
 mod dependencies;
 pub(crate) mod dependents;
 mod drift;
-mod expressions;
 mod failure;
 mod generate;
 mod health;
 mod history;
-mod identity;
 mod memory;
 mod overlay;
 mod reason;
@@ -32,8 +30,10 @@ use sluice_runtime::apply::{
     Action, Applier, CustomKinds, IgnoreRules, Options, Pruner, Takeover, by_action, by_subject, inventory,
     lines,
 };
+use sluice_runtime::expressions::HealthRules;
+use sluice_runtime::identity::{Identities, Identity};
 use sluice_runtime::{
-    Cache, Manager, Next, ObjectKey, Severity, StatusWriter, Waker, conditions, errors, finalizer,
+    Cache, Manager, Next, ObjectKey, Severity, StatusWriter, Waiting, Waker, conditions, errors, finalizer,
 };
 use tokio::sync::Semaphore;
 
@@ -41,10 +41,7 @@ use crate::artifacts::{Artifacts, Unpacked};
 use crate::sources::Sources;
 use build::{Built, Input};
 use decryption::Decryptor;
-use expressions::HealthRules;
 use failure::{Failure, Retry};
-use identity::Identity;
-pub(crate) use identity::{Identities, Rules};
 use memory::{Applied, Inputs, Memory, Wait};
 use run::Run;
 use variables::Variables;
@@ -88,7 +85,7 @@ pub(crate) struct Context {
     pub(crate) artifacts: Artifacts,
     pub(crate) identities: Identities,
     /// Who waits for whom.
-    pub(crate) waiting: dependents::Waiting,
+    pub(crate) waiting: Waiting,
     /// Configs that changed since an object's last run, as `Kind/namespace/name`.
     pub(crate) triggers: Arc<Mutex<HashMap<ObjectKey, String>>>,
     /// Bounds the builds that run at once by the number of cores.
@@ -118,6 +115,13 @@ impl sluice_runtime::Reconciler for Reconciler {
         lock(&self.0.memories).remove(key);
         lock(&self.0.triggers).remove(key);
     }
+}
+
+/// Where and as whom a Kustomization is applied.
+async fn identity(context: &Context, object: &Kustomization) -> Result<Identity, String> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let spec = &object.spec;
+    context.identities.of(namespace, &spec.service_account_name, spec.kube_config.as_ref()).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -306,7 +310,7 @@ async fn attempt(context: &Arc<Context>, run: &mut Run, memory: &mut Memory) -> 
     memory.applied = None;
 
     let unpacked = fetch(context, run, &artifact).await?;
-    let identity = context.identities.of(&run.object).await.map_err(|error| {
+    let identity = identity(context, &run.object).await.map_err(|error| {
         Failure::new(reason::RECONCILIATION_FAILED, format!("failed to build kube client: {error}"))
     })?;
     let decryptor = decryptor(context, run).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::core::discovery::ApiResource;
 use kube::core::request::Request;
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl Resource {
     }
 
     /// The identity of an object as the server sees it: without a namespace where the kind has none.
-    pub(crate) fn identify(&self, object: &Object) -> ObjectId {
+    pub fn identify(&self, object: &Object) -> ObjectId {
         let mut id = object.id();
         if !self.namespaced {
             id.namespace.clear();
@@ -123,7 +123,7 @@ impl Cluster {
     }
 
     /// Forgets what is known of a group, because its definitions changed.
-    pub(crate) async fn forget_group(&self, group: &str) {
+    pub async fn forget_group(&self, group: &str) {
         let in_group =
             |api_version: &String| api_version.split_once('/').is_some_and(|(known, _)| known == group);
         self.kinds.lock().await.retain(|api_version, _| !in_group(api_version));
@@ -163,9 +163,11 @@ fn no_match(api_version: &str, kind: &str) -> Refusal {
 }
 
 /// Requests on objects, made with somebody's rights.
-pub(crate) struct Requests<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) field_manager: &'a str,
+pub struct Requests<'a> {
+    /// Who asks.
+    pub client: &'a Client,
+    /// The field manager of what is written.
+    pub field_manager: &'a str,
 }
 
 impl Requests<'_> {
@@ -182,17 +184,13 @@ impl Requests<'_> {
         })
     }
 
-    pub(crate) async fn get(
-        &self,
-        resource: &Resource,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Object, Refusal> {
+    /// The object.
+    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Object, Refusal> {
         self.send(Request::new(resource.path(namespace)).get(&segment(name), &GetParams::default())).await
     }
 
     /// The objects of a kind with these labels.
-    pub(crate) async fn list(
+    pub async fn list(
         &self,
         resource: &Resource,
         namespace: &str,
@@ -215,7 +213,7 @@ impl Requests<'_> {
     }
 
     /// The object, or nothing where it does not exist.
-    pub(crate) async fn find(
+    pub async fn find(
         &self,
         resource: &Resource,
         namespace: &str,
@@ -226,6 +224,34 @@ impl Requests<'_> {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Writes an object by a patch of any kind. A namespace on a cluster-scoped kind is left out.
+    pub async fn patch(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        params: PatchParams,
+        patch: &Patch<Value>,
+    ) -> Result<Object, Refusal> {
+        let params = PatchParams { field_manager: Some(self.field_manager.to_owned()), ..params };
+        let request = Request::new(resource.path(object.namespace()));
+        self.send(request.patch(&segment(object.name()), &params, patch)).await
+    }
+
+    /// Creates an object that is not there.
+    pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, Refusal> {
+        let params = PostParams { dry_run: false, field_manager: Some(self.field_manager.to_owned()) };
+        let body = serde_json::to_vec(object.fields()).map_err(kube::Error::SerdeError)?;
+        self.send(Request::new(resource.path(object.namespace())).create(&params, body)).await
+    }
+
+    /// Puts an object in the place of the one that is there.
+    pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, Refusal> {
+        let params = PostParams { dry_run: false, field_manager: Some(self.field_manager.to_owned()) };
+        let body = serde_json::to_vec(object.fields()).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(resource.path(object.namespace()));
+        self.send(request.replace(&segment(object.name()), &params, body)).await
     }
 
     pub(crate) async fn apply(
@@ -244,7 +270,8 @@ impl Requests<'_> {
         self.send(request.patch(&segment(object.name()), &params, &Patch::Apply(object.fields()))).await
     }
 
-    pub(crate) async fn json_patch(
+    /// Sends the operations of a JSON patch.
+    pub async fn json_patch(
         &self,
         resource: &Resource,
         object: &Object,
@@ -259,11 +286,18 @@ impl Requests<'_> {
     }
 
     /// Deletes an object in the background, if it still is the one with this identifier.
-    pub(crate) async fn delete(&self, resource: &Resource, object: &Object) -> Result<(), Refusal> {
-        let mut params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
-            ..DeleteParams::default()
-        };
+    pub async fn delete(&self, resource: &Resource, object: &Object) -> Result<(), Refusal> {
+        self.delete_by(resource, object, PropagationPolicy::Background).await
+    }
+
+    /// Deletes an object and does with its dependents as told, if it still is the one with this identifier.
+    pub async fn delete_by(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        propagation: PropagationPolicy,
+    ) -> Result<(), Refusal> {
+        let mut params = DeleteParams { propagation_policy: Some(propagation), ..DeleteParams::default() };
         if !object.uid().is_empty() {
             params.preconditions =
                 Some(kube::api::Preconditions { uid: Some(object.uid().to_owned()), resource_version: None });

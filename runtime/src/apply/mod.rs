@@ -27,7 +27,7 @@ mod prune;
 
 pub use applier::{Applier, Options, Outcome};
 pub use change::{Action, Change, by_action, by_subject, lines};
-pub use cluster::{Cluster, Resource};
+pub use cluster::{Cluster, Requests, Resource};
 pub use error::{Error, Refusal};
 pub use ignore::IgnoreRules;
 pub use inventory::{ObjectId, Tracked};

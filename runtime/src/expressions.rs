@@ -7,11 +7,12 @@ use serde_json::Value;
 use sluice_api::kustomize::CustomHealthCheck;
 use sluice_cel::{Error, Expression, Type};
 use sluice_kstatus::Status;
-use sluice_runtime::apply::{Judge, ObjectId};
+
+use crate::apply::{Judge, ObjectId};
 
 /// Rules of `spec.healthCheckExprs` by group and kind; an empty kind stands for the whole group.
 #[derive(Default)]
-pub(crate) struct HealthRules(HashMap<(String, String), Arc<Rule>>);
+pub struct HealthRules(HashMap<(String, String), Arc<Rule>>);
 
 struct Rule {
     in_progress: Option<Expression>,
@@ -21,7 +22,7 @@ struct Rule {
 
 impl HealthRules {
     /// Compiles the rules.
-    pub(crate) fn compile(checks: &[CustomHealthCheck]) -> Result<Self, String> {
+    pub fn compile(checks: &[CustomHealthCheck]) -> Result<Self, String> {
         let mut rules = HashMap::new();
         for (index, check) in checks.iter().enumerate() {
             let group = check.api_version.rsplit_once('/').map_or("", |(group, _)| group);
@@ -45,7 +46,7 @@ impl HealthRules {
     }
 
     /// The rule for an object, if there is one. Jobs have a rule of their own that goes first.
-    pub(crate) fn judge(&self, id: &ObjectId) -> Option<Judge> {
+    pub fn judge(&self, id: &ObjectId) -> Option<Judge> {
         if id.group == "batch" && id.kind == "Job" {
             return None;
         }
@@ -100,7 +101,7 @@ impl Rule {
 }
 
 /// Why a dependency cannot be judged.
-pub(crate) enum ReadyError {
+pub enum ReadyError {
     /// The expression is wrong: only another one helps.
     Terminal(Error),
     /// It failed on these objects.
@@ -108,7 +109,7 @@ pub(crate) enum ReadyError {
 }
 
 /// Whether `readyExpr` holds for an object and its dependency.
-pub(crate) fn is_ready(text: &str, own: &Value, dependency: &Value) -> Result<bool, ReadyError> {
+pub fn is_ready(text: &str, own: &Value, dependency: &Value) -> Result<bool, ReadyError> {
     let expression = Expression::parse(text)
         .and_then(|expression| expression.check(&["self", "dep"], Type::Bool))
         .map_err(ReadyError::Terminal)?;

@@ -1,4 +1,4 @@
-//! With whose rights, and to which cluster, a Kustomization is applied.
+//! With whose rights, and to which cluster, something is applied: impersonation and kubeconfigs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,69 +10,73 @@ use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use sha2::{Digest, Sha256};
-use sluice_api::kustomize::Kustomization;
-use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
-use sluice_runtime::apply::Cluster;
-use sluice_runtime::errors;
+use sluice_api::meta::KubeConfigReference;
+
+use crate::apply::Cluster;
+use crate::errors;
 
 /// Keys of a kubeconfig Secret that are tried when none is named.
 const DEFAULT_KEYS: [&str; 2] = ["value", "value.yaml"];
 
 /// Rules about identities.
 #[derive(Clone, Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// ServiceAccount for objects that name none.
-    pub(crate) default_service_account: String,
+    pub default_service_account: String,
     /// Whether a kubeconfig may name a program.
-    pub(crate) allow_exec: bool,
+    pub allow_exec: bool,
     /// Whether a kubeconfig may skip the verification of the server.
-    pub(crate) allow_insecure: bool,
+    pub allow_insecure: bool,
 }
 
 /// Where and as whom to apply.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub struct Identity {
     /// The cluster.
-    pub(crate) cluster: Arc<Cluster>,
+    pub cluster: Arc<Cluster>,
     /// The client with the rights to use.
-    pub(crate) client: Client,
+    pub client: Client,
 }
 
 /// Clusters by kubeconfig, as long as somebody applies there, and the own one.
-pub(crate) struct Identities {
+pub struct Identities {
     own: Arc<Cluster>,
+    managed: &'static str,
     rules: Rules,
     remote: Mutex<HashMap<[u8; 32], Weak<Cluster>>>,
 }
 
 impl Identities {
-    pub(crate) fn new(own: Arc<Cluster>, rules: Rules) -> Self {
-        Self { own, rules, remote: Mutex::default() }
+    /// Identities of a controller. `managed` is the label that all its objects carry, see [`Cluster::new`].
+    pub fn new(own: Arc<Cluster>, managed: &'static str, rules: Rules) -> Self {
+        Self { own, managed, rules, remote: Mutex::default() }
     }
 
     /// The cluster that the controller runs in.
-    pub(crate) fn own(&self) -> &Cluster {
+    pub fn own(&self) -> &Cluster {
         &self.own
     }
 
-    /// The ServiceAccount to act as, if any.
-    pub(crate) fn service_account<'a>(&'a self, object: &'a Kustomization) -> Option<&'a str> {
-        [object.spec.service_account_name.as_str(), self.rules.default_service_account.as_str()]
-            .into_iter()
-            .find(|name| !name.is_empty())
+    /// The ServiceAccount to act as, if any, given the one that an object names.
+    pub fn service_account<'a>(&'a self, named: &'a str) -> Option<&'a str> {
+        [named, self.rules.default_service_account.as_str()].into_iter().find(|name| !name.is_empty())
     }
 
-    /// Cluster and rights of a Kustomization.
-    pub(crate) async fn of(&self, object: &Kustomization) -> Result<Identity, String> {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let cluster = match &object.spec.kube_config {
+    /// Cluster and rights of an object of a namespace, with the ServiceAccount and kubeconfig that it names.
+    pub async fn of(
+        &self,
+        namespace: &str,
+        account: &str,
+        kube_config: Option<&KubeConfigReference>,
+    ) -> Result<Identity, String> {
+        let cluster = match kube_config {
             None => self.own.clone(),
             Some(reference) => match &reference.secret_ref {
                 Some(secret) => self.remote(namespace, &secret.name, &secret.key).await?,
                 None => return Err("spec.kubeConfig.configMapRef is not supported yet".to_owned()),
             },
         };
-        let client = match self.service_account(object) {
+        let client = match self.service_account(account) {
             None => cluster.client().clone(),
             Some(name) => {
                 impersonate(cluster.client(), &format!("system:serviceaccount:{namespace}:{name}"))?
@@ -108,7 +112,7 @@ impl Identities {
             return Ok(known);
         }
         let client = self.connect(&text.0).await?;
-        let cluster = Arc::new(Cluster::new(client, KUSTOMIZATION_NAME_LABEL));
+        let cluster = Arc::new(Cluster::new(client, self.managed));
         let mut remote = self.lock();
         remote.retain(|_, cluster| cluster.strong_count() > 0);
         remote.insert(digest, Arc::downgrade(&cluster));
