@@ -19,9 +19,11 @@ mod output;
 mod progress;
 mod resources;
 mod selector;
+mod ssh;
 mod table;
 mod time;
 mod wait;
+mod web;
 
 mod commands;
 

@@ -74,16 +74,19 @@ fn leaf<A: VerbArgs>(kind: &'static Kind) -> Command {
         Verb::Get => format!("{} objects", kind.kind),
         _ => format!("A {} object", kind.kind),
     };
-    let mut command = Command::new(name).about(about).visible_aliases(kind.aliases.iter().copied());
+    let mut command = Command::new(name).visible_aliases(kind.aliases.iter().copied());
     if !plural.is_empty() {
         command = command.alias(other);
     }
-    flags::<A>(command, Some(kind))
+    flags::<A>(command, Some(kind), &about)
 }
 
 /// Adds the verb's flags and hides those that do not go with the kind.
-fn flags<A: VerbArgs>(command: Command, kind: Option<&Kind>) -> Command {
+fn flags<A: VerbArgs>(command: Command, kind: Option<&Kind>, about: &str) -> Command {
+    // The flags bring a description of their own, so that of the command is set last.
     A::augment_args(command)
+        .about(about.to_owned())
+        .long_about(None::<&str>)
         .mut_args(|arg| if A::has_flag(arg.get_id().as_str(), kind) { arg } else { arg.hide(true) })
 }
 
@@ -91,8 +94,7 @@ impl<A: VerbArgs> Subcommand for Target<A> {
     fn augment_subcommands(command: Command) -> Command {
         let mut command = command.subcommand_required(true).arg_required_else_help(true);
         for path in A::several().iter().filter(|path| path.len() == 1) {
-            command =
-                command.subcommand(flags::<A>(Command::new(path[0]).about("Objects of all kinds"), None));
+            command = command.subcommand(flags::<A>(Command::new(path[0]), None, "Objects of all kinds"));
         }
         for (singular, plural, about) in GROUPS {
             let members: Vec<_> = KINDS
@@ -107,8 +109,8 @@ impl<A: VerbArgs> Subcommand for Target<A> {
             group = if A::plural() { group.visible_alias(alias) } else { group.alias(alias) };
             group = group.subcommand_required(true).arg_required_else_help(true);
             for path in A::several().iter().filter(|path| path.len() == 2 && path[0] == singular) {
-                group = group
-                    .subcommand(flags::<A>(Command::new(path[1]).about("Objects of all these kinds"), None));
+                group =
+                    group.subcommand(flags::<A>(Command::new(path[1]), None, "Objects of all these kinds"));
             }
             command = command.subcommand(group.subcommands(members.into_iter().map(leaf::<A>)));
         }

@@ -13,6 +13,8 @@ mod helm;
 mod install;
 mod kustomize;
 mod logs;
+mod man;
+mod migrate;
 mod reconcile;
 mod resume;
 mod sops;
@@ -20,6 +22,7 @@ mod stats;
 mod suspend;
 mod trace;
 mod tree;
+mod trigger;
 mod uninstall;
 mod version;
 mod wait;
@@ -92,6 +95,10 @@ pub(crate) enum Command {
     Install(install::InstallArgs),
     /// Remove the controllers; what they applied stays.
     Uninstall(uninstall::UninstallArgs),
+    /// Bring objects or manifests to the versions that are stored now.
+    Migrate(migrate::MigrateArgs),
+    /// Send a webhook to a Receiver.
+    Trigger(trigger::TriggerArgs),
     /// What kustomize does with overlays: build.
     Kustomize(kustomize::KustomizeArgs),
     /// What sops does with encrypted files: decrypt.
@@ -100,6 +107,8 @@ pub(crate) enum Command {
     Helm(helm::HelmArgs),
     /// Print a script that completes commands and names in a shell.
     Completion(completion::CompletionArgs),
+    /// Print or write manual pages.
+    Man(man::ManArgs),
     /// What the completion scripts ask.
     #[command(name = "__complete", hide = true, disable_help_flag = true)]
     Complete(completion::CompleteArgs),
@@ -116,6 +125,9 @@ impl Command {
             Self::Wait { target } => wait::run(app, target).await,
             Self::Install(args) => install::run(app, args).await,
             Self::Uninstall(args) => uninstall::run(app, args).await,
+            Self::Migrate(args) => migrate::run(app, args).await,
+            Self::Trigger(args) => trigger::run(app, args).await,
+            Self::Man(args) => man::run(app, &args),
             Self::Kustomize(args) => kustomize::run(app, &args),
             Self::Sops(args) => sops::run(app, &args),
             Self::Create(args) => create::run(app, args).await,

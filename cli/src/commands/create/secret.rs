@@ -11,12 +11,13 @@ use serde_json::{Map, Value, json};
 use super::{Common, checked, draft};
 use crate::app::App;
 use crate::documents;
-use crate::failure::{hinted, io};
+use crate::failure::io;
+use crate::ssh::{self, KeyArgs};
 
 /// What follows `create secret`.
 #[derive(Subcommand)]
 pub(super) enum SecretNoun {
-    /// Credentials of a Git repository over HTTPS.
+    /// Credentials of a Git repository, or a new key for it.
     Git(GitArgs),
     /// A GitHub App.
     Githubapp(GitHubAppArgs),
@@ -50,6 +51,8 @@ pub(super) struct GitArgs {
     /// A bearer token.
     #[arg(long)]
     bearer_token: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// A file with the authority of the server's certificate.
     #[arg(long, alias = "ca-file")]
     ca_crt_file: Option<String>,
@@ -180,7 +183,7 @@ pub(super) type Data = Vec<(String, String)>;
 
 pub(super) async fn run(app: &App, common: &Common, noun: &SecretNoun) -> Result<()> {
     let (name, what, type_, data) = match noun {
-        SecretNoun::Git(args) => (&args.name, "git", "Opaque", git(args)?),
+        SecretNoun::Git(args) => (&args.name, "git", "Opaque", git(app, args).await?),
         SecretNoun::Githubapp(args) => (&args.name, "githubapp", "Opaque", github_app(args)?),
         SecretNoun::Helm(args) => {
             let mut data = basic(args.username.as_ref(), args.password.as_ref(), None, None)?;
@@ -305,7 +308,23 @@ impl CertificateArgs {
     }
 }
 
-fn git(args: &GitArgs) -> Result<Data> {
+/// A key for a server over SSH, and what is needed to know the server again. The password is that of the key.
+pub(super) async fn keys(app: &App, url: &str, key: &KeyArgs, password: Option<&str>) -> Result<Data> {
+    let pair = key.pair(password)?;
+    let (host, port, _) = ssh::address(url)?;
+    let known = app.bounded("asking for the server's key", ssh::scan(&host, port, &[])).await?;
+    app.output.success(&format!("collected public key from SSH server:\n{}", known.trim_end()));
+    let mut data = vec![
+        ("identity".to_owned(), pair.identity),
+        ("identity.pub".to_owned(), pair.public.clone()),
+        ("known_hosts".to_owned(), known),
+    ];
+    data.extend(password.map(|password| ("password".to_owned(), password.to_owned())));
+    app.output.generate(&format!("deploy key: {}", pair.public.trim_end()));
+    Ok(data)
+}
+
+async fn git(app: &App, args: &GitArgs) -> Result<Data> {
     let Some(url) = &args.url else { bail!("url is required") };
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("http" | "https") => {
@@ -319,11 +338,7 @@ fn git(args: &GitArgs) -> Result<Data> {
                 args.ca_crt_file.as_ref(),
             )
         }
-        Some("ssh") => Err(hinted(
-            anyhow::anyhow!("keys for SSH are not made here yet"),
-            "ssh-keygen -f identity && ssh-keyscan HOST > known_hosts && kubectl create secret generic NAME \
-             --from-file=identity --from-file=identity.pub --from-file=known_hosts",
-        )),
+        Some("ssh") => keys(app, url, &args.key, args.password.as_deref()).await,
         scheme => bail!(
             "git URL scheme '{}' not supported, can be: ssh, http and https",
             scheme.unwrap_or_default()

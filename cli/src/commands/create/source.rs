@@ -11,8 +11,9 @@ use super::draft::{Draft, Spec, Words, reference};
 use super::secret;
 use crate::app::App;
 use crate::arguments;
-use crate::failure::hinted;
+use crate::commands::delete::confirmed;
 use crate::kinds::{BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, OCI_REPOSITORY};
+use crate::ssh::KeyArgs;
 
 /// What follows `create source`.
 #[derive(Subcommand)]
@@ -61,6 +62,8 @@ pub(super) struct GitArgs {
     /// A file with the authority of the server's certificate; makes a Secret.
     #[arg(long)]
     ca_file: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// The Secret with credentials.
     #[arg(long)]
     secret_ref: Option<String>,
@@ -297,11 +300,21 @@ async fn git(app: &App, common: &Common, args: &GitArgs) -> Result<()> {
     if args.secret_ref.is_some() {
         spec.text("secretRef.name", args.secret_ref.as_ref());
     } else if scheme == "ssh" {
-        let error = anyhow::anyhow!("a source over SSH needs a Secret with its key: --secret-ref");
-        return Err(hinted(
-            error,
-            "make one with ssh-keygen and ssh-keyscan: keys identity, identity.pub and known_hosts",
-        ));
+        let data = secret::keys(app, url, &args.key, args.password.as_deref()).await?;
+        if !common.export
+            && !args.silent
+            && !confirmed(app, "Have you added the deploy key to your repository")
+        {
+            bail!("aborting");
+        }
+        if !common.export {
+            app.output.action("applying secret with repository credentials");
+        }
+        secret::put(app, common, name, "Opaque", &data, json!({}), "git").await?;
+        if !common.export {
+            app.output.success("authentication configured");
+        }
+        spec.set("secretRef.name", name);
     } else if args.username.is_some() || args.password.is_some() || args.ca_file.is_some() {
         let data =
             secret::basic(args.username.as_ref(), args.password.as_ref(), None, args.ca_file.as_ref())?;
