@@ -51,21 +51,25 @@ fn main() -> ExitCode {
     let mut flags = Flags::parse();
     // Here the flag is the address to listen on; this controller posts no events itself.
     let events_addr = std::mem::take(&mut flags.common.events_addr);
-    sluice_runtime::run(NAME, flags.common.clone(), |manager| start(manager, flags, events_addr))
+    sluice_runtime::manager::run_replica(NAME, flags.common.clone(), |manager| {
+        start(manager, flags, events_addr)
+    })
 }
 
 async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&flags.common.feature_gates, GATES).map_err(StartError::Flag)?;
     let alerts = statics::watch::<Alert>(&manager);
     let providers = statics::watch::<Provider>(&manager);
-    let mut receivers = Controller::<Receiver>::new(&manager, flags.concurrent);
-    let cache = receivers.cache();
-    if !gates.enabled("DisableConfigWatchers") {
-        watch_secrets(&mut receivers, &manager);
+    // Every replica serves webhooks, so each has the Receivers; the leader's controller follows them by itself.
+    let receivers = sluice_runtime::mirror::<Receiver>(&manager, manager.flags.watch_config(), |_| {});
+    let synced = async {
+        alerts.synced().await;
+        providers.synced().await;
+        receivers.synced().await;
+    };
+    if manager.stop.run_until_cancelled(synced).await.is_none() {
+        return Ok(());
     }
-
-    alerts.synced().await;
-    providers.synced().await;
     let pipeline = Arc::new(event::Pipeline {
         manager: manager.clone(),
         alerts,
@@ -77,13 +81,24 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
     manager.serve("events", &events_addr, event::routes(pipeline.clone())).await?;
     let webhooks = Arc::new(receiver::Webhooks {
         manager: manager.clone(),
-        receivers: cache.clone(),
+        receivers,
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
     });
     manager.serve("webhooks", &flags.receiver_addr, receiver::routes(webhooks)).await?;
-    receivers.run(receiver::ReceiverReconciler::new(manager.clone(), cache)).await;
+    manager.lead(reconcile(&manager, flags.concurrent, !gates.enabled("DisableConfigWatchers"))).await?;
+    manager.stop.cancelled().await;
     pipeline.outbox.close();
     Ok(())
+}
+
+/// What only the leader does.
+async fn reconcile(manager: &Arc<Manager>, concurrent: usize, watches_secrets: bool) {
+    let mut receivers = Controller::<Receiver>::new(manager, concurrent);
+    let cache = receivers.cache();
+    if watches_secrets {
+        watch_secrets(&mut receivers, manager);
+    }
+    receivers.run(receiver::ReceiverReconciler::new(manager.clone(), cache)).await;
 }
 
 /// Wakes Receivers when the Secret with their token changes.

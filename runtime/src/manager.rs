@@ -60,16 +60,32 @@ pub enum StartError {
     /// A flag does not make sense.
     #[error("{0}")]
     Flag(String),
+    /// Another replica may lead by now.
+    #[error("leadership lost")]
+    LeadershipLost,
     /// Something of the controller itself.
     #[error("{0}")]
     Other(String),
 }
 
-/// Runs a controller process until it is told to end, and returns its exit code.
+/// Runs a controller process all of whose work is the leader's, until it is told to end, and returns its exit code.
 ///
 /// `controllers` is called once this process leads (at once without leader election), and runs until
 /// [`Manager::stop`] is cancelled.
 pub fn run<F, Fut>(name: &'static str, flags: CommonFlags, controllers: F) -> ExitCode
+where
+    F: FnOnce(Arc<Manager>) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    run_replica(name, flags, |manager| async move {
+        let work = controllers(manager.clone());
+        manager.lead(work).await?.unwrap_or(Ok(()))
+    })
+}
+
+/// Like [`run`], for a process that has work on every replica: `work` is called at once, and calls [`Manager::lead`] for
+/// what only the leader may do.
+pub fn run_replica<F, Fut>(name: &'static str, flags: CommonFlags, work: F) -> ExitCode
 where
     F: FnOnce(Arc<Manager>) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
@@ -81,9 +97,9 @@ where
         .enable_all()
         .build()
         .map_err(|error| StartError::Other(format!("cannot start the async runtime: {error}")))
-        .and_then(|runtime| runtime.block_on(run_async(name, flags, controllers)));
+        .and_then(|runtime| runtime.block_on(run_async(name, flags, work)));
     match ended {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = errors::chain(&error), "{name} cannot run");
             ExitCode::FAILURE
@@ -91,11 +107,7 @@ where
     }
 }
 
-async fn run_async<F, Fut>(
-    name: &'static str,
-    flags: CommonFlags,
-    controllers: F,
-) -> Result<ExitCode, StartError>
+async fn run_async<F, Fut>(name: &'static str, flags: CommonFlags, work: F) -> Result<(), StartError>
 where
     F: FnOnce(Arc<Manager>) -> Fut,
     Fut: Future<Output = Result<(), StartError>>,
@@ -133,7 +145,8 @@ where
         tasks: TaskTracker::new(),
     });
 
-    let code = lead(&manager, controllers).await?;
+    let ended = work(manager.clone()).await;
+    manager.stop.cancel();
     manager.tasks.close();
     if tokio::time::timeout(GRACE, manager.tasks.wait()).await.is_err() {
         tracing::error!("some work did not end in time");
@@ -142,54 +155,51 @@ where
     background.close();
     let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
     tracing::info!("{name} ended");
-    Ok(code)
-}
-
-/// Runs the controllers while this process leads.
-async fn lead<F, Fut>(manager: &Arc<Manager>, controllers: F) -> Result<ExitCode, StartError>
-where
-    F: FnOnce(Arc<Manager>) -> Fut,
-    Fut: Future<Output = Result<(), StartError>>,
-{
-    let lease = lease_name(manager.name, &manager.flags.watch_label_selector);
-    if !manager.flags.leader.enable_leader_election {
-        manager.metrics.lead(&lease, true);
-        tracing::info!("starting {}", manager.name);
-        let ended = controllers(manager.clone()).await;
-        manager.stop.cancel();
-        return ended.map(|()| ExitCode::SUCCESS);
-    }
-    manager.metrics.lead(&lease, false);
-    let flags = manager.flags.leader.clone();
-    let mut leadership = Leadership::new(manager.client.clone(), &manager.runtime_namespace, &lease, flags);
-    if !leadership.acquire(&manager.stop).await {
-        return Ok(ExitCode::SUCCESS);
-    }
-    manager.metrics.lead(&lease, true);
-    tracing::info!(lease, "starting {} as leader", manager.name);
-    let mut work = std::pin::pin!(controllers(manager.clone()));
-    let ended = tokio::select! {
-        ended = &mut work => Some(ended),
-        () = leadership.hold(&manager.stop) => None,
-    };
-    let lost = ended.is_none() && !manager.stop.is_cancelled();
-    manager.metrics.lead(&lease, false);
-    if lost {
-        // Another replica may lead already: whatever runs here must end at once.
-        tracing::error!(lease, "leadership lost");
-        manager.stop.cancel();
-        return Ok(ExitCode::FAILURE);
-    }
-    let ended = match ended {
-        Some(ended) => ended,
-        None => tokio::time::timeout(GRACE, work).await.unwrap_or(Ok(())),
-    };
-    manager.stop.cancel();
-    leadership.release().await;
-    ended.map(|()| ExitCode::SUCCESS)
+    ended
 }
 
 impl Manager {
+    /// Waits until this process leads (not at all without leader election), does the work, and gives the leadership back.
+    /// `None` when the process is told to end before it leads.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::LeadershipLost`], with the work dropped and [`Manager::stop`] cancelled: another replica may lead by
+    /// now.
+    pub async fn lead<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>, StartError> {
+        let lease = lease_name(self.name, &self.flags.watch_label_selector);
+        if !self.flags.leader.enable_leader_election {
+            self.metrics.lead(&lease, true);
+            tracing::info!("starting {}", self.name);
+            return Ok(Some(work.await));
+        }
+        self.metrics.lead(&lease, false);
+        let flags = self.flags.leader.clone();
+        let mut leadership = Leadership::new(self.client.clone(), &self.runtime_namespace, &lease, flags);
+        if !leadership.acquire(&self.stop).await {
+            return Ok(None);
+        }
+        self.metrics.lead(&lease, true);
+        tracing::info!(lease, "starting {} as leader", self.name);
+        let mut work = std::pin::pin!(work);
+        let ended = tokio::select! {
+            ended = &mut work => Some(ended),
+            () = leadership.hold(&self.stop) => None,
+        };
+        self.metrics.lead(&lease, false);
+        if ended.is_none() && !self.stop.is_cancelled() {
+            self.stop.cancel();
+            return Err(StartError::LeadershipLost);
+        }
+        let ended = match ended {
+            Some(ended) => Some(ended),
+            None => tokio::time::timeout(GRACE, work).await.ok(),
+        };
+        self.stop.cancel();
+        leadership.release().await;
+        Ok(ended)
+    }
+
     /// The objects of a kind that this process watches: of all namespaces, or of its own.
     pub fn watched<K>(&self) -> Api<K>
     where

@@ -8,6 +8,7 @@ mod crash;
 mod git_repository;
 mod gitops;
 mod manifests;
+mod notification;
 mod old_manifests;
 mod setting;
 mod sources;

@@ -46,14 +46,15 @@ impl ControllerBuilder {
         for name in ["data", "tmp"] {
             fs::create_dir(folder.path().join(name))?;
         }
-        let [health, metrics, storage] = free_ports()?;
+        let [health, metrics, own, webhooks] = free_ports()?;
         let mut controller = Controller {
             binary: self.binary.clone(),
             settings: self,
             folder,
             health,
             metrics,
-            storage,
+            own,
+            webhooks,
             child: None,
         };
         controller.launch()?;
@@ -71,7 +72,9 @@ pub struct Controller {
     folder: tempfile::TempDir,
     health: u16,
     metrics: u16,
-    storage: u16,
+    /// Of the server that others call: artifacts, or events.
+    own: u16,
+    webhooks: u16,
     child: Option<Child>,
 }
 
@@ -143,8 +146,13 @@ impl Controller {
             if settings.name == "source-controller" {
                 command
                     .arg(format!("--storage-path={}", storage.display()))
-                    .arg(format!("--storage-addr=127.0.0.1:{}", self.storage))
-                    .arg(format!("--storage-adv-addr=127.0.0.1:{}", self.storage));
+                    .arg(format!("--storage-addr=127.0.0.1:{}", self.own))
+                    .arg(format!("--storage-adv-addr=127.0.0.1:{}", self.own));
+            }
+            if settings.name == "notification-controller" {
+                command
+                    .arg(format!("--events-addr=127.0.0.1:{}", self.own))
+                    .arg(format!("--receiverAddr=127.0.0.1:{}", self.webhooks));
             }
             command.args(&settings.arguments).stdin(Stdio::null());
             if let Ok(errors) = log.try_clone() {
@@ -182,6 +190,16 @@ impl Controller {
     /// The metrics page.
     pub async fn metrics(&self) -> Result<String> {
         Ok(http().get(format!("http://127.0.0.1:{}/metrics", self.metrics)).send().await?.text().await?)
+    }
+
+    /// Where notification-controller takes events.
+    pub fn events(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.own)
+    }
+
+    /// Where notification-controller takes webhooks, without the path.
+    pub fn webhooks(&self) -> String {
+        format!("http://127.0.0.1:{}", self.webhooks)
     }
 
     /// The folder of source-controller's artifacts.

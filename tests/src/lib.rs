@@ -5,6 +5,7 @@
 //! - [`Namespace`]: each test works in one of its own.
 //! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
+//! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
 //! Nothing here reads or writes the kubeconfig or the git configuration of the person who runs it, and nothing ships.
@@ -19,6 +20,7 @@ mod git_server;
 mod namespace;
 mod objects;
 mod programs;
+mod sink;
 mod usage;
 pub mod wait;
 
@@ -31,4 +33,5 @@ pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repo
 pub use namespace::Namespace;
 pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
+pub use sink::{Delivery, Sink};
 pub use usage::Usage;
