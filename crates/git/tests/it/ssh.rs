@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sluice_git::{Client, Credentials, Error, RefFilter, Reference, Remote, RemoteUrl, SshAlgorithms};
 
 use crate::fetching::{fetch, view};
-use crate::server::Work;
+use crate::server::{Work, lacking};
 
 /// `sshd` on loopback, with keys of its own.
 struct Sshd {
@@ -36,7 +36,7 @@ impl Sshd {
     fn start(accept_environment: bool) -> Option<Self> {
         let program = Path::new("/usr/sbin/sshd");
         if !program.exists() {
-            eprintln!("openssh-server is not installed: nothing is tested over SSH");
+            lacking("openssh-server is not installed");
             return None;
         }
         let directory = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use sluice_git::{Error, Keyring, Reference};
 
 use crate::fetching::{fetch, remote};
-use crate::server::{Server, Work};
+use crate::server::{Server, Work, lacking};
 
 /// A GnuPG home with one key; `None` where gpg is not installed.
 struct Gpg {
@@ -19,7 +19,7 @@ impl Gpg {
         let Ok(mut child) =
             gpg.command().args(["--batch", "--quiet", "--generate-key"]).stdin(Stdio::piped()).spawn()
         else {
-            eprintln!("gpg is not installed: no PGP signature is tested");
+            lacking("gpg is not installed");
             return None;
         };
         let text =
@@ -127,7 +127,7 @@ async fn ssh_signatures_verify() {
         Command::new("ssh-keygen").args(arguments).current_dir(directory.path()).status()
     };
     if generate("ed25519", "other").is_err() {
-        eprintln!("ssh-keygen is not installed: no SSH signature is tested");
+        lacking("ssh-keygen is not installed");
         return;
     }
     for kind in ["ed25519", "ecdsa", "rsa"] {
