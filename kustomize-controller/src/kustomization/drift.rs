@@ -58,7 +58,7 @@ pub(crate) async fn tell(
     built: Built,
     ignore: IgnoreRules,
 ) -> Result<(), Failure> {
-    let options = super::options(context, run, ignore, true);
+    let options = super::apply::options(context, run, ignore, true);
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
     let work = applier.apply_all(built.objects, &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;

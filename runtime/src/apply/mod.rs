@@ -10,6 +10,7 @@
 mod applier;
 mod change;
 mod cluster;
+mod decide;
 mod drift;
 mod error;
 pub mod health;
@@ -24,6 +25,7 @@ mod object;
 mod observe;
 mod order;
 mod prune;
+mod write;
 
 pub use applier::{Applier, Options, Outcome};
 pub use change::{Action, Change, by_action, by_subject, lines};
