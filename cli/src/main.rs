@@ -11,6 +11,7 @@ mod arguments;
 mod cluster;
 mod documents;
 mod failure;
+mod installation;
 mod kinds;
 mod manifests;
 mod nouns;

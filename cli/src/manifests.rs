@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sluice_gotemplate::SystemHost;
 use sluice_helm::chart::{File, load_files};
 use sluice_helm::template::render_chart;
+use sluice_helm::values::set_typed;
 use sluice_helm::{TemplateOptions, Values};
 
 use crate::documents;
@@ -16,6 +17,14 @@ static CHART: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/chart.rs"))
 const RELEASE: &str = "sluice";
 /// Labels that only make sense for an installation by helm.
 const HELM_LABELS: [&str; 2] = ["app.kubernetes.io/managed-by", "helm.sh/chart"];
+
+/// Adds settings, each as `key=value`, to the chart's values.
+pub(crate) fn with_settings(mut values: Values, settings: &[String]) -> Result<Values> {
+    for setting in settings {
+        set_typed(setting, &mut values).with_context(|| format!("--set {setting} cannot be read"))?;
+    }
+    Ok(values)
+}
 
 /// The objects of an installation in the order of their application.
 pub(crate) fn render(namespace: &str, values: &Values) -> Result<Vec<Value>> {

@@ -7,6 +7,7 @@ mod control_plane;
 mod crash;
 mod git_repository;
 mod gitops;
+mod install;
 mod manifests;
 mod notification;
 mod old_manifests;

@@ -28,6 +28,12 @@ impl ControllerBuilder {
         self
     }
 
+    /// Another identity than that of the controllers under test.
+    pub fn kubeconfig(mut self, path: &std::path::Path) -> Self {
+        self.kubeconfig = path.into();
+        self
+    }
+
     /// One more argument.
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());

@@ -3,26 +3,56 @@
 app.kubernetes.io/instance: {{ .Release.Namespace }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: flux
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ printf "v%s" (trimPrefix "v" .Chart.AppVersion) | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Arguments of every controller. Takes the root context. */}}
-{{- define "sluice.args" -}}
-- --events-addr={{ .Values.eventsAddress }}
-- --watch-all-namespaces={{ .Values.watchAllNamespaces }}
-- --log-level={{ .Values.logLevel }}
-- --log-encoding={{ .Values.logEncoding }}
-- --enable-leader-election
+{{/* The groups of the API, as a list in YAML. */}}
+{{- define "sluice.groups" -}}
+- helm.toolkit.fluxcd.io
+- image.toolkit.fluxcd.io
+- kustomize.toolkit.fluxcd.io
+- notification.toolkit.fluxcd.io
+- source.extensions.fluxcd.io
+- source.toolkit.fluxcd.io
+{{- end }}
+
+{{/* Where events are sent to. Takes the root context. */}}
+{{- define "sluice.eventsAddress" -}}
+{{- if .Values.eventsAddress -}}
+{{ .Values.eventsAddress }}
+{{- else if .Values.notificationController.create -}}
+http://notification-controller.$(RUNTIME_NAMESPACE).svc.{{ .Values.clusterDomain }}/
+{{- end }}
 {{- end }}
 
 {{/*
-A Deployment and its ServiceAccount.
-Takes a dict: root, name, values, args, ports, volumes (name, path, source), env, strategy, grace, readiness.
+Arguments of every controller in the order of Flux's: patches of users count them.
+Takes a dict: root, name.
 */}}
-{{- define "sluice.controller" -}}
-{{- $values := .values -}}
-{{- if $values.serviceAccount.create }}
+{{- define "sluice.args" -}}
+{{- if ne .name "notification-controller" }}
+- --events-addr={{ include "sluice.eventsAddress" .root }}
+{{- end }}
+- --watch-all-namespaces={{ .root.Values.watchAllNamespaces }}
+- --log-level={{ .root.Values.logLevel }}
+- --log-encoding={{ .root.Values.logEncoding }}
+- --enable-leader-election
+{{- end }}
+
+{{/* What limits a controller to its shard, or to what is in none. Takes a dict: root, name, shard. */}}
+{{- define "sluice.shardArgs" -}}
+{{- if not (has .name (list "source-controller" "kustomize-controller" "helm-controller")) }}
+{{- else if .shard }}
+- --watch-label-selector=sharding.fluxcd.io/key={{ .shard }}
+{{- else if .root.Values.sharding.shards }}
+- --watch-label-selector=!sharding.fluxcd.io/key
+{{- end }}
+{{- end }}
+
+{{/* A ServiceAccount. Takes a dict: root, name, values. */}}
+{{- define "sluice.serviceAccount" -}}
+{{- if .values.serviceAccount.create }}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -31,21 +61,77 @@ metadata:
   labels:
     {{- include "sluice.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .name }}
-  {{- with $values.serviceAccount.annotations }}
+  {{- with .values.serviceAccount.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
----
 {{- end }}
-apiVersion: apps/v1
-kind: Deployment
+{{- end }}
+
+{{/* A Service on port 80. Takes a dict: root, name (of the Service), component, app, port (its name). */}}
+{{- define "sluice.service" -}}
+apiVersion: v1
+kind: Service
 metadata:
   name: {{ .name }}
   namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "sluice.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+    control-plane: controller
+spec:
+  type: ClusterIP
+  selector:
+    app: {{ .app }}
+  ports:
+    - name: http
+      port: 80
+      protocol: TCP
+      targetPort: {{ .port }}
+{{- end }}
+
+{{/* A PodDisruptionBudget, where wanted. Takes a dict: root, name, component. */}}
+{{- define "sluice.podDisruptionBudget" -}}
+{{- with .root.Values.podDisruptionBudget }}
+{{- if .create }}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $.name }}
+  namespace: {{ $.root.Release.Namespace }}
+  labels:
+    {{- include "sluice.labels" $.root | nindent 4 }}
+    app.kubernetes.io/component: {{ $.component }}
+spec:
+  maxUnavailable: {{ .maxUnavailable }}
+  selector:
+    matchLabels:
+      app: {{ $.name }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+A Deployment.
+Takes a dict: root, name, values, args, ports, volumes (name, path, source), env, strategy, grace, readiness, and
+shard for one that sees to a shard only.
+*/}}
+{{- define "sluice.deployment" -}}
+{{- $values := .values -}}
+{{- $app := .name -}}
+{{- if .shard }}{{ $app = printf "%s-%s" .name .shard }}{{ end -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $app }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "sluice.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .name }}
     control-plane: controller
+    {{- with .shard }}
+    sharding.fluxcd.io/role: shard
+    {{- end }}
     {{- with $values.labels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -53,13 +139,13 @@ spec:
   replicas: 1
   selector:
     matchLabels:
-      app: {{ .name }}
+      app: {{ $app }}
   strategy:
     type: {{ .strategy }}
   template:
     metadata:
       labels:
-        app: {{ .name }}
+        app: {{ $app }}
         {{- include "sluice.labels" .root | nindent 8 }}
         app.kubernetes.io/component: {{ .name }}
         {{- with $values.labels }}
@@ -86,9 +172,12 @@ spec:
           image: {{ printf "%s:%s" $values.image (default .root.Chart.AppVersion $values.tag) }}
           imagePullPolicy: {{ $values.imagePullPolicy }}
           args:
-            {{- include "sluice.args" .root | nindent 12 }}
+            {{- include "sluice.args" . | trim | nindent 12 }}
             {{- range .args }}
             - {{ . }}
+            {{- end }}
+            {{- with include "sluice.shardArgs" . | trim }}
+            {{- . | nindent 12 }}
             {{- end }}
             {{- with $values.container.additionalArgs }}
             {{- toYaml . | nindent 12 }}

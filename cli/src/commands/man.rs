@@ -43,6 +43,9 @@ fn write(command: &Command, name: &str, folder: &std::path::Path, count: &mut us
 
 fn page(command: &Command, name: &str) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone()).title(name).render(&mut text).context("the page cannot be made")?;
+    clap_mangen::Man::new(command.clone())
+        .title(name)
+        .render(&mut text)
+        .context("the page cannot be made")?;
     Ok(text)
 }

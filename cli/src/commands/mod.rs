@@ -1,10 +1,10 @@
 //! The verbs, one file each.
 
-mod check;
+pub(crate) mod check;
 mod completion;
 mod create;
 mod debug;
-mod delete;
+pub(crate) mod delete;
 mod envsubst;
 mod events;
 mod export;
@@ -24,7 +24,7 @@ mod trace;
 mod tree;
 mod trigger;
 mod uninstall;
-mod version;
+pub(crate) mod version;
 mod wait;
 
 use anyhow::Result;

@@ -35,11 +35,14 @@ pub(crate) struct UninstallArgs {
 }
 
 /// Group, version, kind, plural, and whether it lives in the namespace.
-const COMPONENTS: [(&str, &str, &str, &str, bool); 6] = [
+const COMPONENTS: [(&str, &str, &str, &str, bool); 9] = [
     ("apps", "v1", "Deployment", "deployments", true),
     ("", "v1", "Service", "services", true),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
+    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
+    ("rbac.authorization.k8s.io", "v1", "Role", "roles", true),
     ("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false),
     ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", false),
 ];
