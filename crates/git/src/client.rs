@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::object::ObjectId;
 use crate::pack::{Interrupt, Limits, Pack};
 use crate::repository::Repository;
-use crate::transport::{HttpClients, HttpTransport, SshTransport, Transport};
+use crate::transport::{HttpClients, HttpTransport, Service, SshTransport, Transport};
 use crate::url::{RemoteUrl, Scheme};
 use crate::wire::advertisement::{self, Advertisement, Version};
 use crate::wire::fetch::{self, Want};
@@ -55,8 +55,8 @@ pub struct Listing {
 
 /// A connection on which the server has said what it can do.
 pub struct Session {
-    transport: Transport,
-    server: Advertisement,
+    pub(crate) transport: Transport,
+    pub(crate) server: Advertisement,
     limits: Limits,
 }
 
@@ -76,6 +76,15 @@ impl Client {
     ///
     /// Nothing here knows a deadline: wrap the future in a timeout, dropping it ends all that it does.
     pub async fn connect(&self, remote: &Remote, filter: &RefFilter) -> Result<Session, Error> {
+        self.open(remote, filter, Service::UploadPack).await
+    }
+
+    pub(crate) async fn open(
+        &self,
+        remote: &Remote,
+        filter: &RefFilter,
+        service: Service,
+    ) -> Result<Session, Error> {
         let mut transport = match remote.url.scheme() {
             Scheme::Http | Scheme::Https => Transport::Http(HttpTransport::new(
                 Arc::clone(&self.http),
@@ -83,10 +92,11 @@ impl Client {
                 &remote.credentials,
                 remote.tls.clone(),
                 remote.proxy.clone(),
+                service,
             )?),
-            Scheme::Ssh => {
-                Transport::Ssh(SshTransport::connect(&remote.url, &remote.credentials, &self.ssh).await?)
-            }
+            Scheme::Ssh => Transport::Ssh(
+                SshTransport::connect(&remote.url, &remote.credentials, &self.ssh, service).await?,
+            ),
         };
         let server = match transport.advertisement().await {
             Ok(mut packets) => advertisement::read(&mut packets, filter).await,

@@ -124,6 +124,17 @@ pub enum Error {
     /// The tree cannot be archived.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A reference that somebody else has changed before our push.
+    #[error("{0} was changed meanwhile")]
+    Overtaken(String),
+    /// A push that the server does not want.
+    #[error("the server refuses the push to {reference}: {reason}")]
+    Rejected {
+        /// The reference.
+        reference: String,
+        /// What the server says.
+        reason: String,
+    },
     /// The time ran out.
     #[error("context deadline exceeded")]
     Deadline,

@@ -7,6 +7,7 @@
 //!
 //! - [`Remote`] says where a repository is and how to log in.
 //! - [`Client`] lists ([`Client::list`]) and fetches ([`Client::fetch`]).
+//! - [`commit`] makes a commit of changed files; [`Client::push`] sends it.
 //! - [`Reference`] is what a user asks for; [`Reference::resolve`] finds the commit in a listing.
 //! - [`Repository`] reads the objects that were fetched; [`tree`] walks them.
 //!
@@ -18,6 +19,7 @@ mod error;
 mod listings;
 pub mod object;
 pub mod pack;
+mod push;
 mod reference;
 mod repository;
 mod submodule;
@@ -33,6 +35,7 @@ pub use error::Error;
 pub use listings::Listings;
 pub use object::{Commit, ObjectId, Signature, Tag};
 pub use pack::Interrupt;
+pub use push::{Change, Identity, NewCommit, Signer, commit};
 pub use reference::{Reference, Resolved};
 pub use repository::Repository;
 pub use submodule::attach_submodules;

@@ -16,6 +16,10 @@ impl ObjectId {
     }
 
     /// The name that stands for "no object".
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         self.0.is_null()
     }

@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio_util::io::StreamReader;
 
-use super::pem;
+use super::{Service, pem};
 use crate::auth::{Credentials, Proxy, Tls};
 use crate::error::Error;
 use crate::url::RemoteUrl;
@@ -97,6 +97,7 @@ pub(crate) struct HttpTransport {
     base: Url,
     /// Sent to the host that the user named, and to no other.
     authorization: Option<HeaderValue>,
+    service: Service,
 }
 
 impl HttpTransport {
@@ -106,9 +107,10 @@ impl HttpTransport {
         credentials: &Credentials,
         tls: Tls,
         proxy: Option<Proxy>,
+        service: Service,
     ) -> Result<Self, Error> {
         let authorization = authorization(url, credentials)?;
-        Ok(HttpTransport { clients, tls, proxy, base: url.bare().clone(), authorization })
+        Ok(HttpTransport { clients, tls, proxy, base: url.bare().clone(), authorization, service })
     }
 
     pub(crate) async fn advertisement(&mut self) -> Result<Packets<'static>, Error> {
@@ -116,11 +118,11 @@ impl HttpTransport {
         let response = loop {
             let mut url = self.endpoint("info/refs");
             let query = match url.query() {
-                Some(query) => format!("{query}&service=git-upload-pack"),
-                None => "service=git-upload-pack".to_owned(),
+                Some(query) => format!("{query}&service={}", self.service.name()),
+                None => format!("service={}", self.service.name()),
             };
             url.set_query(Some(&query));
-            let request = self.client()?.get(url).header("Git-Protocol", "version=2");
+            let request = self.versioned(self.client()?.get(url));
             let response = self.send(request).await?;
             if !response.status().is_redirection() {
                 break response;
@@ -128,19 +130,26 @@ impl HttpTransport {
             redirects += 1;
             self.redirect(&response, redirects)?;
         };
-        self.check(response, "application/x-git-upload-pack-advertisement").map(packets)
+        self.check(response, &format!("application/x-{}-advertisement", self.service.name())).map(packets)
     }
 
     pub(crate) async fn request(&mut self, body: Vec<u8>) -> Result<Packets<'static>, Error> {
+        let service = self.service.name();
+        let result = format!("application/x-{service}-result");
         let request = self
-            .client()?
-            .post(self.endpoint("git-upload-pack"))
-            .header("Git-Protocol", "version=2")
-            .header(CONTENT_TYPE, "application/x-git-upload-pack-request")
-            .header(ACCEPT, "application/x-git-upload-pack-result")
+            .versioned(self.client()?.post(self.endpoint(service)))
+            .header(CONTENT_TYPE, format!("application/x-{service}-request"))
+            .header(ACCEPT, &result)
             .body(body);
         let response = self.send(request).await?;
-        self.check(response, "application/x-git-upload-pack-result").map(packets)
+        self.check(response, &result).map(packets)
+    }
+
+    fn versioned(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self.service.version() {
+            Some(version) => request.header("Git-Protocol", version),
+            None => request,
+        }
     }
 
     fn client(&self) -> Result<Client, Error> {

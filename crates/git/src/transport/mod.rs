@@ -10,7 +10,31 @@ pub(crate) use ssh::SshTransport;
 use crate::error::Error;
 use crate::wire::packet::Packets;
 
-/// A connection to `git-upload-pack` on a server.
+/// The program that a server is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Gives objects.
+    UploadPack,
+    /// Takes objects.
+    ReceivePack,
+}
+
+impl Service {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    /// The version of the protocol to ask for, if there is more than one.
+    pub(crate) fn version(self) -> Option<&'static str> {
+        (self == Self::UploadPack).then_some("version=2")
+    }
+}
+
+/// A connection to a program of Git on a server.
 pub(crate) enum Transport {
     Http(HttpTransport),
     Ssh(SshTransport),

@@ -5,6 +5,7 @@
 
 mod fetching;
 mod hostile;
+mod pushing;
 mod server;
 mod ssh;
 mod submodules;

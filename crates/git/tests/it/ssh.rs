@@ -195,3 +195,12 @@ async fn algorithms_can_be_chosen() {
     let bad = with(&[], &["ssh-nonsense@x"]).connect(&remote, &RefFilter::All).await;
     assert!(bad.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_arrive() {
+    let Some(sshd) = Sshd::start(true) else { return };
+    let work = sshd.repository();
+    work.git(&["config", "receive.denyCurrentBranch", "ignore"]);
+    let remote = sshd.remote(&work.path, "ed25519", sshd.known("ed25519"));
+    crate::pushing::push_twice(&remote, &work).await.unwrap();
+}

@@ -11,6 +11,7 @@ use russh::keys::{
     Algorithm, EcdsaCurve, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate,
 };
 
+use super::Service;
 use crate::auth::{Credentials, SshAlgorithms};
 use crate::error::Error;
 use crate::url::RemoteUrl;
@@ -26,11 +27,12 @@ pub(crate) struct SshTransport {
 }
 
 impl SshTransport {
-    /// Connects, checks the server's key, logs in and starts `git-upload-pack`.
+    /// Connects, checks the server's key, logs in and starts the program.
     pub(crate) async fn connect(
         url: &RemoteUrl,
         credentials: &Credentials,
         algorithms: &SshAlgorithms,
+        service: Service,
     ) -> Result<Self, Error> {
         let Credentials::Ssh { identity, passphrase, known_hosts } = credentials else {
             return Err(Error::Configuration("an SSH URL needs a private key and known hosts".to_owned()));
@@ -54,16 +56,18 @@ impl SshTransport {
             },
         )?;
         log_in(&mut session, url.user().unwrap_or("git"), key).await?;
-        let failed = |error| broken("cannot start git-upload-pack over SSH".to_owned(), error);
+        let failed = |error| broken(format!("cannot start {} over SSH", service.name()), error);
         let mut channel = session.channel_open_session().await.map_err(failed)?;
         // Servers may refuse the variable; then they speak the old protocol.
-        channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(failed)?;
-        channel.exec(true, command(&url.path())).await.map_err(failed)?;
+        if let Some(version) = service.version() {
+            channel.set_env(false, "GIT_PROTOCOL", version).await.map_err(failed)?;
+        }
+        channel.exec(true, command(service, &url.path())).await.map_err(failed)?;
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => break,
                 Some(ChannelMsg::Failure) | None => {
-                    return Err(Error::Remote("git-upload-pack cannot be run".to_owned()));
+                    return Err(Error::Remote(format!("{} cannot be run", service.name())));
                 }
                 Some(_) => {}
             }
@@ -91,10 +95,10 @@ fn broken(action: String, error: russh::Error) -> Error {
 }
 
 /// The command line, quoted as Git does it.
-fn command(path: &str) -> String {
+fn command(service: Service, path: &str) -> String {
     let path = path.strip_prefix("/~").map_or_else(|| path.to_owned(), |rest| format!("~{rest}"));
     let quoted = path.replace('\'', r"'\''").replace('!', r"'\!'");
-    format!("git-upload-pack '{quoted}'")
+    format!("{} '{quoted}'", service.name())
 }
 
 fn private_key(identity: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
@@ -202,9 +206,12 @@ mod tests {
 
     #[test]
     fn paths_are_quoted_for_the_servers_shell() {
-        assert_eq!(command("/org/repo.git"), "git-upload-pack '/org/repo.git'");
-        assert_eq!(command("/~me/repo"), "git-upload-pack '~me/repo'");
-        assert_eq!(command("/a'; rm -rf /'!"), r"git-upload-pack '/a'\''; rm -rf /'\'''\!''");
+        assert_eq!(command(Service::UploadPack, "/org/repo.git"), "git-upload-pack '/org/repo.git'");
+        assert_eq!(command(Service::UploadPack, "/~me/repo"), "git-upload-pack '~me/repo'");
+        assert_eq!(
+            command(Service::UploadPack, "/a'; rm -rf /'!"),
+            r"git-upload-pack '/a'\''; rm -rf /'\'''\!''"
+        );
     }
 
     #[test]
