@@ -2,11 +2,16 @@
 //! objects reconciled when a webhook comes in ([`receiver`]).
 
 mod alert;
+mod commit_status_id;
+mod courier;
 mod event;
+mod group;
+mod jose;
 mod outbox;
 mod provider;
 mod receiver;
 mod statics;
+mod template;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -45,6 +50,29 @@ struct Flags {
     /// Refuse references to objects of other namespaces.
     #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     no_cross_namespace_refs: bool,
+    /// Hosts that Providers must not send to: names, *.domains, addresses, ranges, and the words metadata (where clouds tell
+    /// credentials) and cluster (services of the cluster and all private addresses).
+    #[arg(long, default_value = "metadata", value_delimiter = ',', value_name = "HOSTS")]
+    deny_provider_hosts: Vec<String>,
+    /// Exceptions from --deny-provider-hosts.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    allow_provider_hosts: Vec<String>,
+}
+
+impl Flags {
+    fn policy(&self) -> Result<provider::AddressPolicy, StartError> {
+        let rules = |flag: &str, texts: &[String]| {
+            let given = texts.iter().filter(|text| !text.is_empty());
+            given
+                .map(|text| text.parse::<provider::Rule>())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|problem| StartError::Flag(format!("--{flag}: {problem}")))
+        };
+        Ok(provider::AddressPolicy::new(
+            rules("deny-provider-hosts", &self.deny_provider_hosts)?,
+            rules("allow-provider-hosts", &self.allow_provider_hosts)?,
+        ))
+    }
 }
 
 fn main() -> ExitCode {
@@ -70,24 +98,34 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
     if manager.stop.run_until_cancelled(synced).await.is_none() {
         return Ok(());
     }
+    let policy = flags.policy()?;
+    let bodies = Arc::<event::Bodies>::default();
+    let dispatcher = courier::Dispatcher::new(
+        manager.clone(),
+        policy.clone(),
+        gates.enabled("ObjectLevelWorkloadIdentity"),
+    );
+    let outbox = outbox::Outbox::new(dispatcher, manager.tasks.clone(), manager.stop.clone());
     let pipeline = Arc::new(event::Pipeline {
         manager: manager.clone(),
         alerts,
         providers,
         limiter: event::Limiter::new(flags.rate_limit_interval),
-        outbox: outbox::Outbox::new(manager.tasks.clone()),
+        bodies: bodies.clone(),
+        groups: group::Groups::new(outbox, manager.tasks.clone(), manager.stop.clone()),
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
     });
-    manager.serve("events", &events_addr, event::routes(pipeline.clone())).await?;
+    manager.serve("events", &events_addr, event::routes(pipeline)).await?;
     let webhooks = Arc::new(receiver::Webhooks {
         manager: manager.clone(),
         receivers,
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
+        issuers: receiver::Issuers::new(policy),
+        bodies,
     });
     manager.serve("webhooks", &flags.receiver_addr, receiver::routes(webhooks)).await?;
     manager.lead(reconcile(&manager, flags.concurrent, !gates.enabled("DisableConfigWatchers"))).await?;
     manager.stop.cancelled().await;
-    pipeline.outbox.close();
     Ok(())
 }
 

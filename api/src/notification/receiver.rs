@@ -93,9 +93,9 @@ pub struct ReceiverResource {
     /// The kind of the objects.
     #[schemars(extend("enum" = ["Bucket", "GitRepository", "Kustomization", "HelmRelease", "HelmChart", "HelmRepository", "ImageRepository", "ImagePolicy", "ImageUpdateAutomation", "OCIRepository", "ArtifactGenerator", "ExternalArtifact"]))]
     pub kind: String,
-    /// Labels that the objects must have. Only with the name `*`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub match_labels: BTreeMap<String, String>,
+    /// Labels that the objects must have. Only with the name `*`, which needs them; an empty map stands for all objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_labels: Option<BTreeMap<String, String>>,
     /// The object's name, or `*` for all.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,

@@ -210,6 +210,14 @@ fn binary(operator: &str, left: Type, right: Type) -> Result<Type, String> {
             if fits { Ok(Type::Bool) } else { Err(fault()) }
         }
         _ => match (left, right) {
+            // Where only one overload is left, its result is known.
+            (Type::Dyn, other) | (other, Type::Dyn) if number(other) => Ok(other),
+            (Type::Dyn, other @ (Type::String | Type::Bytes | Type::List))
+            | (other @ (Type::String | Type::Bytes | Type::List), Type::Dyn)
+                if operator == "+" =>
+            {
+                Ok(other)
+            }
             (Type::Dyn, other) | (other, Type::Dyn) if other != Type::Bool => Ok(Type::Dyn),
             (Type::Timestamp, Type::Timestamp) if operator == "-" => Ok(Type::Duration),
             (Type::Timestamp, Type::Duration) => Ok(Type::Timestamp),

@@ -50,6 +50,7 @@ pub(crate) fn result_type(target: Option<Type>, name: &str, arguments: &[Type]) 
         (true, "split", 1 | 2) if receiver(Type::String) => Type::List,
         (true, "format", 1) if receiver(Type::String) => Type::String,
         (true, "join", 0 | 1) if receiver(Type::List) => Type::String,
+        (true, "first" | "last", 0) if receiver(Type::List) => Type::Optional,
         (
             true,
             "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek" | "getDayOfYear",
@@ -111,6 +112,10 @@ pub(crate) fn call(target: Option<&Value>, name: &str, arguments: &[Value]) -> O
         }
         (Some(Value::Text(text)), arguments) => {
             of_text(text, name, arguments).unwrap_or_else(|| Err(fault()))
+        }
+        (Some(Value::List(items)), []) if matches!(name, "first" | "last") => {
+            let found = if name == "first" { items.first() } else { items.last() };
+            Ok(Value::Optional(found.map(|item| Arc::new(item.clone()))))
         }
         (Some(Value::List(items)), arguments) if name == "join" => {
             let separator = match arguments {

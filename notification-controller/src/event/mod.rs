@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use limit::Limiter;
 pub(crate) use metadata::merge;
 pub(crate) use pipeline::Pipeline;
-pub(crate) use server::{read, routes};
+pub(crate) use server::{Bodies, routes};
 
 /// One event, as on the wire.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -84,6 +84,12 @@ impl Event {
     /// Whether it only asks for an update of a commit status.
     pub(crate) fn is_commit_status_update(&self) -> bool {
         self.group_metadata(COMMIT_STATUS) == Some("update")
+    }
+
+    /// Roughly how much memory it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        self.message.len() + metadata + self.reason.len() + self.reporting_instance.len() + 512
     }
 
     /// Drops metadata of other groups and what no receiver is to see.

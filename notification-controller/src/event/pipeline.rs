@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Client, ResourceExt};
 use sluice_api::notification::{Alert, Provider};
 use sluice_runtime::{Cache, Manager, ObjectKey, Severity, errors};
 
-use super::{Event, Limiter, merge};
+use super::{Bodies, Event, Limiter, merge};
 use crate::alert::{matching_sources, passes_lists};
-use crate::outbox::Outbox;
-use crate::provider::{self, Class, Credentials, Notification, Target};
+use crate::courier::Dispatcher;
+use crate::group::Groups;
+use crate::outbox::Delivery;
+use crate::provider::{self, AlertIdentity, Class, Notification};
+use crate::{commit_status_id, template};
 
 /// What the event server works with.
 pub(crate) struct Pipeline {
@@ -21,7 +23,8 @@ pub(crate) struct Pipeline {
     pub(crate) alerts: Arc<Cache<Alert>>,
     pub(crate) providers: Arc<Cache<Provider>>,
     pub(crate) limiter: Limiter,
-    pub(crate) outbox: Outbox,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) groups: Groups<Dispatcher>,
     pub(crate) no_cross_namespace_refs: bool,
 }
 
@@ -92,44 +95,30 @@ impl Pipeline {
         if provider.spec.suspend || is_dropped(provider::class(provider.spec.type_.as_str()), event) {
             return Ok(());
         }
-        if !provider.spec.commit_status_expr.is_empty() {
-            return Err(
-                "failed to create commit status: spec.commitStatusExpr is not supported by this version of \
-                        Sluice"
-                    .to_owned(),
-            );
-        }
         let (metadata, conflicts) = merge(event, &alert.spec.event_metadata, &alert.spec.summary);
         if !conflicts.is_empty() {
             let message = "metadata key conflicts detected (please refer to the Alert API docs and Flux RFC 0008 for \
                            more information)";
             self.manager.recorder.emit(&**alert, Severity::Error, "MetadataAppendFailed", message, conflicts);
         }
-        let notification = Notification {
-            status_id: status_id(&provider, event),
-            event: Event { metadata, ..event.clone() },
+        let mut event = Event { metadata, ..event.clone() };
+        let status_id = match provider::class(provider.spec.type_.as_str()) {
+            Class::CommitStatus => commit_status_id::of(&event, alert, &provider)
+                .map_err(|problem| format!("failed to create commit status: {problem}"))?,
+            _ => String::new(),
         };
-        let subject = event.subject();
-        let (manager, alert) = (self.manager.clone(), alert.clone());
-        let job = {
-            let (alert, subject) = (alert.clone(), subject.clone());
-            async move {
-                if let Err(problem) = deliver(&manager.client, &provider, &notification).await {
-                    let message = format!("failed to send notification for {subject}: {problem}");
-                    manager.recorder.emit(
-                        &*alert,
-                        Severity::Error,
-                        DISPATCH_FAILED,
-                        message,
-                        BTreeMap::new(),
-                    );
-                }
+        if let Some(text) = template::of(alert) {
+            match template::render(text, &event) {
+                Ok(message) => event.message = message,
+                Err(problem) => self.warn(alert, "InvalidConfig", problem),
             }
-        };
-        if self.outbox.push(&key, Box::pin(job)) {
-            return Ok(());
         }
-        Err(format!("too many notifications wait for provider '{}'; this one is lost", key.name))
+        let notification = Notification { status_id, event, alert: AlertIdentity::of(alert) };
+        let delivery = Delivery { alert: alert.clone(), provider, notification };
+        if let Err(problem) = self.groups.push(delivery) {
+            self.warn(alert, "InvalidConfig", problem);
+        }
+        Ok(())
     }
 }
 
@@ -145,13 +134,6 @@ fn is_dropped(class: Class, event: &Event) -> bool {
     }
 }
 
-/// `kind/name/` and the first part of the Provider's UID, in lower case.
-fn status_id(provider: &Provider, event: &Event) -> String {
-    let uid = provider.uid().unwrap_or_default();
-    let first = uid.split('-').next().unwrap_or_default();
-    format!("{}/{}/{first}", event.kind(), event.name()).to_lowercase()
-}
-
 /// The labels of the event's object.
 async fn labels(client: &Client, event: &Event) -> kube::Result<BTreeMap<String, String>> {
     let version = event.involved_object.api_version.clone().unwrap_or_default();
@@ -159,55 +141,6 @@ async fn labels(client: &Client, event: &Event) -> kube::Result<BTreeMap<String,
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, event.kind()));
     let api = Api::<DynamicObject>::namespaced_with(client.clone(), event.namespace(), &resource);
     Ok(api.get_metadata(event.name()).await?.metadata.labels.unwrap_or_default())
-}
-
-/// Reads the Provider's Secrets and sends.
-async fn deliver(client: &Client, provider: &Provider, notification: &Notification) -> Result<(), String> {
-    let target = target(client, provider).await.map_err(|problem| {
-        format!("failed to initialize notifier for provider '{}': {problem}", provider.name_any())
-    })?;
-    provider::send(&target, notification).await.map_err(|error| target.mask(&errors::chain(&error)))
-}
-
-async fn target(client: &Client, provider: &Provider) -> Result<Target, String> {
-    let spec = &provider.spec;
-    let secrets = Api::<Secret>::namespaced(client.clone(), &provider.namespace().unwrap_or_default());
-    let read = async |name: &str| {
-        let secret = secrets.get(name).await.map_err(|error| errors::describe(&error))?;
-        let data = secret.data.unwrap_or_default();
-        Ok::<_, String>(data.into_iter().map(|(key, value)| (key, value.0)).collect::<BTreeMap<_, _>>())
-    };
-    let invalid = |name: &str| {
-        let name = name.to_owned();
-        move |problem: String| format!("secret '{name}' is invalid: {problem}")
-    };
-    let mut credentials = Credentials::default();
-    if let Some(reference) = &spec.secret_ref {
-        credentials = Credentials::read(&read(&reference.name).await?).map_err(invalid(&reference.name))?;
-    }
-    if let Some(reference) = &spec.cert_secret_ref {
-        let data = read(&reference.name).await?;
-        credentials.read_certificates(&data).map_err(invalid(&reference.name))?;
-    }
-    let proxy = match &spec.proxy_secret_ref {
-        Some(reference) => {
-            Some(provider::proxy(&read(&reference.name).await?).map_err(invalid(&reference.name))?)
-        }
-        None => {
-            credentials.proxy.clone().or_else(|| Some(spec.proxy.clone()).filter(|proxy| !proxy.is_empty()))
-        }
-    };
-    let or_spec = |secret: &Option<String>, spec: &str| secret.clone().unwrap_or_else(|| spec.to_owned());
-    Ok(Target {
-        type_: spec.type_.as_str().to_owned(),
-        address: or_spec(&credentials.address, &spec.address),
-        channel: spec.channel.clone(),
-        username: or_spec(&credentials.username, &spec.username),
-        timeout: spec.timeout().to_std(),
-        uid: provider.uid().unwrap_or_default(),
-        credentials,
-        proxy,
-    })
 }
 
 #[cfg(test)]

@@ -4,17 +4,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
 
 use super::{Event, Pipeline};
 
 /// Largest body, in bytes.
-pub(crate) const MAX_BODY: usize = 3 * 1024 * 1024;
+const MAX_BODY: usize = 3 * 1024 * 1024;
 /// Time for reading a body.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A body up to this size, in bytes, is not worth counting.
+const SMALL: u64 = 64 * 1024;
+/// Larger bodies that are read at the same time.
+const MAX_LARGE: usize = 16;
+/// How long a large body waits for its turn.
+const WAIT: Duration = Duration::from_secs(15);
 
 /// Any path and any method.
 pub(crate) fn routes(pipeline: Arc<Pipeline>) -> Router {
@@ -22,7 +29,7 @@ pub(crate) fn routes(pipeline: Arc<Pipeline>) -> Router {
 }
 
 async fn take(State(pipeline): State<Arc<Pipeline>>, body: Body) -> Response {
-    let body = match read(body).await {
+    let body = match pipeline.bodies.read(body).await {
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
@@ -40,15 +47,33 @@ async fn take(State(pipeline): State<Arc<Pipeline>>, body: Body) -> Response {
     StatusCode::ACCEPTED.into_response()
 }
 
-/// Reads a bounded body in bounded time.
-pub(crate) async fn read(body: Body) -> Result<axum::body::Bytes, StatusCode> {
-    let read = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, MAX_BODY)).await;
-    let read = read.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    read.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
-        if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
-    })
+/// Reads bodies: bounded in size and time, and the large ones only a few at a time, since anybody can send them.
+pub(crate) struct Bodies(Semaphore);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Semaphore::new(MAX_LARGE))
+    }
+}
+
+impl Bodies {
+    /// Reads a body, or tells with what status to answer.
+    pub(crate) async fn read(&self, body: Body) -> Result<Bytes, StatusCode> {
+        let small = body.size_hint().upper().is_some_and(|size| size <= SMALL);
+        let _permit = if small {
+            None
+        } else {
+            let permit = tokio::time::timeout(WAIT, self.0.acquire()).await;
+            Some(permit.ok().and_then(Result::ok).ok_or(StatusCode::SERVICE_UNAVAILABLE)?)
+        };
+        let read = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, MAX_BODY)).await;
+        let read = read.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
+        read.map_err(|error| {
+            let too_large = std::error::Error::source(&error)
+                .is_some_and(|cause| cause.to_string().contains("length limit"));
+            if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
+        })
+    }
 }
 
 /// The answer to an event that was let through lately.

@@ -29,15 +29,29 @@ struct Dialect {
 /// Posts the event as a comment, or changes the one that is there already.
 pub(crate) async fn comment(http: &Client, target: &Target, event: &Event) -> Result<(), Error> {
     let number = change_request(event)?;
-    let dialect = dialect(target, number)?;
+    let token = match target.type_.as_str() {
+        "githubpullrequestcomment" => super::github_app::token(http, target).await?,
+        _ => target.credentials.token_or_password().unwrap_or_default().to_owned(),
+    };
+    if token.is_empty() {
+        return Err(Error::Config(format!(
+            "provider type '{}' needs a Secret with the key 'token'",
+            target.type_
+        )));
+    }
+    let dialect = dialect(target, &token, number)?;
     let marker = format!("<!-- {}:{}/{} -->", dialect.marker, target.uid, event.subject());
     let body = json!({"body": format!("{marker}\n\n{}", text::markdown(event))});
     let authorized = |request: Request| request.header(dialect.header.0, &dialect.header.1);
 
-    let user = fetch(http, authorized(Request::get(dialect.user.clone()))?).await?;
+    // An App has no user of its own.
+    let user = match super::github_app::bot(http, target).await? {
+        Some(name) => Value::String(name),
+        None => fetch(http, authorized(Request::get(dialect.user.clone()))?).await?[dialect.login].take(),
+    };
     let comments = fetch(http, authorized(Request::get(dialect.list.clone()))?).await?;
     let ours = comments.as_array().into_iter().flatten().find(|comment| {
-        comment[dialect.author][dialect.login] == user[dialect.login]
+        comment[dialect.author][dialect.login] == user
             && comment["body"].as_str().is_some_and(|body| body.contains(&marker))
     });
     let request = match ours.and_then(|comment| comment["id"].as_u64()) {
@@ -60,14 +74,8 @@ fn change_request(event: &Event) -> Result<u64, Error> {
     })
 }
 
-fn dialect(target: &Target, number: u64) -> Result<Dialect, Error> {
+fn dialect(target: &Target, token: &str, number: u64) -> Result<Dialect, Error> {
     let repository = Repository::parse(&target.address)?;
-    let credentials = &target.credentials;
-    let token =
-        credentials.token.as_deref().filter(|token| !token.is_empty()).or(credentials.password.as_deref());
-    let token = token.ok_or_else(|| {
-        Error::Config(format!("provider type '{}' needs a Secret with the key 'token'", target.type_))
-    })?;
     let path = &repository.path;
     if target.type_ == "gitlabmergerequestcomment" {
         let notes = format!("/api/v4/projects/{}/merge_requests/{number}/notes", path.replace('/', "%2F"));
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn each_service_has_its_addresses() {
         let urls = |type_: &str| {
-            let dialect = dialect(&target(type_, "https://git.example.test/org/repo"), 7).unwrap();
+            let dialect = dialect(&target(type_, "https://git.example.test/org/repo"), "s3cr3t", 7).unwrap();
             (dialect.create.to_string(), dialect.edit_method)
         };
         let (create, edit) = urls("githubpullrequestcomment");

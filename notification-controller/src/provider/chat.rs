@@ -139,19 +139,8 @@ pub(crate) fn zulip(target: &Target, event: &Event) -> Result<Request, Error> {
     let mut url = target.url()?;
     url.set_path("/api/v1/messages");
     let content = text::markdown(event);
-    let mut form = reqwest::Url::parse("form:").map_err(|error| Error::Event(error.to_string()))?;
-    form.query_pairs_mut().extend_pairs([
-        ("type", "stream"),
-        ("to", stream),
-        ("topic", topic),
-        ("content", &content),
-    ]);
-    let mut request = Request::get(url)
-        .method(Method::POST)
-        .header("content-type", "application/x-www-form-urlencoded")?
-        .header("authorization", &basic(target))?;
-    request.body = form.query().unwrap_or_default().as_bytes().to_vec();
-    Ok(request)
+    let fields = [("type", "stream"), ("to", stream), ("topic", topic), ("content", content.as_str())];
+    Request::form(url, &fields).header("authorization", &basic(target))
 }
 
 /// `zoom`: a message to an incoming webhook.

@@ -147,9 +147,7 @@ fn stands(listed: &Value, status: &Status<'_>, state_key: &str, state: &str) -> 
 }
 
 fn token_or_password(target: &Target) -> Result<&str, Error> {
-    let credentials = &target.credentials;
-    let token =
-        credentials.token.as_deref().filter(|token| !token.is_empty()).or(credentials.password.as_deref());
+    let token = target.credentials.token_or_password();
     token.ok_or_else(|| {
         Error::Config(format!("provider type '{}' needs a Secret with the key 'token'", target.type_))
     })
@@ -157,7 +155,8 @@ fn token_or_password(target: &Target) -> Result<&str, Error> {
 
 async fn github(http: &Client, target: &Target, status: &Status<'_>) -> Result<(), Error> {
     let repository = Repository::parse(&target.address)?;
-    let token = Some(token_or_password(target)?);
+    let token = super::github_app::token(http, target).await?;
+    let token = Some(token.as_str());
     let path = format!("repos/{}/commits/{}/statuses?per_page={PAGE}", repository.path, status.hash);
     let listed = list(http, Request::get(repository.github_api(&path)?).bearer(token)?).await?;
     let state = status.state("success", "failure");

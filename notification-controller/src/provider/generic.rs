@@ -28,13 +28,12 @@ pub(crate) fn signed(target: &Target, event: &Event) -> Result<Request, Error> {
 }
 
 /// `githubdispatch`: a repository dispatch with the event as payload.
-pub(crate) fn github_dispatch(target: &Target, event: &Event) -> Result<Request, Error> {
+pub(crate) fn github_dispatch(target: &Target, token: &str, event: &Event) -> Result<Request, Error> {
     let repository = super::commit_status::Repository::parse(&target.address)?;
-    let token = target.credentials.token.as_deref().or(target.credentials.password.as_deref());
     let url = repository.github_api(&format!("repos/{}/dispatches", repository.path))?;
     let body = serde_json::json!({ "event_type": text::object(event).replacen(
         &event.kind().to_lowercase(), event.kind(), 1), "client_payload": event });
-    Request::json(url, &body)?.bearer(token)
+    Request::json(url, &body)?.bearer(Some(token))
 }
 
 #[cfg(test)]
@@ -65,7 +64,7 @@ mod tests {
     #[test]
     fn a_dispatch_goes_to_the_api_of_the_repository() {
         let target = target("githubdispatch", "https://github.com/org/repo");
-        let request = github_dispatch(&target, &event("info", &[])).unwrap();
+        let request = github_dispatch(&target, "s3cr3t", &event("info", &[])).unwrap();
         assert_eq!(request.url.as_str(), "https://api.github.com/repos/org/repo/dispatches");
         let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(body["event_type"], "Kustomization/webapp.gitops-system");

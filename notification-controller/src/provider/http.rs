@@ -1,16 +1,16 @@
-//! The HTTP client of all providers: bounded retries, proxies, private CAs.
+//! The HTTP client of all providers: bounded retries, proxies, private CAs, hosts that are out of bounds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Identity, Method, Proxy, StatusCode, Url};
 use serde::Serialize;
 
-use super::Target;
+use super::{AddressPolicy, Target};
 
 /// Tries at most, the first included.
 const ATTEMPTS: u32 = 5;
-const MIN_DELAY: Duration = Duration::from_secs(2);
+const MIN_DELAY: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(2) };
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// How much of an answer is read, for messages and for what the services tell of themselves.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -34,6 +34,14 @@ pub(crate) enum Error {
         /// How often it was tried.
         attempts: u32,
         /// What happened last.
+        cause: String,
+    },
+    /// The service asks to come back later than the time of the Provider allows.
+    #[error("the service asks to come back in {}s: {cause}", wait.as_secs())]
+    Later {
+        /// After this time.
+        wait: Duration,
+        /// What it answered.
         cause: String,
     },
     /// The time of the Provider was over.
@@ -62,6 +70,21 @@ impl Request {
             HeaderValue::from_static("application/json"),
         )]);
         Ok(Self { method: Method::POST, url, headers, body })
+    }
+
+    /// A POST of bytes.
+    pub(crate) fn bytes(url: Url, content_type: &'static str, body: Vec<u8>) -> Self {
+        let content_type = HeaderValue::from_static(content_type);
+        let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_TYPE, content_type)]);
+        Self { method: Method::POST, url, headers, body }
+    }
+
+    /// A POST of a form.
+    pub(crate) fn form(url: Url, fields: &[(&str, &str)]) -> Self {
+        let mut form = url.clone();
+        form.query_pairs_mut().clear().extend_pairs(fields);
+        let body = form.query().unwrap_or_default().as_bytes().to_vec();
+        Self::bytes(url, "application/x-www-form-urlencoded", body)
     }
 
     /// A GET.
@@ -96,9 +119,14 @@ impl Request {
     }
 }
 
-/// A client for one target.
+/// A client for one target. It keeps connections, and has a deadline for all that it sends.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    policy: AddressPolicy,
+    deadline: Instant,
+    #[cfg(test)]
+    via: Option<std::net::SocketAddr>,
 }
 
 impl Client {
@@ -111,9 +139,13 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .timeout(target.timeout)
             .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(target.policy.resolver())
             .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &target.proxy {
-            builder = builder.proxy(Proxy::all(proxy).map_err(config("the proxy's address is invalid"))?);
+            let url = Url::parse(proxy)
+                .map_err(|error| super::Error::Config(format!("the proxy's address is invalid: {error}")))?;
+            target.policy.check(&url).map_err(super::Error::Config)?;
+            builder = builder.proxy(Proxy::all(url).map_err(config("the proxy's address is invalid"))?);
         }
         let credentials = &target.credentials;
         if let Some(authority) = &credentials.ca {
@@ -127,7 +159,37 @@ impl Client {
                 Identity::from_pem(&pem).map_err(config("the client certificate cannot be read"))?;
             builder = builder.identity(identity);
         }
-        Ok(Self { http: builder.build().map_err(config("cannot build the HTTP client"))? })
+        Ok(Self {
+            http: builder.build().map_err(config("cannot build the HTTP client"))?,
+            policy: target.policy.clone(),
+            deadline: Instant::now() + target.timeout,
+            #[cfg(test)]
+            via: target.via,
+        })
+    }
+
+    /// A client without proxy and certificates.
+    pub(crate) fn plain(policy: &AddressPolicy, timeout: Duration) -> Result<Self, super::Error> {
+        let builder = reqwest::Client::builder()
+            .timeout(timeout)
+            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(policy.resolver())
+            .redirect(reqwest::redirect::Policy::none());
+        let http = builder.build();
+        let http =
+            http.map_err(|error| super::Error::Config(format!("cannot build the HTTP client: {error}")))?;
+        Ok(Self {
+            http,
+            policy: policy.clone(),
+            deadline: Instant::now() + timeout,
+            #[cfg(test)]
+            via: None,
+        })
+    }
+
+    /// The same client with a time for what comes now.
+    pub(crate) fn within(&self, timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + timeout, ..self.clone() }
     }
 
     /// Sends a request whose answer does not matter.
@@ -137,17 +199,11 @@ impl Client {
 
     /// Sends a request and returns the answer's body. Repeated on connection errors, 429 and 5xx other than 501.
     pub(crate) async fn fetch(&self, request: Request) -> Result<Vec<u8>, Error> {
+        self.policy.check(&request.url).map_err(Error::Refused)?;
         let mut delay = MIN_DELAY;
         let mut attempt = 1;
         loop {
-            let sent = self
-                .http
-                .request(request.method.clone(), request.url.clone())
-                .headers(request.headers.clone())
-                .body(request.body.clone())
-                .send()
-                .await;
-            let (cause, wanted) = match sent {
+            let (cause, wanted) = match self.once(&request).await {
                 Ok(response) if response.status().is_success() => return Ok(read(response).await),
                 Ok(response) if !is_worth_a_retry(response.status()) => {
                     let status = response.status().as_u16();
@@ -159,14 +215,42 @@ impl Client {
                 }
                 Err(error) => (sluice_runtime::errors::chain(&error.without_url()), None),
             };
-            if attempt == ATTEMPTS {
-                return Err(Error::GivenUp { method: request.method, attempts: attempt, cause });
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            match wanted {
+                Some(wait) if wait >= left || attempt == ATTEMPTS => {
+                    return Err(Error::Later { wait, cause });
+                }
+                None if delay >= left || attempt == ATTEMPTS => {
+                    return Err(Error::GivenUp { method: request.method, attempts: attempt, cause });
+                }
+                _ => {}
             }
             tokio::time::sleep(wanted.unwrap_or(delay)).await;
             delay = (delay * 2).min(MAX_DELAY);
             attempt += 1;
         }
     }
+
+    async fn once(&self, request: &Request) -> reqwest::Result<reqwest::Response> {
+        let (url, headers) = (request.url.clone(), request.headers.clone());
+        #[cfg(test)]
+        let (url, headers) = redirected(url, headers, self.via);
+        let sending = self.http.request(request.method.clone(), url).headers(headers);
+        sending.body(request.body.clone()).send().await
+    }
+}
+
+/// Tests take what is meant for a service of the internet at their own address; the Host header tells whose it is.
+#[cfg(test)]
+fn redirected(mut url: Url, mut headers: HeaderMap, via: Option<std::net::SocketAddr>) -> (Url, HeaderMap) {
+    if let Some(via) = via {
+        let host = HeaderValue::from_str(url.host_str().unwrap()).unwrap();
+        headers.insert(reqwest::header::HOST, host);
+        url.set_scheme("http").unwrap();
+        url.set_host(Some(&via.ip().to_string())).unwrap();
+        url.set_port(Some(via.port())).unwrap();
+    }
+    (url, headers)
 }
 
 fn is_worth_a_retry(status: StatusCode) -> bool {

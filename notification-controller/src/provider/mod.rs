@@ -1,19 +1,33 @@
 //! Where notifications go: one module for each family of services, all over the same HTTP client.
 
+mod address;
 mod change_request;
 mod chat;
 mod commit_status;
+mod event_hub;
 mod generic;
+mod github_app;
 mod http;
 mod incident;
+mod nats;
+mod otel;
+mod pubsub;
 mod secret;
+mod sentry;
 mod slack;
+mod target;
 mod teams;
 mod text;
+#[cfg(test)]
+mod wire;
 
 use std::time::Duration;
 
-pub(crate) use secret::{Credentials, proxy};
+pub(crate) use address::{AddressPolicy, Rule};
+pub(crate) use github_app::App;
+pub(crate) use http::{Client, Error as HttpError, Request};
+pub(crate) use secret::Credentials;
+pub(crate) use target::open;
 
 use crate::event::Event;
 
@@ -80,6 +94,11 @@ pub(crate) struct Target {
     pub credentials: Credentials,
     /// The URL of the proxy, with user and password.
     pub proxy: Option<String>,
+    /// Hosts that are out of bounds.
+    pub policy: AddressPolicy,
+    /// Where tests want to have everything sent.
+    #[cfg(test)]
+    pub via: Option<std::net::SocketAddr>,
 }
 
 /// A notification about to be sent.
@@ -89,17 +108,54 @@ pub(crate) struct Notification {
     pub event: Event,
     /// The identity of the commit status.
     pub status_id: String,
+    /// Name, namespace and UID of the Alert.
+    pub alert: AlertIdentity,
 }
 
-/// Sends a notification, within the target's timeout.
-pub(crate) async fn send(target: &Target, notification: &Notification) -> Result<(), Error> {
-    let http = http::Client::new(target)?;
+/// Which Alert a notification is of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AlertIdentity {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+impl AlertIdentity {
+    /// That of an Alert.
+    pub(crate) fn of(alert: &sluice_api::notification::Alert) -> Self {
+        let metadata = alert.metadata.clone();
+        Self {
+            name: metadata.name.unwrap_or_default(),
+            namespace: metadata.namespace.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+        }
+    }
+}
+
+/// Sends a notification, within the target's timeout. The client is one of the target's.
+pub(crate) async fn send(client: &Client, target: &Target, notification: &Notification) -> Result<(), Error> {
+    let http = client.within(target.timeout);
     let sent = async {
         let event = &notification.event;
         match target.type_.as_str() {
             "generic" => http.send(generic::plain(target, event)?).await?,
             "generic-hmac" => http.send(generic::signed(target, event)?).await?,
-            "githubdispatch" => http.send(generic::github_dispatch(target, event)?).await?,
+            "githubdispatch" => {
+                let token = github_app::token(&http, target).await?;
+                http.send(generic::github_dispatch(target, &token, event)?).await?;
+            }
+            "googlepubsub" => pubsub::publish(&http, target, event).await?,
+            "azureeventhub" => http.send(event_hub::request(target, event)?).await?,
+            "nats" => nats::publish(target, event).await?,
+            "sentry" => http.send(sentry::request(target, event)?).await?,
+            "otel" => {
+                if let Some(request) = otel::request(target, notification)? {
+                    http.send(request).await?;
+                }
+            }
             "slack" => slack::send(&http, target, event).await?,
             "discord" => http.send(slack::discord(target, event)?).await?,
             "rocket" => http.send(slack::rocket(target, event)?).await?,
@@ -176,14 +232,15 @@ impl Target {
     /// webhooks carry their secret.
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut masked = text.to_owned();
-        let secrets = [self.credentials.token.as_deref(), self.credentials.password.as_deref()];
-        for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
+        for secret in self.credentials.secrets().filter(|secret| secret.len() > 3) {
             masked = masked.replace(secret, "*****");
         }
         if let Ok(url) = self.url() {
             let path = url.path().trim_start_matches('/');
-            if !path.is_empty() {
-                masked = masked.replace(path, "*****");
+            let hidden = [path, url.query().unwrap_or_default(), url.password().unwrap_or_default()];
+            // What is as short as that is no secret, and found in ordinary words.
+            for secret in hidden.into_iter().filter(|secret| secret.len() > 3) {
+                masked = masked.replace(secret, "*****");
             }
         }
         masked
@@ -205,6 +262,8 @@ pub(crate) mod tests {
             uid: "7c4d1f00-aaaa-bbbb-cccc-000000000000".to_owned(),
             credentials: Credentials { token: Some("s3cr3t".to_owned()), ..Credentials::default() },
             proxy: None,
+            policy: AddressPolicy::default(),
+            via: None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::App;
+
 /// Longest address, in bytes.
 const MAX_ADDRESS: usize = 2048;
 
@@ -24,6 +26,12 @@ pub(crate) struct Credentials {
     pub ca: Option<Vec<u8>>,
     /// `tls.crt` and `tls.key`.
     pub certificate: Option<(Vec<u8>, Vec<u8>)>,
+    /// The keys of a GitHub App.
+    pub app: Option<App>,
+    /// `creds`: the login file of NATS.
+    pub nats_creds: Option<String>,
+    /// `nkey`: the seed of NATS.
+    pub nats_seed: Option<String>,
 }
 
 /// Shows no secret.
@@ -36,7 +44,7 @@ impl std::fmt::Debug for Credentials {
 /// The data of a Secret.
 pub(crate) type Data = BTreeMap<String, Vec<u8>>;
 
-fn text(data: &Data, key: &str) -> Result<Option<String>, String> {
+pub(crate) fn text(data: &Data, key: &str) -> Result<Option<String>, String> {
     match data.get(key) {
         None => Ok(None),
         Some(bytes) => {
@@ -61,9 +69,36 @@ impl Credentials {
             None => BTreeMap::new(),
             Some(yaml) => headers(&yaml)?,
         };
-        let proxy = text(data, "proxy")?;
-        let token = text(data, "token")?;
-        Ok(Self { address, token, username, password, headers, proxy, ca: None, certificate: None })
+        Ok(Self {
+            address,
+            username,
+            password,
+            headers,
+            proxy: text(data, "proxy")?,
+            token: text(data, "token")?,
+            app: App::read(data)?,
+            nats_creds: text(data, "creds")?,
+            nats_seed: text(data, "nkey")?,
+            ca: None,
+            certificate: None,
+        })
+    }
+
+    /// The token, or the password in its place, which some types take.
+    pub(crate) fn token_or_password(&self) -> Option<&str> {
+        let token = self.token.as_deref().filter(|token| !token.is_empty());
+        token.or(self.password.as_deref()).filter(|token| !token.is_empty())
+    }
+
+    /// Values that must not be seen in messages.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let few = [&self.token, &self.password, &self.nats_creds, &self.nats_seed, &self.proxy];
+        few.into_iter().flatten().map(String::as_str).chain(self.headers.values().map(String::as_str))
+    }
+
+    /// Whether a Secret of `secretRef` holds certificates too, which types that know no `certSecretRef` use.
+    pub(crate) fn has_certificates(data: &Data) -> bool {
+        ["ca.crt", "tls.crt", "caFile", "certFile"].iter().any(|key| data.contains_key(*key))
     }
 
     /// Adds the certificates of `certSecretRef`.

@@ -1,20 +1,86 @@
 //! Who may send a webhook, by type of Receiver. Comparisons take the same time whatever is wrong.
 
+use std::collections::BTreeMap;
+
 use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use sluice_api::notification::{ReceiverSpec, ReceiverType};
 use subtle::ConstantTimeEq;
 
-/// Checks a webhook. The error is for the log: the sender learns nothing.
-pub(super) fn check(
-    spec: &ReceiverSpec,
-    token: &[u8],
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(), String> {
+use super::oidc::{self, Issuers};
+use super::{cdevents, filter};
+
+/// What a Receiver knows of its senders.
+pub(super) struct Senders<'a> {
+    pub(super) spec: &'a ReceiverSpec,
+    /// The Secret; empty for types without one.
+    pub(super) secret: &'a BTreeMap<String, Vec<u8>>,
+    pub(super) issuers: &'a Issuers,
+}
+
+impl Senders<'_> {
+    /// Checks a webhook, and returns the claims of its token where it has one. The error is for the log: the sender learns
+    /// nothing.
+    pub(super) async fn check(&self, headers: &HeaderMap, body: &[u8], now: i64) -> Result<Value, String> {
+        match self.spec.type_ {
+            ReceiverType::GenericOidc => return self.issuers.check(self.spec, bearer(headers)?, now).await,
+            ReceiverType::Gcr => {
+                oidc::check_google(self.issuers, self.secret, bearer(headers)?, now).await?;
+                google_message(body)?;
+            }
+            _ => {
+                let token = self.secret.get("token").map(Vec::as_slice).unwrap_or_default();
+                check(self.spec, token, headers, body)?;
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// What filters see of the body.
+    pub(super) fn filtered(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, String> {
+        match self.spec.type_ {
+            ReceiverType::Gcr => google_message(body),
+            _ => filter::body(header(headers, "content-type"), body),
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, String> {
+    let (scheme, token) = header(headers, "authorization").split_once(' ').unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err("the header Authorization has no bearer token".to_owned())
+    }
+}
+
+/// What Google's registry says, out of the message of Pub/Sub that carries it.
+fn google_message(body: &[u8]) -> Result<Value, String> {
+    #[derive(Deserialize)]
+    struct Push {
+        message: Message,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        data: String,
+    }
+    let push: Push = decode(body)?;
+    let data = STANDARD
+        .decode(&push.message.data)
+        .map_err(|_| "the data of the message is not base64".to_owned())?;
+    let data: Value = decode(&data)?;
+    let field = |name: &str| data[name].as_str().unwrap_or_default();
+    Ok(json!({"action": field("action"), "digest": field("digest"), "tag": field("tag")}))
+}
+
+/// Checks a webhook of a type that needs no more than a token.
+fn check(spec: &ReceiverSpec, token: &[u8], headers: &HeaderMap, body: &[u8]) -> Result<(), String> {
     let header = |name: &'static str| header(headers, name);
     match spec.type_ {
         ReceiverType::Generic => Ok(()),
@@ -40,16 +106,40 @@ pub(super) fn check(
         }
         ReceiverType::DockerHub => decode::<DockerHub>(body).map(|_| ()),
         ReceiverType::Quay => decode::<Quay>(body).map(|_| ()),
-        ReceiverType::Acr => decode::<serde_json::Map<String, serde_json::Value>>(body).map(|_| ()),
-        other => Err(format!("type {other} is not supported by this version of Sluice")),
+        ReceiverType::Acr => decode::<Acr>(body).map(|_| ()),
+        ReceiverType::CdEvents => {
+            cdevents::check(body)?;
+            event(spec, header("ce-type"))
+        }
+        ReceiverType::GenericOidc | ReceiverType::Gcr => Err("a token of an issuer is needed".to_owned()),
     }
 }
 
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "only the shape counts")]
 struct DockerHub {
-    push_data: serde_json::Map<String, serde_json::Value>,
-    repository: serde_json::Map<String, serde_json::Value>,
+    push_data: DockerHubPush,
+    repository: DockerHubRepository,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only the shape counts")]
+struct DockerHubPush {
+    tag: String,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only the shape counts")]
+struct DockerHubRepository {
+    repo_url: String,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only the shape counts")]
+struct Acr {
+    action: String,
+    #[serde(default)]
+    target: serde_json::Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -219,6 +309,53 @@ mod tests {
         assert!(run("quay", &[], &[], br#"{"docker_url":"u","updated_tags":["1"]}"#).is_ok());
         assert!(run("quay", &[], &[], b"nonsense").is_err());
         assert!(run("acr", &[], &[], br#"{"action":"push"}"#).is_ok());
-        assert!(run("gcr", &[], &[], b"{}").is_err());
+        assert!(run("acr", &[], &[], b"[]").is_err());
+        let data =
+            STANDARD.encode(r#"{"action":"INSERT","digest":"reg/a@sha256:1","tag":"reg/a:1","more":2}"#);
+        let body = json!({"message": {"data": data, "messageId": "1"}, "subscription": "x"}).to_string();
+        let expected = json!({"action": "INSERT", "digest": "reg/a@sha256:1", "tag": "reg/a:1"});
+        assert_eq!(google_message(body.as_bytes()), Ok(expected));
+        assert!(google_message(br#"{"message":{"data":"?"}}"#).is_err() && google_message(b"{}").is_err());
+        assert!(run("gcr", &[], &[], body.as_bytes()).is_err(), "without a token of Google");
+    }
+
+    #[test]
+    fn every_type_that_signs_refuses_every_changed_bit() {
+        let json = ("content-type", "application/json");
+        let sha256 = format!("sha256={}", sign::<Hmac<Sha256>>(BODY));
+        let sha512 = format!("sha512={}", sign::<Hmac<Sha512>>(BODY));
+        let nexus = sign::<Hmac<Sha1>>(BODY);
+        type Case<'a> = (&'a str, &'a [(&'static str, &'a str)], bool);
+        let cases: [Case<'_>; 7] = [
+            ("generic-hmac", &[("x-signature", &sha512)], true),
+            ("github", &[json, ("x-hub-signature-256", &sha256)], true),
+            ("bitbucket", &[json, ("x-hub-signature", &sha256)], true),
+            ("nexus", &[("x-nexus-webhook-signature", &nexus)], true),
+            ("gitlab", &[("x-gitlab-token", "s3cr3t")], false),
+            ("harbor", &[("authorization", "s3cr3t")], false),
+            ("generic-hmac", &[("x-signature", &sha256)], true),
+        ];
+        for (type_, headers, signs) in cases {
+            assert_eq!(run(type_, &[], headers, BODY), Ok(()), "{type_}");
+            assert!(
+                run(type_, &[], &headers[..headers.len() - 1], BODY).is_err(),
+                "{type_}: nothing was brought"
+            );
+            for bit in 0..BODY.len() * 8 {
+                let mut changed = BODY.to_vec();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(run(type_, &[], headers, &changed).is_err(), signs, "{type_}: bit {bit}");
+            }
+            let (name, value) = *headers.last().unwrap();
+            for at in 0..value.len() {
+                // The lowest bit of a character: another digit, another letter, another sign.
+                let mut changed = value.as_bytes().to_vec();
+                changed[at] ^= 1;
+                let changed = String::from_utf8(changed).unwrap();
+                let headers: Vec<_> =
+                    headers[..headers.len() - 1].iter().copied().chain([(name, changed.as_str())]).collect();
+                assert!(run(type_, &[], &headers, BODY).is_err(), "{type_}: {changed}");
+            }
+        }
     }
 }

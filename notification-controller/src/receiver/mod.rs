@@ -1,10 +1,14 @@
 //! Receivers: the path that each listens on, and what a webhook on it sets off.
 
 mod authentication;
+mod cdevents;
+mod filter;
+mod oidc;
 mod reconcile;
 mod server;
 mod trigger;
 
+pub(crate) use oidc::Issuers;
 pub(crate) use reconcile::ReceiverReconciler;
 pub(crate) use server::{Webhooks, routes};
 

@@ -16,7 +16,8 @@ use sluice_runtime::{
     Cache, Manager, Next, ObjectKey, Reconciler, Severity, StatusWriter, conditions, errors, finalizer,
 };
 
-use super::path;
+use super::filter::Filters;
+use super::{oidc, path};
 
 const OWNED: &[&str] = &[READY_CONDITION, RECONCILING_CONDITION, STALLED_CONDITION];
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
@@ -47,11 +48,9 @@ impl ReceiverReconciler {
     async fn prepare(&self, receiver: &Receiver) -> Result<String, Failure> {
         validate(receiver)?;
         let key = ObjectKey::of(receiver);
-        if receiver.spec.type_ == ReceiverType::GenericOidc {
-            return Ok(path(b"", &key.name, &key.namespace));
-        }
-        let token = read_token(&self.manager.client, receiver).await.map_err(Failure::Token)?;
-        Ok(path(&token, &key.name, &key.namespace))
+        let secret = read_secret(&self.manager.client, receiver).await.map_err(Failure::Token)?;
+        let token = secret.get("token").map(Vec::as_slice).unwrap_or_default();
+        Ok(path(token, &key.name, &key.namespace))
     }
 
     fn emit(&self, receiver: &Receiver, severity: Severity, reason: &str, message: String) {
@@ -69,17 +68,14 @@ impl ReceiverReconciler {
     }
 }
 
-/// The rules of the API once more, for objects that are older than the rules.
+/// The rules of the API once more, for objects that are older than the rules, and the expressions.
 fn validate(receiver: &Receiver) -> Result<(), Failure> {
     let spec = &receiver.spec;
-    let invalid = |message: &str| Err(Failure::Terminal("ValidationFailed", message.to_owned()));
+    let expression = |problem| Failure::Terminal("InvalidCELExpression", problem);
+    let invalid = |problem: &str| Err(Failure::Terminal("ValidationFailed", problem.to_owned()));
+    Filters::compile(spec).map_err(expression)?;
     let oidc = spec.type_ == ReceiverType::GenericOidc;
-    let filters = spec.resources.iter().any(|resource| !resource.filter.is_empty());
     match () {
-        () if !spec.resource_filter.is_empty() || filters => Err(Failure::Terminal(
-            "InvalidCELExpression",
-            "filters in CEL are not supported by this version of Sluice".to_owned(),
-        )),
         () if oidc && spec.oidc_providers.is_empty() => {
             invalid("generic-oidc receiver requires at least one oidcProvider")
         }
@@ -92,25 +88,34 @@ fn validate(receiver: &Receiver) -> Result<(), Failure> {
         () if !oidc && spec.secret_ref.is_none() => {
             invalid("secretRef is required when type is not generic-oidc")
         }
-        () if oidc => invalid("type generic-oidc is not supported by this version of Sluice"),
-        () => Ok(()),
+        () => oidc::validate(spec).map_err(|problem| match problem {
+            oidc::Invalid::Spec(problem) => Failure::Terminal("ValidationFailed", problem),
+            oidc::Invalid::Expression(problem) => expression(problem),
+        }),
     }
 }
 
-/// The token of a Receiver's Secret.
-pub(super) async fn read_token(client: &kube::Client, receiver: &Receiver) -> Result<Vec<u8>, String> {
+/// The Secret of a Receiver, with a token that is not empty. Nothing for types without a Secret.
+pub(super) async fn read_secret(
+    client: &kube::Client,
+    receiver: &Receiver,
+) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    if receiver.spec.type_ == ReceiverType::GenericOidc {
+        return Ok(BTreeMap::new());
+    }
     let name = receiver.spec.secret_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
     let key = ObjectKey::new(receiver.namespace().unwrap_or_default(), name);
     let secret =
         Api::<Secret>::namespaced(client.clone(), &key.namespace).get(&key.name).await.map_err(|error| {
             format!("unable to read token from secret '{key}' error: {}", errors::describe(&error))
         })?;
-    let token = secret.data.unwrap_or_default().remove("token").map(|token| token.0).unwrap_or_default();
+    let data = secret.data.unwrap_or_default();
+    let data: BTreeMap<String, Vec<u8>> = data.into_iter().map(|(key, value)| (key, value.0)).collect();
     // An empty token would let everybody in.
-    if token.is_empty() {
+    if data.get("token").is_none_or(Vec::is_empty) {
         return Err(format!("invalid '{key}' secret data: required fields 'token'"));
     }
-    Ok(token)
+    Ok(data)
 }
 
 impl Reconciler for ReceiverReconciler {

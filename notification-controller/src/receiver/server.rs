@@ -8,18 +8,25 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
 use sluice_api::meta::{READY_CONDITION, Reconcilable};
 use sluice_api::notification::Receiver;
 use sluice_runtime::{Cache, Manager, ObjectKey, conditions};
 
-use super::{authentication, reconcile, trigger};
-use crate::event;
+use super::authentication::Senders;
+use super::filter::{Filters, Request};
+use super::trigger::Trigger;
+use super::{Issuers, reconcile};
+use crate::event::Bodies;
 
 /// What the webhook server works with.
 pub(crate) struct Webhooks {
     pub(crate) manager: Arc<Manager>,
     pub(crate) receivers: Arc<Cache<Receiver>>,
     pub(crate) no_cross_namespace_refs: bool,
+    pub(crate) issuers: Issuers,
+    pub(crate) bodies: Arc<Bodies>,
 }
 
 /// Any path and any method: the path names the Receiver.
@@ -28,7 +35,7 @@ pub(crate) fn routes(webhooks: Arc<Webhooks>) -> Router {
 }
 
 async fn take(State(webhooks): State<Arc<Webhooks>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let body = match event::read(body).await {
+    let body = match webhooks.bodies.read(body).await {
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
@@ -46,32 +53,47 @@ impl Webhooks {
         if receiver.suspend() || !conditions::is_true(receiver.conditions(), READY_CONDITION) {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        let token = match reconcile::read_token(&self.manager.client, receiver).await {
-            Ok(token) => token,
-            Err(problem) => {
-                tracing::error!(receiver = %key, error = problem, "cannot check a webhook");
-                return StatusCode::BAD_REQUEST;
-            }
+        let problem = |what: &str, problem: String, status: StatusCode| {
+            tracing::error!(receiver = %key, error = problem, "{what}");
+            status
         };
-        if let Err(problem) = authentication::check(&receiver.spec, &token, headers, body) {
-            tracing::error!(receiver = %key, error = problem, "refused a webhook");
-            return StatusCode::BAD_REQUEST;
-        }
-        let requests = receiver.spec.resources.iter().map(|resource| async {
-            let requested = trigger::request(
-                &self.manager.client,
-                resource,
-                &key.namespace,
-                self.no_cross_namespace_refs,
-            )
-            .await;
+        let secret = match reconcile::read_secret(&self.manager.client, receiver).await {
+            Ok(secret) => secret,
+            Err(why) => return problem("cannot check a webhook", why, StatusCode::BAD_REQUEST),
+        };
+        let senders = Senders { spec: &receiver.spec, secret: &secret, issuers: &self.issuers };
+        let claims = match senders.check(headers, body, Timestamp::now().as_second()).await {
+            Ok(claims) => claims,
+            Err(why) => return problem("refused a webhook", why, StatusCode::BAD_REQUEST),
+        };
+        let read = Filters::compile(&receiver.spec).and_then(|filters| {
+            let body = if filters.any() { senders.filtered(headers, body)? } else { Value::Null };
+            Ok((filters, Request { body, claims }))
+        });
+        let (filters, request) = match read {
+            Ok(read) => read,
+            Err(why) => return problem("cannot filter a webhook", why, StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        let trigger = Trigger {
+            client: &self.manager.client,
+            own_namespace: &key.namespace,
+            no_cross_namespace_refs: self.no_cross_namespace_refs,
+            filters: &filters,
+            request: &request,
+        };
+        let trigger = &trigger;
+        let key = &key;
+        let entries = receiver.spec.resources.iter().enumerate().map(|(index, resource)| async move {
+            let requested = trigger.entry(index, resource).await;
             requested.inspect_err(|problem| {
                 let object = format!("{}/{}", resource.kind, resource.name);
                 tracing::error!(receiver = %key, object, error = problem, "cannot request a reconcile");
             })
         });
-        let failed = join_all(requests).await.into_iter().filter(Result::is_err).count();
-        tracing::info!(receiver = %key, failed, "webhook handled");
+        let results = join_all(entries).await;
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        let objects: usize = results.into_iter().flatten().sum();
+        tracing::info!(receiver = %key, objects, failed, "webhook handled");
         if failed == 0 { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
     }
 }

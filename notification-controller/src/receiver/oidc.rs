@@ -1,0 +1,437 @@
+//! Senders that somebody vouches for: tokens of OpenID Connect issuers, whose keys are fetched and kept for a while.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluice_api::notification::{OidcProvider, ReceiverSpec};
+use sluice_cel::{Error as CelError, Expression, Type};
+use tokio::sync::Mutex;
+
+use crate::jose::{Key, Token};
+use crate::provider::{AddressPolicy, Client, HttpError, Request};
+
+/// The audience of tokens for providers that name none.
+const AUDIENCE: &str = "notification-controller";
+/// Keys are fetched anew after this time.
+const FRESH: Duration = Duration::from_hours(1);
+/// A token with an unknown key has the keys fetched again, at most this often.
+const AGAIN: Duration = Duration::from_secs(30);
+/// Issuers that are remembered.
+const MAX_ISSUERS: usize = 256;
+/// Keys of one issuer that are remembered.
+const MAX_KEYS: usize = 64;
+const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What is wrong with a spec.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    /// A rule of the spec.
+    Spec(String),
+    /// An expression.
+    Expression(String),
+}
+
+/// The compiled rules of one provider.
+struct Rules {
+    variables: Vec<(String, Expression)>,
+    validations: Vec<(Expression, String)>,
+}
+
+impl Rules {
+    fn compile(provider: &OidcProvider) -> Result<Self, String> {
+        let scope = ["claims", "vars"];
+        let variables = provider.variables.iter().enumerate().map(|(index, variable)| {
+            let fault = |error: &dyn std::fmt::Display| {
+                format!("invalid variables[{index}] (name=\"{}\") expression: {error}", variable.name)
+            };
+            let parsed = Expression::parse(&variable.expression).map_err(|error| fault(&error))?;
+            match parsed.clone().check(&scope, Type::Dyn) {
+                // A variable may be of any type.
+                Ok(_) | Err(CelError::OutputType { .. }) => Ok((variable.name.clone(), parsed)),
+                Err(error) => Err(fault(&error)),
+            }
+        });
+        let validations = provider.validations.iter().enumerate().map(|(index, validation)| {
+            let checked =
+                Expression::parse(&validation.expression).and_then(|parsed| parsed.check(&scope, Type::Bool));
+            let checked =
+                checked.map_err(|error| format!("invalid validations[{index}] expression: {error}"))?;
+            Ok((checked, validation.message.clone()))
+        });
+        Ok(Self {
+            variables: variables.collect::<Result<_, String>>()?,
+            validations: validations.collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Judges claims: all validations must be true.
+    fn judge(&self, claims: &Value) -> Result<(), String> {
+        let mut values = json!({});
+        for (name, expression) in &self.variables {
+            let value = {
+                let scope = |name: &str| match name {
+                    "claims" => Some(claims),
+                    "vars" => Some(&values),
+                    _ => None,
+                };
+                expression.evaluate(&scope)
+            };
+            let value =
+                value.map_err(|error| format!("failed to evaluate the variable '{name}': {error}"))?;
+            values[name] = value.unwrap_or_default();
+        }
+        let scope = |name: &str| match name {
+            "claims" => Some(claims),
+            "vars" => Some(&values),
+            _ => None,
+        };
+        let mut failed = Vec::new();
+        for (expression, message) in &self.validations {
+            match expression.evaluate_bool(&scope) {
+                Ok(true) => {}
+                Ok(false) => failed.push(message.clone()),
+                Err(error) => failed.push(format!("{message} ({error})")),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    }
+}
+
+/// Checks the providers of a spec: first all rules, then all expressions.
+pub(super) fn validate(spec: &ReceiverSpec) -> Result<(), Invalid> {
+    let mut seen = HashSet::new();
+    for (index, provider) in spec.oidc_providers.iter().enumerate() {
+        let url = &provider.issuer_url;
+        let place = format!("oidcProviders[{index}]");
+        let fault = |problem: String| Err(Invalid::Spec(problem));
+        if url.is_empty() {
+            return fault(format!("{place}: issuerURL is required"));
+        }
+        let parsed =
+            Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if parsed.is_none() {
+            return fault(format!("{place}: issuerURL \"{url}\" must be a valid HTTP or HTTPS URL"));
+        }
+        if !seen.insert(url) {
+            return fault(format!("{place}: duplicate issuerURL \"{url}\""));
+        }
+        let place = format!("{place} (issuerURL=\"{url}\")");
+        if provider.validations.is_empty() {
+            return fault(format!("{place}: at least one validation is required"));
+        }
+        let mut names = HashSet::new();
+        for variable in &provider.variables {
+            let legal = variable.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && variable.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            if !legal || !names.insert(&variable.name) {
+                return fault(format!(
+                    "{place}: variable name \"{}\" is not an identifier of its own",
+                    variable.name
+                ));
+            }
+        }
+    }
+    for (index, provider) in spec.oidc_providers.iter().enumerate() {
+        Rules::compile(provider).map_err(|problem| {
+            let url = &provider.issuer_url;
+            Invalid::Expression(format!("oidcProviders[{index}] (issuerURL=\"{url}\"): {problem}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// The keys of issuers.
+pub(crate) struct Issuers {
+    policy: AddressPolicy,
+    known: Mutex<HashMap<String, Arc<Mutex<Option<Keys>>>>>,
+}
+
+struct Keys {
+    keys: Vec<Key>,
+    since: Instant,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
+}
+
+impl Issuers {
+    /// Issuers at hosts that the policy allows.
+    pub(crate) fn new(policy: AddressPolicy) -> Self {
+        Self { policy, known: Mutex::default() }
+    }
+
+    /// Checks a token for one of the spec's providers, and returns its claims.
+    pub(super) async fn check(&self, spec: &ReceiverSpec, token: &str, now: i64) -> Result<Value, String> {
+        let token = Token::parse(token)?;
+        // Worth nothing yet: it only says whose keys to take.
+        let issuer = token.claims["iss"].as_str().unwrap_or_default();
+        let provider = spec.oidc_providers.iter().find(|provider| provider.issuer_url == issuer);
+        let provider =
+            provider.ok_or_else(|| format!("no provider has the issuer '{issuer}' of the token"))?;
+        self.verify(issuer, &token).await?;
+        let audience = if provider.audience.is_empty() { AUDIENCE } else { &provider.audience };
+        token.check_claims(audience, now)?;
+        Rules::compile(provider)?.judge(&token.claims)?;
+        Ok(token.claims)
+    }
+
+    /// Checks the signature of a token of an issuer.
+    pub(super) async fn verify(&self, issuer: &str, token: &Token<'_>) -> Result<(), String> {
+        let entry = {
+            let mut known = self.known.lock().await;
+            if known.len() >= MAX_ISSUERS && !known.contains_key(issuer) {
+                // Whoever is forgotten is asked again.
+                known.clear();
+            }
+            known.entry(issuer.to_owned()).or_default().clone()
+        };
+        // One request at a time for each issuer.
+        let mut entry = entry.lock().await;
+        let age = entry.as_ref().map(|keys| keys.since.elapsed());
+        let named = |keys: &Keys| match &token.key_id {
+            Some(id) => keys.keys.iter().any(|key| key.kid.as_ref() == Some(id)),
+            None => !keys.keys.is_empty(),
+        };
+        let has = entry.as_ref().is_some_and(named);
+        if age.is_none_or(|age| age > FRESH || (!has && age > AGAIN)) {
+            match self.fetch(issuer).await {
+                Ok(keys) => *entry = Some(Keys { keys, since: Instant::now() }),
+                // An issuer that is away for a moment does not lock out those whose keys are known.
+                Err(problem) if has => {
+                    tracing::warn!(issuer, error = problem, "cannot refresh the keys of an issuer");
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        let keys = entry.as_ref().map(|keys| keys.keys.clone()).unwrap_or_default();
+        drop(entry);
+        let mut problem = format!("the issuer has no key '{}'", token.key_id.as_deref().unwrap_or_default());
+        for key in &keys {
+            if token.key_id.is_some() && key.kid != token.key_id {
+                continue;
+            }
+            match key.verify(token) {
+                Ok(()) => return Ok(()),
+                Err(fault) => problem = fault,
+            }
+        }
+        Err(problem)
+    }
+
+    async fn fetch(&self, issuer: &str) -> Result<Vec<Key>, String> {
+        let fault = |what: &str, error: &dyn std::fmt::Display| {
+            format!("cannot read {what} of the issuer '{issuer}': {error}")
+        };
+        let client = Client::plain(&self.policy, TIMEOUT).map_err(|error| error.to_string())?;
+        let get = async |what: &str, url: Url| {
+            let answer = client.fetch(Request::get(url)).await;
+            answer.map_err(|error: HttpError| fault(what, &error))
+        };
+        let configuration = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let configuration = Url::parse(&configuration).map_err(|error| fault("the configuration", &error))?;
+        let answer = get("the configuration", configuration).await?;
+        let discovery: Discovery =
+            serde_json::from_slice(&answer).map_err(|error| fault("the configuration", &error))?;
+        if discovery.issuer != issuer {
+            return Err(fault("the configuration", &format!("it is that of '{}'", discovery.issuer)));
+        }
+        let keys = Url::parse(&discovery.jwks_uri).map_err(|error| fault("the keys", &error))?;
+        let answer = get("the keys", keys).await?;
+        let set: KeySet = serde_json::from_slice(&answer).map_err(|error| fault("the keys", &error))?;
+        // Keys of kinds that are not known do not harm the others.
+        Ok(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).take(MAX_KEYS).collect())
+    }
+}
+
+/// What the Secret of a Receiver of type gcr says of senders.
+pub(super) async fn check_google(
+    issuers: &Issuers,
+    secret: &BTreeMap<String, Vec<u8>>,
+    token: &str,
+    now: i64,
+) -> Result<(), String> {
+    let field = |key: &str| {
+        let value = secret.get(key).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+        Some(value)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("the secret lacks the key '{key}'"))
+    };
+    let (email, audience) = (field("email")?, field("audience")?);
+    let token = Token::parse(token)?;
+    if !matches!(token.claims["iss"].as_str(), Some("https://accounts.google.com" | "accounts.google.com")) {
+        return Err("the token is not Google's".to_owned());
+    }
+    issuers.verify("https://accounts.google.com", &token).await?;
+    token.check_claims(audience, now)?;
+    if token.claims["email"] != email {
+        return Err("the token is of another account".to_owned());
+    }
+    if token.claims["email_verified"] != true {
+        return Err("the account of the token is not verified".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::routing::get;
+
+    use super::*;
+    use crate::jose::tests::Issuer;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn spec(issuer: &str, validations: Value) -> ReceiverSpec {
+        serde_json::from_value(json!({
+            "type": "generic-oidc", "resources": [],
+            "oidcProviders": [{"issuerURL": issuer, "variables": [
+                {"name": "owner", "expression": "claims.repository.split('/')[0]"},
+            ], "validations": validations}],
+        }))
+        .unwrap()
+    }
+
+    fn rules() -> Value {
+        json!([
+            {"expression": "vars.owner == 'org'", "message": "wrong owner"},
+            {"expression": "claims.?ref.orValue('') == 'refs/heads/main'", "message": "wrong branch"},
+        ])
+    }
+
+    fn claims(issuer: &str) -> Value {
+        json!({"iss": issuer, "aud": AUDIENCE, "exp": NOW + 60, "repository": "org/repo", "ref": "refs/heads/main"})
+    }
+
+    /// An issuer's server, and how often its keys were asked for.
+    async fn serve(issuer: &Issuer) -> (String, Arc<AtomicUsize>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, keys) = (Arc::new(AtomicUsize::new(0)), issuer.keys());
+        let discovery = json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string();
+        let count = asked.clone();
+        let routes =
+            Router::new().route("/.well-known/openid-configuration", get(async move || discovery)).route(
+                "/keys",
+                get(async move || {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    keys.to_string()
+                }),
+            );
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn tokens_are_checked_with_keys_that_are_fetched_once() {
+        let issuer = Issuer::new();
+        let (url, asked) = serve(&issuer).await;
+        let issuers = Issuers::new(AddressPolicy::default());
+        let check =
+            async |claims: &Value| issuers.check(&spec(&url, rules()), &issuer.token(claims), NOW).await;
+        for _ in 0..3 {
+            assert_eq!(check(&claims(&url)).await.unwrap()["repository"], "org/repo");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "the keys are kept");
+
+        let with = |key: &str, value: Value| {
+            let mut claims = claims(&url);
+            claims[key] = value;
+            claims
+        };
+        assert_eq!(check(&with("repository", json!("evil/repo"))).await.unwrap_err(), "wrong owner");
+        let mut both = with("repository", json!("evil/repo"));
+        both["ref"] = json!("x");
+        assert_eq!(check(&both).await.unwrap_err(), "wrong owner; wrong branch");
+        assert!(check(&with("exp", json!(NOW - 61))).await.is_err());
+        assert!(check(&with("nbf", json!(NOW + 61))).await.is_err());
+        assert!(check(&with("aud", json!("other"))).await.is_err());
+        assert!(check(&with("iss", json!("https://other.test"))).await.is_err());
+
+        let token = issuer.token(&claims(&url));
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        let changed = format!("{signed}.{first}{}", &signature[1..]);
+        assert!(issuers.check(&spec(&url, rules()), &changed, NOW).await.is_err(), "one bit is wrong");
+        let forged = Issuer::new().token(&claims(&url));
+        assert!(
+            issuers.check(&spec(&url, rules()), &forged, NOW).await.is_err(),
+            "another key of the same name"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "forged tokens do not have the keys fetched again");
+    }
+
+    #[tokio::test]
+    async fn google_vouches_for_one_account() {
+        let issuer = Issuer::new();
+        let issuers = Issuers::new(AddressPolicy::default());
+        let keys: KeySet = serde_json::from_value(issuer.keys()).unwrap();
+        let keys = keys.keys.into_iter().map(|key| serde_json::from_value(key).unwrap()).collect();
+        let entry = Arc::new(Mutex::new(Some(Keys { keys, since: Instant::now() })));
+        issuers.known.lock().await.insert("https://accounts.google.com".to_owned(), entry);
+        let secret = BTreeMap::from([
+            ("email".to_owned(), b"a@b".to_vec()),
+            ("audience".to_owned(), b"hook".to_vec()),
+        ]);
+        let good = json!({"iss": "https://accounts.google.com", "aud": "hook", "exp": NOW + 60, "email": "a@b", "email_verified": true});
+        let check = async |claims: &Value| check_google(&issuers, &secret, &issuer.token(claims), NOW).await;
+        assert_eq!(check(&good).await, Ok(()));
+        for (key, value) in [
+            ("iss", json!("x")),
+            ("aud", json!("x")),
+            ("exp", json!(1)),
+            ("email", json!("x")),
+            ("email_verified", json!("true")),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert!(check(&bad).await.is_err(), "{key}");
+        }
+        assert!(check_google(&issuers, &BTreeMap::new(), &issuer.token(&good), NOW).await.is_err());
+    }
+
+    #[test]
+    fn specs_are_checked() {
+        let fault = |change: Value| {
+            let mut provider = json!({"issuerURL": "https://issuer.test", "validations": rules(), "variables": [{"name": "owner", "expression": "claims.x"}]});
+            for (key, value) in change.as_object().unwrap() {
+                provider[key] = value.clone();
+            }
+            validate(
+                &serde_json::from_value(
+                    json!({"type": "generic-oidc", "resources": [], "oidcProviders": [provider]}),
+                )
+                .unwrap(),
+            )
+        };
+        assert_eq!(fault(json!({})), Ok(()));
+        assert!(
+            matches!(fault(json!({"issuerURL": "ftp://x"})), Err(Invalid::Spec(text)) if text.starts_with("oidcProviders[0]: "))
+        );
+        assert!(matches!(fault(json!({"validations": []})), Err(Invalid::Spec(_))));
+        let text =
+            "oidcProviders[0] (issuerURL=\"https://issuer.test\"): invalid validations[0] expression: ";
+        assert!(
+            matches!(fault(json!({"validations": [{"expression": "claims.x", "message": ""}]})), Err(Invalid::Expression(found)) if found.starts_with(text))
+        );
+        assert!(matches!(
+            fault(json!({"variables": [{"name": "x", "expression": "req.x"}]})),
+            Err(Invalid::Expression(_))
+        ));
+    }
+}
