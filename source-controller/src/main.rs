@@ -1,12 +1,13 @@
 //! Fetches sources and serves them as artifacts.
 //!
-//! One module per kind, each in the phases observe, plan, act, summarize; what they share is the storage, its file
-//! server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
+//! One module per kind, each in the phases observe, plan, act, succeed; what they share is in `source`, the
+//! storage, its file server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
 
 mod file_server;
 mod flags;
 mod git_repository;
 mod secret;
+mod source;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use kube::ResourceExt as _;
-use sluice_api::meta::{Artifact, Time};
+use sluice_api::meta::Artifact;
 use sluice_api::source::{GitRepository, GitRepositorySpec};
 use sluice_artifact::ignore::Patterns;
-use sluice_artifact::storage::{Location, Published};
+use sluice_artifact::storage::Published;
 use sluice_artifact::{Rules, Storage};
 use sluice_git::tree::{self, Selection, View};
 use sluice_git::{Commit, Error, Interrupt, RefFilter, Reference, Repository, Resolved, Session};
 
-use super::draft::Draft;
-use super::failure::Failure;
 use super::include::{self, Included};
 use super::observe::{self, Inputs};
 use super::verify::{self, Verified};
-use super::{GitRepositories, KIND, Outcome, blocking, plan};
+use super::{GitRepositories, Outcome, failure, plan};
+use crate::source::{Context, Draft, Failure, artifact, publish};
 
 /// A new artifact, and what it was made of.
 pub(super) struct Stored {
@@ -34,8 +31,9 @@ impl GitRepositories {
     /// Carries out a fetch.
     pub(super) async fn act(
         &self,
+        context: &Context<GitRepository>,
         object: &Arc<GitRepository>,
-        draft: &mut Draft,
+        draft: &mut Draft<GitRepository>,
         inputs: Box<Inputs>,
     ) -> kube::Result<Result<Outcome, Failure>> {
         let Inputs { remote, candidates, session, includes, deadline } = *inputs;
@@ -51,9 +49,9 @@ impl GitRepositories {
         let fetched = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
         let (resolved, commit, repository) = match fetched {
             Ok(fetched) => fetched,
-            Err(error) => return Ok(Err(Failure::git("unable to clone", &remote.url, &error))),
+            Err(error) => return Ok(Err(failure::git("unable to clone", &remote.url, &error))),
         };
-        let verified = verify::verify(&self.shared, object, &repository, &resolved, &commit).await;
+        let verified = verify::verify(&context.shared, object, &repository, &resolved, &commit).await;
         let verified = match verified {
             Ok(verified) => verified,
             Err(failure) => {
@@ -63,8 +61,13 @@ impl GitRepositories {
         };
         let revision = resolved.revision();
         let includes_changed = plan::includes_changed(&object.spec, &draft.status, &includes);
-        if draft.fetched(&revision, includes_changed) {
-            self.progress(object, draft).await?;
+        let mut news = draft.fetched(&revision);
+        if includes_changed && !news && draft.status.artifact.is_some() {
+            draft.outdated("IncludeChange", "included artifacts differ from last observed includes");
+            news = true;
+        }
+        if news {
+            context.write(object, &draft.status).await?;
         }
         let mut view = View::new(repository, commit.tree);
         if object.spec.recurse_submodules {
@@ -72,46 +75,47 @@ impl GitRepositories {
             let work = sluice_git::attach_submodules(self.git.client(), &remote, &mut view, &selection);
             let attached = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
             if let Err(error) = attached {
-                return Ok(Err(Failure::git("unable to clone", &remote.url, &error)));
+                return Ok(Err(failure::git("unable to clone", &remote.url, &error)));
             }
         }
         let subject = commit.subject().to_owned();
-        Ok(self.build(object, view, &resolved, includes).await.map(|(published, report, includes)| {
-            let artifact = artifact(published, revision);
-            Outcome::Stored(Box::new(Stored {
-                artifact,
-                subject,
-                includes,
-                lfs_pointers: report.lfs_pointers,
-                verified,
-            }))
-        }))
+        Ok(build(&context.shared.storage, object, view, &resolved, includes).await.map(
+            |(published, report, includes)| {
+                let artifact = artifact(published, revision);
+                Outcome::Stored(Box::new(Stored {
+                    artifact,
+                    subject,
+                    includes,
+                    lfs_pointers: report.lfs_pointers,
+                    verified,
+                }))
+            },
+        ))
     }
+}
 
-    async fn build(
-        &self,
-        object: &GitRepository,
-        view: View,
-        resolved: &Resolved,
-        includes: Vec<Included>,
-    ) -> Result<(Published, tree::Report, Vec<Included>), Failure> {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let location = Location::new(KIND, &namespace, &name, &format!("{}.tar.gz", resolved.commit));
-        let location = location.map_err(|error| Failure::path(&error))?;
-        let (storage, spec) = (self.shared.storage.clone(), object.spec.clone());
-        let interrupt = Interrupt::default();
-        // Ends the work below when this future is dropped.
-        let _guard = interrupt.guard();
-        blocking(move || {
-            let mut report = tree::Report::default();
-            let published = storage.publish(&location, |out| {
-                report = write(&storage, &spec, &view, &includes, out, &interrupt)?;
-                Ok(())
-            });
-            published.map(|published| (published, report, includes)).map_err(Failure::publish)
-        })
-        .await
-    }
+async fn build(
+    storage: &Arc<Storage>,
+    object: &GitRepository,
+    view: View,
+    resolved: &Resolved,
+    includes: Vec<Included>,
+) -> Result<(Published, tree::Report, Vec<Included>), Failure> {
+    let spec = object.spec.clone();
+    let interrupt = Interrupt::default();
+    // Ends the work below when this future is dropped.
+    let _guard = interrupt.guard();
+    let file = format!("{}.tar.gz", resolved.commit);
+    let (reporter, report) = tokio::sync::oneshot::channel();
+    let own = storage.clone();
+    let (published, _) = publish(storage, object, &file, None, move |out| {
+        let report = write(&own, &spec, &view, &includes, out, &interrupt)?;
+        let _ = reporter.send((report, includes));
+        Ok(())
+    })
+    .await?;
+    let (report, includes) = report.await.unwrap_or_default();
+    Ok((published, report, includes))
 }
 
 fn selection(spec: &GitRepositorySpec) -> Selection {
@@ -172,19 +176,6 @@ async fn fetch_commit(
     if repository.contains(commit) { Ok(repository) } else { Err(Error::ObjectNotFound(commit)) }
 }
 
-fn artifact(published: Published, revision: String) -> Artifact {
-    let time = Timestamp::try_from(published.time).unwrap_or_else(|_| Timestamp::now());
-    Artifact {
-        digest: published.digest.to_string(),
-        last_update_time: Time(Timestamp::from_second(time.as_second()).unwrap_or(time)),
-        metadata: std::collections::BTreeMap::new(),
-        path: published.path,
-        revision,
-        size: i64::try_from(published.size).ok(),
-        url: published.url,
-    }
-}
-
 /// Writes the archive: straight from the objects or, where other content is to be put in between, from a checkout.
 fn write(
     storage: &Storage,
@@ -195,7 +186,7 @@ fn write(
     interrupt: &Interrupt,
 ) -> Result<tree::Report, Failure> {
     let selection = selection(spec);
-    selection.check(view).map_err(|error| Failure::archive(&error))?;
+    selection.check(view).map_err(|error| failure::archive(&error))?;
     let rules = |mut patterns: Patterns| {
         if let Some(ignore) = &spec.ignore {
             patterns.read(b"", ignore.as_bytes());
@@ -204,15 +195,15 @@ fn write(
     };
     if includes.is_empty() {
         let patterns =
-            tree::patterns(view, &selection, interrupt).map_err(|error| Failure::archive(&error))?;
+            tree::patterns(view, &selection, interrupt).map_err(|error| failure::archive(&error))?;
         return tree::archive(view, &selection, &rules(patterns), out, interrupt)
-            .map_err(|error| Failure::archive(&error));
+            .map_err(|error| failure::archive(&error));
     }
-    let io = |error: std::io::Error| Failure::archive(&Error::Io(error));
+    let io = |error: std::io::Error| failure::archive(&Error::Io(error));
     let scratch = tempfile::tempdir().map_err(io)?;
     let root = scratch.path().join("root");
     std::fs::create_dir(&root).map_err(io)?;
-    tree::checkout(view, &selection, &root, interrupt).map_err(|error| Failure::archive(&error))?;
+    tree::checkout(view, &selection, &root, interrupt).map_err(|error| failure::archive(&error))?;
     for included in includes {
         include::copy(storage, included, &root, scratch.path())?;
     }

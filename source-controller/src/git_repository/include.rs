@@ -13,7 +13,8 @@ use sluice_artifact::{Digest, Storage};
 use sluice_runtime::errors::chain;
 use sluice_runtime::{Cache, ObjectKey};
 
-use super::failure::Failure;
+use super::failure;
+use crate::source::Failure;
 
 /// An included source and its artifact.
 #[derive(Debug, Clone)]
@@ -32,11 +33,11 @@ pub(super) fn collect(
         let name = &include.repository.name;
         let Some(source) = cache.get(&ObjectKey::new(&namespace, name)) else {
             let message = format!("could not get resource for include '{name}': it does not exist");
-            return Err(Failure::include("NotFound", message));
+            return Err(failure::include("NotFound", message));
         };
         let artifact = source.status.as_ref().and_then(|status| status.artifact.clone());
         let artifact = artifact.ok_or_else(|| {
-            Failure::include("NoArtifact", format!("no artifact available for include '{name}'"))
+            failure::include("NoArtifact", format!("no artifact available for include '{name}'"))
         })?;
         Ok(Included { include: include.clone(), artifact })
     };
@@ -53,7 +54,7 @@ pub(super) fn copy(
     let Included { include, artifact } = included;
     let failed = |action: &str, error: &dyn std::fmt::Display| {
         let name = &include.repository.name;
-        Failure::copy("CopyFailure", format!("failed to copy '{name}' include: {action}: {error}"))
+        Failure::disk("CopyFailure", format!("failed to copy '{name}' include: {action}: {error}"))
     };
     let location = Location::parse(&artifact.path).map_err(|error| Failure::path(&error))?;
     let digest = artifact.digest.parse::<Digest>().map_err(|error| failed("digest", &error))?;
@@ -69,7 +70,7 @@ pub(super) fn copy(
     let from = inside(unpacked.path(), &include.from_path);
     let to = inside(root, include.to_path());
     if to == root {
-        return Err(Failure::copy(
+        return Err(Failure::disk(
             "IllegalPath",
             format!(
                 "path calculation for include '{}' failed: the target is the root",

@@ -4,30 +4,31 @@ use kube::ResourceExt as _;
 use sluice_api::source::{GitProvider, GitRepository};
 use sluice_git::{Credentials, Proxy, Remote, RemoteUrl, Scheme, Tls};
 
-use super::failure::{Failure, Retry};
+use super::failure;
 use crate::Shared;
 use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 use crate::secret::SecretData;
+use crate::source::{Failure, Retry};
 
 /// The longest proxy address.
 const MAX_PROXY_ADDRESS: usize = 2048;
 
 /// The remote of an object.
 pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Remote, Failure> {
-    let url = RemoteUrl::parse(&object.spec.url).map_err(|error| Failure::url(&error))?;
+    let url = RemoteUrl::parse(&object.spec.url).map_err(|error| failure::url(&error))?;
     let namespace = object.namespace().unwrap_or_default();
     let client = &shared.manager.client;
     let proxy = match &object.spec.proxy_secret_ref {
         Some(reference) => {
             let secret = SecretData::read(client, &namespace, &reference.name).await;
-            Some(proxy(&secret.map_err(|error| Failure::secret("proxy", &error))?)?)
+            Some(proxy(&secret.map_err(|error| failure::secret("proxy", &error))?)?)
         }
         None => None,
     };
     let secret = match &object.spec.secret_ref {
         Some(reference) => {
             let secret = SecretData::read(client, &namespace, &reference.name).await;
-            Some(secret.map_err(|error| Failure::secret("authentication", &error))?)
+            Some(secret.map_err(|error| failure::secret("authentication", &error))?)
         }
         None => None,
     };
@@ -36,7 +37,7 @@ pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Re
         Some(secret) => (credentials(&url, secret)?, tls(&url, secret)?),
         None if url.scheme() == Scheme::Ssh => {
             let message = "an SSH URL needs a secretRef with 'identity' and 'known_hosts'";
-            return Err(Failure::authentication("authentication", message));
+            return Err(failure::authentication("authentication", message));
         }
         None => (Credentials::None, Tls::default()),
     };
@@ -54,14 +55,14 @@ fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>
         (GitProvider::Generic, _, Some(secret)) => {
             let name = &secret.name;
             let message = format!("secretRef '{name}' has github app data but provider is not set to github");
-            Err(Failure::provider(Retry::Backoff, message))
+            Err(failure::provider(Retry::Backoff, message))
         }
         (GitProvider::Generic, ..) => Ok(()),
-        (GitProvider::GitHub, None, _) => Err(Failure::provider(Retry::Never, GITHUB_DATA)),
-        (GitProvider::GitHub, Some(_), None) => Err(Failure::provider(Retry::Backoff, GITHUB_DATA)),
+        (GitProvider::GitHub, None, _) => Err(failure::provider(Retry::Never, GITHUB_DATA)),
+        (GitProvider::GitHub, Some(_), None) => Err(failure::provider(Retry::Backoff, GITHUB_DATA)),
         (provider, ..) => {
             let message = format!("the provider '{}' is not supported yet by Sluice", provider.as_str());
-            Err(Failure::provider(Retry::Never, message))
+            Err(failure::provider(Retry::Never, message))
         }
     }
 }
@@ -69,8 +70,8 @@ fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>
 const GITHUB_DATA: &str = "secretRef with github app data must be specified when provider is set to github";
 
 fn proxy(secret: &SecretData) -> Result<Proxy, Failure> {
-    let invalid = |message: String| Failure::authentication("proxy", &message);
-    let text = |key| secret.text(key).map_err(|error| Failure::secret("proxy", &error));
+    let invalid = |message: String| failure::authentication("proxy", &message);
+    let text = |key| secret.text(key).map_err(|error| failure::secret("proxy", &error));
     let name = &secret.name;
     let address = text("address")?.unwrap_or_default();
     if address.is_empty() {
@@ -91,8 +92,8 @@ fn proxy(secret: &SecretData) -> Result<Proxy, Failure> {
 }
 
 fn credentials(url: &RemoteUrl, secret: &SecretData) -> Result<Credentials, Failure> {
-    let text = |key: &str| secret.text(key).map_err(|error| Failure::secret("authentication", &error));
-    let invalid = |message: String| Failure::authentication("authentication", &message);
+    let text = |key: &str| secret.text(key).map_err(|error| failure::secret("authentication", &error));
+    let invalid = |message: String| failure::authentication("authentication", &message);
     let name = &secret.name;
     if url.scheme() == Scheme::Ssh {
         let required = |key: &str| {
@@ -136,7 +137,7 @@ fn tls(url: &RemoteUrl, secret: &SecretData) -> Result<Tls, Failure> {
             let (there, missing) =
                 if certificate.is_some() { ("tls.crt", "tls.key") } else { ("tls.key", "tls.crt") };
             let message = format!("secret '{}': key '{there}' is there without '{missing}'", secret.name);
-            return Err(Failure::authentication("authentication", &message));
+            return Err(failure::authentication("authentication", &message));
         }
     };
     Ok(Tls { authorities, identity })

@@ -5,9 +5,9 @@ use sluice_api::source::{GitRepository, GitVerificationMode};
 use sluice_git::{Commit, Keyring, Repository, Resolved};
 use sluice_runtime::errors::chain;
 
-use super::failure::Failure;
 use crate::Shared;
 use crate::secret::SecretData;
+use crate::source::Failure;
 
 /// What was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
