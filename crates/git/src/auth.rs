@@ -47,36 +47,3 @@ pub struct SshAlgorithms {
     /// For the server's key; only those of which `known_hosts` holds a key are offered.
     pub host_key: Vec<String>,
 }
-
-/// Certificates beyond the system's.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Tls {
-    /// Certificate authorities to accept besides the system's (PEM).
-    pub authorities: Option<Vec<u8>>,
-    /// The client's certificate and key (PEM).
-    pub identity: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (authorities, identity) = (self.authorities.is_some(), self.identity.is_some());
-        write!(f, "Tls {{ authorities: {authorities}, identity: {identity} }}")
-    }
-}
-
-/// A proxy.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Proxy {
-    /// Its URL: http, https or socks5.
-    pub address: String,
-    /// The user there.
-    pub username: Option<String>,
-    /// The password there.
-    pub password: Option<String>,
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy {{ address: {:?} }}", crate::url::mask(&self.address))
-    }
-}

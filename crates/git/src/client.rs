@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::auth::{Credentials, Proxy, SshAlgorithms, Tls};
+use sluice_http::{Proxy, Tls};
+
+use crate::auth::{Credentials, SshAlgorithms};
 use crate::error::Error;
 use crate::object::ObjectId;
 use crate::pack::{Interrupt, Limits, Pack};

@@ -29,7 +29,7 @@ mod url;
 mod verify;
 mod wire;
 
-pub use auth::{Credentials, Proxy, SshAlgorithms, Tls};
+pub use auth::{Credentials, SshAlgorithms};
 pub use client::{Client, Listing, Remote, Session};
 pub use error::Error;
 pub use listings::Listings;
@@ -38,6 +38,7 @@ pub use pack::Interrupt;
 pub use push::{Change, Identity, NewCommit, Signer, commit};
 pub use reference::{Reference, Resolved};
 pub use repository::Repository;
+pub use sluice_http::{Proxy, Tls};
 pub use submodule::attach_submodules;
 pub use url::{RemoteUrl, Scheme};
 pub use verify::Keyring;

@@ -28,7 +28,7 @@ const MAX_TAGS: usize = 1_000_000;
 const MAX_ERROR: usize = 64 * 1024;
 
 /// How a registry is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientOptions {
     /// How to log in.
     pub credentials: Credentials,
@@ -44,6 +44,24 @@ pub struct ClientOptions {
     pub read_timeout: Duration,
     /// The `User-Agent`.
     pub user_agent: String,
+}
+
+impl ClientOptions {
+    /// What the HTTP client depends on.
+    pub fn http(&self) -> sluice_http::Options {
+        sluice_http::Options {
+            tls: sluice_http::Tls { authorities: self.ca.clone(), identity: self.certificate.clone() },
+            insecure: self.insecure && self.ca.is_none(),
+            proxy: self.proxy.as_ref().map(|address| sluice_http::Proxy {
+                address: address.clone(),
+                username: None,
+                password: None,
+            }),
+            user_agent: self.user_agent.clone(),
+            read_timeout: self.read_timeout,
+            ..sluice_http::Options::default()
+        }
+    }
 }
 
 impl Default for ClientOptions {
@@ -90,34 +108,13 @@ pub struct Resolved {
 impl Client {
     /// A client for the registry of `reference`.
     pub fn new(registry: &Registry, options: ClientOptions) -> Result<Self, Error> {
-        let problem = |what: &str| {
-            let what = what.to_owned();
-            move |error: reqwest::Error| Error::Options(format!("{what}: {}", chain(&error.without_url())))
-        };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&options.user_agent)
-            .read_timeout(options.read_timeout)
-            .connect_timeout(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::limited(5));
-        if let Some(proxy) = &options.proxy {
-            builder =
-                builder.proxy(reqwest::Proxy::all(proxy).map_err(problem("the proxy's address is invalid"))?);
-        }
-        if let Some(authority) = &options.ca {
-            let certificates = reqwest::Certificate::from_pem_bundle(authority)
-                .map_err(problem("the CA certificate cannot be read"))?;
-            builder = builder.tls_certs_merge(certificates);
-        } else if options.insecure {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        if let Some((certificate, key)) = &options.certificate {
-            let pem = [certificate.as_slice(), b"\n", key].concat();
-            let identity = reqwest::Identity::from_pem(&pem)
-                .map_err(problem("the client certificate cannot be read"))?;
-            builder = builder.identity(identity);
-        }
-        let http = builder.build().map_err(problem("cannot build the HTTP client"))?;
-        Ok(Self { http, registry: registry.clone(), options, state: Mutex::default() })
+        let http = sluice_http::build(&options.http()).map_err(|error| Error::Options(chain(&error)))?;
+        Ok(Self::with_http(registry, options, http))
+    }
+
+    /// A client that sends its requests by one that was made from [`ClientOptions::http`].
+    pub fn with_http(registry: &Registry, options: ClientOptions, http: reqwest::Client) -> Self {
+        Self { http, registry: registry.clone(), options, state: Mutex::default() }
     }
 
     /// All tags of a repository, in the registry's order.

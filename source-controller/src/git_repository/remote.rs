@@ -10,9 +10,6 @@ use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 use crate::secret::SecretData;
 use crate::source::{Failure, Retry};
 
-/// The longest proxy address.
-const MAX_PROXY_ADDRESS: usize = 2048;
-
 /// The remote of an object.
 pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Remote, Failure> {
     let url = RemoteUrl::parse(&object.spec.url).map_err(|error| failure::url(&error))?;
@@ -70,25 +67,9 @@ fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>
 const GITHUB_DATA: &str = "secretRef with github app data must be specified when provider is set to github";
 
 fn proxy(secret: &SecretData) -> Result<Proxy, Failure> {
-    let invalid = |message: String| failure::authentication("proxy", &message);
-    let text = |key| secret.text(key).map_err(|error| failure::secret("proxy", &error));
-    let name = &secret.name;
-    let address = text("address")?.unwrap_or_default();
-    if address.is_empty() {
-        return Err(invalid(format!("invalid proxy secret '{name}': key 'address' is missing")));
-    }
-    if address.len() > MAX_PROXY_ADDRESS {
-        return Err(invalid(format!(
-            "invalid proxy secret '{name}': key 'address' is longer than {MAX_PROXY_ADDRESS} characters"
-        )));
-    }
-    let scheme = address.split_once("://").map(|(scheme, _)| scheme).unwrap_or_default();
-    if !matches!(scheme, "http" | "https" | "socks5") {
-        return Err(invalid(format!(
-            "invalid proxy secret '{name}': key 'address' must begin with http://, https:// or socks5://"
-        )));
-    }
-    Ok(Proxy { address, username: text("username")?, password: text("password")? })
+    let invalid =
+        |error| failure::authentication("proxy", &format!("invalid proxy secret '{}': {error}", secret.name));
+    Proxy::read(|key| secret.bytes(&[key])).map_err(invalid)
 }
 
 fn credentials(url: &RemoteUrl, secret: &SecretData) -> Result<Credentials, Failure> {
@@ -128,19 +109,9 @@ fn tls(url: &RemoteUrl, secret: &SecretData) -> Result<Tls, Failure> {
     if url.scheme() != Scheme::Https {
         return Ok(Tls::default());
     }
-    let authorities = secret.bytes(&["ca.crt", "caFile"]).map(<[u8]>::to_vec);
-    let pair = (secret.bytes(&["tls.crt", "certFile"]), secret.bytes(&["tls.key", "keyFile"]));
-    let identity = match pair {
-        (Some(certificate), Some(key)) => Some((certificate.to_vec(), key.to_vec())),
-        (None, None) => None,
-        (certificate, _) => {
-            let (there, missing) =
-                if certificate.is_some() { ("tls.crt", "tls.key") } else { ("tls.key", "tls.crt") };
-            let message = format!("secret '{}': key '{there}' is there without '{missing}'", secret.name);
-            return Err(failure::authentication("authentication", &message));
-        }
-    };
-    Ok(Tls { authorities, identity })
+    let invalid =
+        |error| failure::authentication("authentication", &format!("secret '{}': {error}", secret.name));
+    Tls::read(|key| secret.bytes(&[key])).map_err(invalid)
 }
 
 #[cfg(test)]
@@ -182,17 +153,5 @@ mod tests {
         assert!(message("ssh://git@h/r", &[("identity", "s3cret")]).contains("key 'known_hosts' is missing"));
         assert!(message("ssh://git@h/r", &[("known_hosts", "s3cret")]).contains("key 'identity' is missing"));
         assert!(message("https://u:s3cret@h/r", &[("bearerToken", "s3cret")]).contains("key 'bearerToken'"));
-    }
-
-    #[test]
-    fn proxies_are_checked() {
-        let of = |entries: &[(&str, &str)]| proxy(&SecretData::of(entries));
-        assert_eq!(
-            of(&[("address", "http://p:3128"), ("username", "u")]).unwrap().username.as_deref(),
-            Some("u")
-        );
-        for bad in [&[][..], &[("address", "")], &[("address", "ftp://x")], &[("address", "host:80")]] {
-            assert!(of(bad).unwrap_err().message.contains("key 'address'"));
-        }
     }
 }

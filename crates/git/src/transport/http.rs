@@ -1,8 +1,6 @@
 //! Git over HTTP.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,81 +9,39 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio_util::io::StreamReader;
 
-use super::{Service, pem};
-use crate::auth::{Credentials, Proxy, Tls};
+use sluice_http::{Proxy, Tls};
+
+use super::Service;
+use crate::auth::Credentials;
 use crate::error::Error;
 use crate::url::RemoteUrl;
 use crate::wire::packet::{Packets, text};
 
 const MAX_REDIRECTS: usize = 10;
 const USER_AGENT: &str = concat!("git/sluice-", env!("CARGO_PKG_VERSION"));
-/// So many clients with different certificates or proxies are kept.
-const MAX_CLIENTS: usize = 64;
-
-/// What a client depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    tls: Option<Tls>,
-    proxy: Option<Proxy>,
-}
-
 /// Clients by certificates and proxy, so that connections are used again.
 #[derive(Debug, Default)]
-pub(crate) struct HttpClients(Mutex<HashMap<Key, Client>>);
+pub(crate) struct HttpClients(sluice_http::Clients);
 
 impl HttpClients {
     fn get(&self, secure: bool, tls: &Tls, proxy: Option<&Proxy>) -> Result<Client, Error> {
-        let key = Key { tls: secure.then(|| tls.clone()), proxy: proxy.cloned() };
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
-        }
-        let client = build(&key)?;
-        if clients.len() >= MAX_CLIENTS {
-            clients.clear();
-        }
-        clients.insert(key, client.clone());
-        Ok(client)
+        let options = sluice_http::Options {
+            tls: if secure { tls.clone() } else { Tls::default() },
+            plain: !secure,
+            proxy: proxy.cloned(),
+            redirects: false,
+            http1_only: true,
+            user_agent: USER_AGENT.to_owned(),
+            ..sluice_http::Options::default()
+        };
+        self.0.get(&options).map_err(|error| match error {
+            sluice_http::Error::Build(source) => Error::Transport {
+                action: "cannot set up the HTTP client".to_owned(),
+                source: Box::new(source),
+            },
+            error => Error::Configuration(error.to_string()),
+        })
     }
-}
-
-fn build(key: &Key) -> Result<Client, Error> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_gzip()
-        .connect_timeout(Duration::from_secs(30))
-        .read_timeout(Duration::from_mins(1))
-        .pool_idle_timeout(Duration::from_secs(30))
-        .pool_max_idle_per_host(2)
-        .http1_only();
-    builder = match &key.tls {
-        // Without TLS no root certificates need to be loaded.
-        None => builder.tls_certs_only(Vec::new()),
-        Some(tls) => {
-            let builder = builder.tls_certs_merge(pem::authorities(tls)?);
-            match pem::identity(tls)? {
-                Some(identity) => builder.identity(identity),
-                None => builder,
-            }
-        }
-    };
-    if let Some(proxy) = &key.proxy {
-        let unusable =
-            |_| Error::Configuration("the proxy's address is no URL with http, https or socks5".to_owned());
-        let mut all = reqwest::Proxy::all(proxy.address.trim()).map_err(unusable)?;
-        if let Some(username) = &proxy.username {
-            all = all.basic_auth(username, proxy.password.as_deref().unwrap_or_default());
-        }
-        builder = builder.proxy(all);
-    }
-    builder.build().map_err(|error| Error::Transport {
-        action: "cannot set up the HTTP client".to_owned(),
-        source: Box::new(error),
-    })
 }
 
 /// A repository over HTTP.

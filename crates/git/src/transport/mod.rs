@@ -1,7 +1,6 @@
 //! How bytes travel.
 
 mod http;
-mod pem;
 mod ssh;
 
 pub(crate) use http::{HttpClients, HttpTransport};
