@@ -3,9 +3,13 @@
 //! One module per kind, each in the phases observe, plan, act, succeed; what they share is in `source`, the
 //! storage, its file server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
 
+mod chart_repository;
 mod file_server;
 mod flags;
 mod git_repository;
+mod helm_chart;
+mod helm_repository;
+mod registries;
 mod secret;
 mod source;
 
@@ -20,6 +24,7 @@ use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::manager::StartError;
 
 use flags::Flags;
+use registries::Registries;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -33,6 +38,8 @@ struct Shared {
     storage: Arc<Storage>,
     flags: Flags,
     gates: FeatureGates,
+    http: sluice_http::Clients,
+    registries: Registries,
 }
 
 async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
@@ -48,7 +55,18 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         .map_err(|error| StartError::Other(sluice_runtime::errors::chain(&error)))?;
     let storage = Arc::new(storage);
     manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.root())).await?;
-    let shared = Arc::new(Shared { manager, storage, flags, gates });
-    git_repository::run(shared).await;
+    let shared = Arc::new(Shared {
+        manager,
+        storage,
+        flags,
+        gates,
+        http: sluice_http::Clients::default(),
+        registries: Registries::default(),
+    });
+    tokio::join!(
+        git_repository::run(shared.clone()),
+        helm_repository::run(shared.clone()),
+        helm_chart::run(shared),
+    );
     Ok(())
 }

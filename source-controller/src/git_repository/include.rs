@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use kube::ResourceExt as _;
 use sluice_api::meta::Artifact;
@@ -14,7 +14,7 @@ use sluice_runtime::errors::chain;
 use sluice_runtime::{Cache, ObjectKey};
 
 use super::failure;
-use crate::source::Failure;
+use crate::source::{Failure, inside};
 
 /// An included source and its artifact.
 #[derive(Debug, Clone)]
@@ -85,40 +85,4 @@ pub(super) fn copy(
         let (from, to) = (&include.from_path, include.to_path());
         failed(&format!("move '{from}' to '{to}'"), &error)
     })
-}
-
-/// `path` below `root`: leading `..` stay at the root, as in a chroot. There are no symlinks on the way.
-fn inside(root: &Path, path: &str) -> PathBuf {
-    let mut inner = PathBuf::new();
-    for component in Path::new(path).components() {
-        match component {
-            Component::Normal(name) => inner.push(name),
-            Component::ParentDir => {
-                inner.pop();
-            }
-            _ => {}
-        }
-    }
-    // Joining an empty path would add a final slash.
-    if inner.as_os_str().is_empty() { root.to_owned() } else { root.join(inner) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_stay_below_the_root() {
-        let root = Path::new("/r");
-        for (path, expected) in [
-            ("a/b", "/r/a/b"),
-            ("../../x", "/r/x"),
-            ("/etc", "/r/etc"),
-            ("a/../..", "/r"),
-            ("", "/r"),
-            ("./a", "/r/a"),
-        ] {
-            assert_eq!(inside(root, path), Path::new(expected), "{path}");
-        }
-    }
 }

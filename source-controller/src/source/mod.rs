@@ -7,6 +7,7 @@
 mod context;
 mod draft;
 mod failure;
+mod inside;
 mod publish;
 mod storage;
 mod summarize;
@@ -28,6 +29,7 @@ use sluice_runtime::{Controller, Severity, errors, finalizer};
 pub(crate) use context::Context;
 pub(crate) use draft::Draft;
 pub(crate) use failure::{Failure, Retry};
+pub(crate) use inside::inside;
 pub(crate) use publish::{artifact, publish};
 pub(crate) use summarize::{Event, Success};
 

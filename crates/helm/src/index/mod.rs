@@ -1,4 +1,8 @@
 //! Indexes of chart repositories.
+//!
+//! [`Index`] holds one in memory; [`stored`] reads those that are too large for that.
+
+pub mod stored;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -140,23 +144,7 @@ impl Index {
 
     /// The version of a chart that an exact version or a range chooses; the highest stable one for nothing.
     pub fn get(&self, name: &str, version: &str) -> Result<&ChartVersion, LookupError> {
-        let versions = self.entries.get(name).ok_or(LookupError::Name)?;
-        if versions.is_empty() {
-            return Err(LookupError::Empty);
-        }
-        let range = Constraints::parse(if version.is_empty() { "*" } else { version })?;
-        if !version.is_empty()
-            && let Some(exact) = versions.iter().find(|entry| entry.metadata.version == version)
-        {
-            return Ok(exact);
-        }
-        let fits = |entry: &&ChartVersion| {
-            Version::parse(&entry.metadata.version).is_ok_and(|version| range.check(&version))
-        };
-        versions
-            .iter()
-            .find(fits)
-            .ok_or_else(|| LookupError::Version { name: name.to_owned(), version: version.to_owned() })
+        choose(self.entries.get(name).ok_or(LookupError::Name)?, name, version)
     }
 
     /// Adds an archive of a chart under a URL.
@@ -174,7 +162,45 @@ impl Index {
     }
 }
 
+/// The version that an exact version or a range chooses; the highest stable one for nothing. Of equal versions the one
+/// that was added last.
+pub fn choose<'a>(
+    versions: &'a [ChartVersion],
+    name: &str,
+    version: &str,
+) -> Result<&'a ChartVersion, LookupError> {
+    if versions.is_empty() {
+        return Err(LookupError::Empty);
+    }
+    if !version.is_empty()
+        && let Some(exact) = versions.iter().find(|entry| entry.metadata.version == version)
+    {
+        return Ok(exact);
+    }
+    let range = Constraints::parse(if version.is_empty() { "*" } else { version })?;
+    let mut best: Option<(Version, &ChartVersion)> = None;
+    for entry in versions {
+        let Ok(version) = Version::parse(&entry.metadata.version) else { continue };
+        if !range.check(&version) {
+            continue;
+        }
+        let better = best.as_ref().is_none_or(|(known, found)| match version.cmp(known) {
+            Ordering::Equal => entry.created() > found.created(),
+            order => order == Ordering::Greater,
+        });
+        if better {
+            best = Some((version, entry));
+        }
+    }
+    best.map(|(_, entry)| entry)
+        .ok_or_else(|| LookupError::Version { name: name.to_owned(), version: version.to_owned() })
+}
+
 impl ChartVersion {
+    fn created(&self) -> Option<jiff::Timestamp> {
+        self.created.parse().ok()
+    }
+
     fn decode(value: &Value) -> Result<Option<Self>, DecodeError> {
         let Some(mut fields) = Fields::of(value, "ChartVersion", "repo.ChartVersion")? else {
             return Ok(None);

@@ -1,0 +1,190 @@
+//! HelmChart: one version of a chart becomes an artifact.
+
+mod build;
+mod dependencies;
+mod failure;
+mod local;
+mod origin;
+mod remote;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sluice_api::meta::Artifact;
+use sluice_api::source::{Bucket, BucketStatus, GitRepository, HelmChart, HelmChartStatus, HelmRepository};
+use sluice_runtime::{Cache, Change, Controller, ObjectKey, Severity};
+
+use crate::Shared;
+use crate::source::{
+    Context, Draft, Event, Failure, Fetch, Source, Sources, Success, artifact, impl_source, publish,
+};
+use build::{Build, Goal};
+use origin::Origin;
+
+impl_source!(HelmChart, HelmChartStatus, url);
+impl_source!(Bucket, BucketStatus, url);
+
+/// Runs the controller until the manager stops.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut controller = Controller::<HelmChart>::new(&shared.manager, shared.flags.concurrent);
+    let charts = HelmCharts {
+        helm_repositories: watch(&shared, &mut controller),
+        git_repositories: watch(&shared, &mut controller),
+        buckets: watch(&shared, &mut controller),
+        built: Mutex::default(),
+    };
+    let sources = Sources::new(shared, &controller, charts);
+    controller.run(sources).await;
+}
+
+/// Follows a kind of sources: charts are woken whose source has a revision that they have not seen.
+fn watch<S: Source>(shared: &Shared, controller: &mut Controller<HelmChart>) -> Arc<Cache<S>> {
+    let charts = controller.cache();
+    let config = shared.manager.flags.watch_config();
+    controller.watch(shared.manager.watched::<S>(), config, move |change: &Change<S>| {
+        let artifact = change.new.as_ref().and_then(|source| S::artifact(source.status()?));
+        let Some(artifact) = artifact.filter(|_| !change.initial) else { return Vec::new() };
+        let concerned = |chart: &HelmChart| {
+            let source = &chart.spec.source_ref;
+            let status = chart.status.as_ref();
+            source.kind == S::kind(&())
+                && source.name == change.key.name
+                && chart.metadata.namespace.as_deref() == Some(&change.key.namespace)
+                && status.is_none_or(|status| status.observed_source_artifact_revision != artifact.revision)
+        };
+        charts.filter(concerned).iter().map(|chart| ObjectKey::of(&**chart)).collect()
+    })
+}
+
+/// What the kind works with.
+struct HelmCharts {
+    helm_repositories: Arc<Cache<HelmRepository>>,
+    git_repositories: Arc<Cache<GitRepository>>,
+    buckets: Arc<Cache<Bucket>>,
+    /// Of which artifact, by digest, a chart was last built, and for which generation.
+    built: Mutex<HashMap<ObjectKey, (i64, String)>>,
+}
+
+/// What a run came to.
+enum Outcome {
+    /// The chart is what it was.
+    Kept,
+    /// Another chart.
+    Stored { artifact: Box<Artifact>, url: String, build: Box<Build> },
+}
+
+impl Fetch for HelmCharts {
+    type Object = HelmChart;
+    type Outcome = Outcome;
+
+    async fn attempt(
+        &self,
+        context: &Context<HelmChart>,
+        object: &Arc<HelmChart>,
+        draft: &mut Draft<HelmChart>,
+    ) -> kube::Result<Result<Outcome, Failure>> {
+        let origin = match self.origin(object) {
+            Ok(origin) => origin,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let digest = origin.artifact().map(|artifact| artifact.digest.clone());
+        if let Some(artifact) = origin.artifact() {
+            draft.status.observed_source_artifact_revision.clone_from(&artifact.revision);
+        }
+        let goal = Goal::new(object, draft);
+        if let (Origin::Tree(_), Some(digest)) = (&origin, &digest)
+            && goal.stored.is_some()
+            && self.is_built(object, draft.generation, digest)
+        {
+            draft.reached();
+            return Ok(Ok(Outcome::Kept));
+        }
+        let built = match &origin {
+            Origin::Repository { spec, artifact } => {
+                remote::build(self, context, object, &goal, spec, artifact.as_ref()).await
+            }
+            Origin::Tree(artifact) => local::build(self, context, object, &goal, artifact).await,
+        };
+        let build = match built {
+            Ok(build) => build,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        draft.reached();
+        let Some(build) = build else {
+            self.remember(object, draft.generation, digest);
+            return Ok(Ok(Outcome::Kept));
+        };
+        if build.dependencies > 0 {
+            let message = format!("resolved {} chart dependencies", build.dependencies);
+            context.emit(object, Event::new(Severity::Trace, "ResolvedDependencies", message));
+        }
+        let known = draft.status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
+        if known.is_some_and(|known| known != build.version) {
+            draft.outdated("NewChart", &build.summary("new"));
+            context.write(object, &draft.status).await?;
+        }
+        let file = format!("{}-{}.tgz", build.name, build.version);
+        let bytes = build.bytes.clone();
+        let stored = publish(&context.shared.storage, &**object, &file, Some("latest.tar.gz"), move |out| {
+            std::io::Write::write_all(out, &bytes).map_err(|error| Failure::archive(&error))
+        })
+        .await;
+        Ok(stored.map(|(published, url)| {
+            self.remember(object, draft.generation, digest);
+            let artifact = Box::new(artifact(published, build.version.clone()));
+            Outcome::Stored { artifact, url, build: Box::new(build) }
+        }))
+    }
+
+    fn succeed(object: &HelmChart, success: &mut Success<'_, HelmChart>, outcome: Outcome) {
+        let verified = object.spec.verify.is_some();
+        success.verified(verified, None);
+        match outcome {
+            Outcome::Kept => {
+                let status = &success.status;
+                let message = match &status.artifact {
+                    Some(artifact) => format!(
+                        "pulled '{}' chart with version '{}'",
+                        status.observed_chart_name, artifact.revision
+                    ),
+                    None => String::new(),
+                };
+                success.keep(&message);
+                let there = sluice_api::meta::ARTIFACT_IN_STORAGE_CONDITION;
+                if !sluice_runtime::conditions::is_true(&success.status.conditions, there) {
+                    success.in_storage("ChartPullSucceeded", |_| message);
+                }
+            }
+            Outcome::Stored { artifact, url, build } => {
+                success.status.observed_chart_name.clone_from(&build.name);
+                success.status.observed_values_files = if object.spec.ignore_missing_values_files {
+                    build.values_files.clone()
+                } else {
+                    Vec::new()
+                };
+                let (reason, action) = if build.packaged {
+                    ("ChartPackageSucceeded", "packaged")
+                } else {
+                    ("ChartPullSucceeded", "pulled")
+                };
+                let message = build.summary(action);
+                success.store(*artifact, url, reason, message.clone());
+                success.in_storage(reason, |_| message);
+            }
+        }
+    }
+}
+
+impl HelmCharts {
+    fn is_built(&self, object: &HelmChart, generation: i64, digest: &str) -> bool {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.get(&ObjectKey::of(object)).is_some_and(|(then, of)| *then == generation && of == digest)
+    }
+
+    fn remember(&self, object: &HelmChart, generation: i64, digest: Option<String>) {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = digest {
+            built.insert(ObjectKey::of(object), (generation, digest));
+        }
+    }
+}
