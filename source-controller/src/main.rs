@@ -9,9 +9,11 @@ mod flags;
 mod git_repository;
 mod helm_chart;
 mod helm_repository;
+mod oci_repository;
 mod registries;
 mod secret;
 mod source;
+mod verification;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -66,7 +68,8 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
     tokio::join!(
         git_repository::run(shared.clone()),
         helm_repository::run(shared.clone()),
-        helm_chart::run(shared),
+        helm_chart::run(shared.clone()),
+        oci_repository::run(shared),
     );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod bad_input;
+mod charts;
 mod cli;
 mod control_plane;
 mod crash;

@@ -4,6 +4,7 @@
 //!   whole test run, however many processes that has, and it is gone when the last of them is, even after `kill -9`.
 //! - [`Namespace`]: each test works in one of its own.
 //! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
+//! - [`Registry`] and [`FileServer`]: the distribution registry, and a web server for charts and their index.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
 //! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
@@ -16,10 +17,12 @@ mod child;
 mod control_plane;
 mod controller;
 mod crds;
+mod file_server;
 mod git_server;
 mod namespace;
 mod objects;
 mod programs;
+mod registry;
 mod sink;
 mod usage;
 pub mod wait;
@@ -29,9 +32,11 @@ pub use child::Child;
 pub use control_plane::{ControlPlane, Facts, Options};
 pub use controller::{Controller, ControllerBuilder, LogLine};
 pub use crds::{crd_files, install_crds};
+pub use file_server::{FileServer, Misbehaviour};
 pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repository, Request};
 pub use namespace::Namespace;
 pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
+pub use registry::Registry;
 pub use sink::{Delivery, Sink};
 pub use usage::Usage;

@@ -4,7 +4,7 @@ mod access;
 mod http;
 mod oci;
 
-pub(crate) use access::{Access, AccessError, open};
+pub(crate) use access::{Access, AccessError, DOCKER_CONFIG, open};
 pub(crate) use http::{Fetched, HttpRepository, Validators, find};
 pub(crate) use oci::OciRepository;
 

@@ -111,12 +111,15 @@ pub(super) fn check_sizes(chart: &Chart, limit: u64) -> Result<(), String> {
     }
 }
 
+/// Values that were merged, and the files that they are from.
+pub(super) type Merged = Option<(Vec<u8>, Vec<String>)>;
+
 /// Merges the wanted values files. `read` gives the text of one, `None` where it is not there. With nothing to merge
 /// there is no result.
 pub(super) fn merge_values(
     goal: &Goal,
     read: impl Fn(&str) -> Result<Option<Vec<u8>>, String>,
-) -> Result<Option<(Vec<u8>, Vec<String>)>, Failure> {
+) -> Result<Merged, Failure> {
     let mut merged = Values::new();
     let mut found = Vec::new();
     for file in &goal.values_files {

@@ -41,7 +41,12 @@ pub(super) async fn fetch(
         let mut found = found.map_err(|problem| {
             failure::dependency(&format!("failed to add dependency '{}': {problem}", dependency.name))
         })?;
-        if !dependency.alias.is_empty() {
+        // Rendering gives a chart its alias. Only a second chart of the same name has no other place here.
+        let taken = chart.subcharts.iter().find(|other| other.name() == found.name());
+        if taken.is_some_and(|other| other.metadata.version == found.metadata.version) {
+            continue;
+        }
+        if taken.is_some() && !dependency.alias.is_empty() {
             found.metadata.name.clone_from(&dependency.alias);
         }
         chart.subcharts.push(found);

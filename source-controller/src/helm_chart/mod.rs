@@ -101,7 +101,7 @@ impl Fetch for HelmCharts {
         }
         let built = match &origin {
             Origin::Repository { spec, artifact } => {
-                remote::build(self, context, object, &goal, spec, artifact.as_ref()).await
+                remote::build(self, context, object, &goal, spec, artifact.as_deref()).await
             }
             Origin::Tree(artifact) => local::build(self, context, object, &goal, artifact).await,
         };

@@ -23,7 +23,7 @@ pub(super) async fn build(
     object: &HelmChart,
     goal: &Goal,
     spec: &HelmRepositorySpec,
-    artifact: Option<&Box<Artifact>>,
+    artifact: Option<&Artifact>,
 ) -> Result<Option<Build>, Failure> {
     let shared = &context.shared;
     let namespace = object.namespace().unwrap_or_default();
