@@ -280,6 +280,28 @@ pub(crate) fn set_scalar(target: &mut Node, mut value: ScalarNode, writes: &mut 
     }
 }
 
+/// Whether two trees have the same nodes, as written: texts, types, styles and lines.
+pub(crate) fn is_same(one: &Node, other: &Node) -> bool {
+    match (one, other) {
+        (Node::Scalar(one), Node::Scalar(other)) => {
+            one.text == other.text
+                && (one.tag, one.tagged, one.style, one.line)
+                    == (other.tag, other.tagged, other.style, other.line)
+        }
+        (Node::Sequence(one), Node::Sequence(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Node::Mapping(one), Node::Mapping(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_same(&one.0, &other.0) && is_same(&one.1, &other.1))
+        }
+        _ => false,
+    }
+}
+
 /// The reference's field setter for a member: old style stays; a string that would change its type is quoted.
 pub(crate) fn set_field(
     node: &mut Node,

@@ -1,6 +1,7 @@
 //! Builds compared with kustomize's own.
 
 mod cases;
+mod declared;
 mod hostile;
 mod overlay;
 mod random;

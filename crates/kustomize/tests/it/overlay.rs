@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use crate::Files;
+use crate::declared::{Declared, declared};
 
 /// A field of a kustomization: its name and the items of its list, or its whole value.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ const KINDS: &[&str] = &[
     "Widget",
 ];
 
-fn pick<'a>(rng: &mut Rng, from: &[&'a str]) -> &'a str {
+pub(crate) fn pick<'a>(rng: &mut Rng, from: &[&'a str]) -> &'a str {
     from[rng.usize(..from.len())]
 }
 
@@ -380,7 +381,7 @@ fn overlay(rng: &mut Rng, path: String, below: &[Layer]) -> Layer {
 /// Adds up to `most` fields, each at most once.
 fn fields(rng: &mut Rng, layer: &mut Layer, most: usize) {
     for _ in 0..rng.usize(0..=most) {
-        let choice = rng.u8(..22);
+        let choice = rng.u8(..26);
         let new = one_field(rng, choice, layer);
         if layer.fields.iter().all(|old| old.name != new.name) {
             layer.fields.push(new);
@@ -431,7 +432,15 @@ fn one_field(rng: &mut Rng, choice: u8, layer: &mut Layer) -> Field {
         }
         19 => value("sortOptions", pick(rng, &["{order: legacy}\n", "{order: fifo}\n", "\n  order: legacy\n  legacySortOptions:\n    orderFirst: [Service]\n    orderLast: [Secret]\n"]).to_owned()),
         20 => value("buildMetadata", pick(rng, &["[managedByLabel]\n", "[originAnnotations]\n", "[transformerAnnotations]\n", "[managedByLabel, originAnnotations]\n"]).to_owned()),
-        _ => field("transformers", vec![transformer(rng)]),
+        21 => field("transformers", vec![transformer(rng)]),
+        _ => {
+            let Declared { name, text, list, files } = declared(rng);
+            // A file that is there already belongs to a field of this name, which stays.
+            if layer.fields.iter().all(|old| old.name != name) {
+                layer.files.extend(files);
+            }
+            Field { name, items: vec![text], list }
+        }
     }
 }
 
