@@ -128,7 +128,7 @@ impl Command {
             Self::Migrate(args) => migrate::run(app, args).await,
             Self::Trigger(args) => trigger::run(app, args).await,
             Self::Man(args) => man::run(app, &args),
-            Self::Kustomize(args) => kustomize::run(app, &args),
+            Self::Kustomize(args) => kustomize::run(app, &args).await,
             Self::Sops(args) => sops::run(app, &args),
             Self::Create(args) => create::run(app, args).await,
             Self::Delete { target } => delete::run(app, target).await,

@@ -8,6 +8,11 @@ pub(crate) fn to_json(text: &[u8]) -> Result<Value, Error> {
     convert(sluice_yaml::read(text)?, false)
 }
 
+/// Like [`to_json`], but leaves out members of the document that are not wanted.
+pub(crate) fn members_to_json(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Value, Error> {
+    convert(sluice_yaml::read_members(text, wanted)?, false)
+}
+
 /// Reads the first document with every number a float, as Go's JSON decoder has it.
 pub(crate) fn to_json_with_floats(text: &[u8]) -> Result<Value, Error> {
     convert(sluice_yaml::read(text)?, true)

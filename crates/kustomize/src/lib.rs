@@ -67,9 +67,34 @@ pub fn build(
     target: &str,
     options: &Options,
 ) -> Result<Output, Error> {
-    let loader = Loader::new(files, remote, options.load_restriction, target)?;
+    let mut warnings = Vec::new();
+    let output = build_with_warnings(files, remote, target, options, &mut warnings)?;
+    Ok(Output { warnings, ..output })
+}
+
+/// Like [`build()`], with the warnings also of a build that fails; the output has none then.
+pub fn build_with_warnings(
+    files: &dyn FileSystem,
+    remote: Option<&dyn Remote>,
+    target: &str,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<Output, Error> {
     let build = Build::new(options);
-    let (mut map, kustomization) = Target::load(&build, loader, 0)?.build_root()?;
+    let output = run(&build, files, remote, target);
+    warnings.append(&mut build.warnings.borrow_mut());
+    output
+}
+
+fn run(
+    build: &Build<'_>,
+    files: &dyn FileSystem,
+    remote: Option<&dyn Remote>,
+    target: &str,
+) -> Result<Output, Error> {
+    let options = build.options;
+    let loader = Loader::new(files, remote, options.load_restriction, target)?;
+    let (mut map, kustomization) = Target::load(build, loader, 0)?.build_root()?;
     match (&kustomization.sort_options, options.reorder) {
         (Some(sort_options), _) => sort::sort(&mut map, Some(sort_options))?,
         (None, Reorder::Legacy) => sort::sort(&mut map, None)?,
@@ -77,13 +102,13 @@ pub fn build(
     }
     let asked = |what: &str| kustomization.build_metadata.iter().any(|asked| asked == what);
     if options.managed_by_label || asked("managedByLabel") {
-        label_managed(&mut map, &build)?;
+        label_managed(&mut map, build)?;
     }
     for resource in &mut map.resources {
         resource.finish(asked("originAnnotations"), asked("transformerAnnotations"))?;
     }
     let resources = map.resources.into_iter().map(|resource| Object { resource }).collect();
-    Ok(Output { resources, warnings: build.warnings.into_inner() })
+    Ok(Output { resources, warnings: Vec::new() })
 }
 
 fn label_managed(map: &mut ResourceMap, build: &Build<'_>) -> Result<(), Error> {

@@ -204,7 +204,7 @@ impl<'a> Composer<'a> {
             match event.kind {
                 EventKind::StreamEnd => return Ok(None),
                 EventKind::DocumentStart { .. } => {
-                    let node = self.document()?;
+                    let node = self.node()?;
                     // The end of the document is part of it: errors there count.
                     self.events.next_event()?;
                     return Ok(Some(node));
@@ -215,7 +215,13 @@ impl<'a> Composer<'a> {
         Ok(None)
     }
 
-    fn document(&mut self) -> Result<Node, Error> {
+    /// Whether anything was anchored so far.
+    pub(crate) fn has_anchors(&self) -> bool {
+        !self.anchors.is_empty()
+    }
+
+    /// The node that begins with the next event.
+    pub(crate) fn node(&mut self) -> Result<Node, Error> {
         let mut stack: Vec<Frame<'a>> = Vec::new();
         while let Some(Event { kind, start, .. }) = self.events.next_event()? {
             let line = start.line as u32 + 1;

@@ -110,7 +110,8 @@ fn read_first(text: &[u8], strict: bool) -> Result<Value, Error> {
     }
 }
 
-struct Decoder {
+/// Makes values of nodes.
+pub(crate) struct Decoder {
     strict: bool,
     duplicates: Vec<String>,
     /// The first key that JSON cannot have; told only once all else is sound.
@@ -124,11 +125,11 @@ struct Entries {
 }
 
 impl Decoder {
-    fn new(strict: bool) -> Self {
+    pub(crate) fn new(strict: bool) -> Self {
         Self { strict, duplicates: Vec::new(), bad_key: None }
     }
 
-    fn document(mut self, node: Node) -> Result<Value, Error> {
+    pub(crate) fn document(mut self, node: Node) -> Result<Value, Error> {
         let value = self.value(node)?;
         if !self.duplicates.is_empty() {
             return Err(Error::Duplicates(self.duplicates));

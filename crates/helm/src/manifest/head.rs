@@ -21,6 +21,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether a member of the document is read here, in whatever case.
+    pub(super) fn has_field(name: &str) -> bool {
+        ["apiVersion", "kind", "metadata"].iter().any(|field| field.eq_ignore_ascii_case(name))
+    }
+
     /// Reads the fields; `null` has none.
     pub(crate) fn read(document: &Value) -> Result<Self, DecodeError> {
         let mut head = Head::default();

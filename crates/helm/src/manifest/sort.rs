@@ -71,7 +71,7 @@ pub fn sort(files: &BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
 
 /// The head of a document, or why there is none.
 pub(crate) fn read_head(text: &str) -> Result<Head, String> {
-    let document = document::to_json(text.as_bytes())
+    let document = document::members_to_json(text, Head::has_field)
         .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
     Head::read(&document).map_err(|error| error.to_string())
 }

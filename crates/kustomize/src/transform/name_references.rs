@@ -69,9 +69,6 @@ pub(crate) fn update_references(map: &mut ResourceMap, config: &[NameReference])
             })
             .clone();
         let referrer = Referrer::new(resource, &candidates, at)?;
-        if candidates.by_previous_name.is_empty() {
-            continue;
-        }
         for index in applicable.iter() {
             referrer.update(resource, &references[*index])?;
         }

@@ -101,8 +101,14 @@ fn generator(rng: &mut Rng) -> String {
     let head = |kind: &str| format!("apiVersion: builtin\nkind: {kind}\nmetadata:\n  name: made\n");
     match rng.u8(..4) {
         0 => head("ConfigMapGenerator") + "literals: [a=b, c=d]\n",
-        1 => head("ConfigMapGenerator") + "behavior: merge\nliterals:\n- z=1\noptions: {labels: {from: file}}\n",
-        2 => head("SecretGenerator") + "type: Opaque\nliterals: [p=q]\noptions: {disableNameSuffixHash: true}\n",
+        1 => {
+            head("ConfigMapGenerator")
+                + "behavior: merge\nliterals:\n- z=1\noptions: {labels: {from: file}}\n"
+        }
+        2 => {
+            head("SecretGenerator")
+                + "type: Opaque\nliterals: [p=q]\noptions: {disableNameSuffixHash: true}\n"
+        }
         _ => {
             head("ConfigMapGenerator").replace("name: made", "name: made\n  namespace: ns1")
                 + "literals: [a=\"b\"]\n---\n"
