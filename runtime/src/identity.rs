@@ -69,6 +69,9 @@ impl Identities {
         account: &str,
         kube_config: Option<&KubeConfigReference>,
     ) -> Result<Identity, String> {
+        if let Some(name) = self.service_account(account) {
+            crate::check_name("ServiceAccount", name)?;
+        }
         let cluster = match kube_config {
             None => self.own.clone(),
             Some(reference) => match &reference.secret_ref {
@@ -87,6 +90,7 @@ impl Identities {
 
     /// The cluster that a Secret with a kubeconfig leads to.
     async fn remote(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<Cluster>, String> {
+        crate::check_name("Secret", name)?;
         let secret = Api::<Secret>::namespaced(self.own.client().clone(), namespace)
             .get(name)
             .await

@@ -31,7 +31,7 @@ pub mod waiting;
 pub use cache::{Cache, Change};
 pub use controller::{Controller, Next, Reconciler, mirror};
 pub use events::{Recorder, Severity};
-pub use key::ObjectKey;
+pub use key::{ObjectKey, check_name};
 pub use manager::{Manager, run};
 pub use queue::Waker;
 pub use status::StatusWriter;

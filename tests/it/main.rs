@@ -1,5 +1,6 @@
 //! Cases on a real API server, one module for each subject. They share one control plane and can run beside each other.
 
+mod adverse;
 mod apply;
 mod bad_input;
 mod charts;
@@ -14,5 +15,7 @@ mod notification;
 mod old_manifests;
 mod setting;
 mod sources;
+mod steps;
 mod sync;
 mod teardown;
+mod tenancy;

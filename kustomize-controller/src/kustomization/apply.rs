@@ -11,7 +11,6 @@ use sluice_runtime::apply::{
 use sluice_runtime::identity::Identity;
 use sluice_runtime::{ObjectKey, Severity};
 
-use super::build::Built;
 use super::failure::Failure;
 use super::memory::Memory;
 use super::run::Run;
@@ -39,17 +38,14 @@ pub(super) async fn apply(
     run: &mut Run,
     memory: &mut Memory,
     identity: &Identity,
-    built: Built,
-    ignore: IgnoreRules,
+    options: &Options,
+    objects: Vec<Object>,
 ) -> Result<Vec<Change>, Failure> {
-    let options = options(context, run, ignore, false);
-    let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
-    let before = note_ahead(context, run, identity, &built.objects).await;
-    let work = applier.apply_all(built.objects, &mut memory.ledger);
+    let applier = Applier { cluster: &identity.cluster, client: &identity.client, options };
+    let work = applier.apply_all(objects, &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
     let changed = lines(&outcome.changes, |change| change.action.is_change());
     if let Some(error) = outcome.error {
-        run.status.inventory = before;
         let message = format!("{error}\n{changed}");
         return Err(Failure::new(reason::RECONCILIATION_FAILED, message.trim_end()));
     }
@@ -70,11 +66,11 @@ pub(super) async fn apply(
 
 /// Adds what is about to be created to the inventory and writes that down, so that a crash between here and the end
 /// of the run leaves no object that nobody knows of. Returns the inventory as it was.
-async fn note_ahead(
+pub(super) async fn note_ahead<'o>(
     context: &Context,
     run: &mut Run,
     identity: &Identity,
-    objects: &[Object],
+    objects: impl Iterator<Item = &'o Object>,
 ) -> Option<ResourceInventory> {
     let before = run.status.inventory.clone();
     let coming = identity.cluster.identities(objects).await;

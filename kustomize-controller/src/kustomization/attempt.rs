@@ -9,12 +9,13 @@ use sluice_runtime::apply::{Action, IgnoreRules};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{ObjectKey, conditions};
 
-use super::apply::{apply, prune};
+use super::apply::prune;
 use super::build::{self, Built, Input};
 use super::decryption::Decryptor;
 use super::failure::Failure;
 use super::memory::{Applied, Inputs, Memory};
 use super::run::Run;
+use super::steps::{self, Changes};
 use super::variables::Variables;
 use super::{Context, Done, dependencies, drift, generate, health, identity, reason, source};
 use crate::artifacts::Unpacked;
@@ -76,13 +77,18 @@ pub(super) async fn attempt(
     let decryptor = decryptor(context, run).await?;
     let built = build(context, run, unpacked, variables, decryptor).await?;
     run.checksum.clone_from(&built.checksum);
-    let jobs = health::vanishing_jobs(&built.objects);
+    let jobs = health::vanishing_jobs(built.plan.objects());
     if settled && mode == drift::Mode::Warn {
         return drift::tell(context, run, memory, &identity, built, ignore).await.map(|()| Done::Finished);
     }
     conditions::remove(&mut run.status.conditions, drift::CONDITION);
-    let changes = apply(context, run, memory, &identity, built, ignore).await?;
-    prune(context, run, &identity, &changes).await?;
+    let Some(changes) =
+        steps::apply_all(context, run, memory, &identity, built.plan, ignore, &rules, &inputs).await?
+    else {
+        return Ok(Done::Waiting);
+    };
+    prune(context, run, &identity, &changes.kept).await?;
+    let Changes { all: changes, .. } = changes;
 
     memory.applied = Some(Applied {
         inputs: inputs.clone(),
@@ -91,6 +97,7 @@ pub(super) async fn attempt(
         _cluster: identity.cluster.clone(),
     });
     let drifted = changes.iter().any(|change| change.action.is_change());
+    run.corrects_drift = settled && drifted;
     let spec = &run.object.spec;
     let expectations = health::expectations(run, &changes, &jobs, &memory.ledger, &rules);
     let wanted = spec.wait && changes.iter().any(|change| change.action != Action::Skipped)
@@ -106,7 +113,7 @@ pub(super) async fn attempt(
         health::passed(context, run, "0s", drifted, was_healthy);
         return Ok(Done::Finished);
     }
-    memory.wait = Some(health::start(context, run, &identity, expectations, inputs, drifted).await);
+    memory.wait = Some(health::start(context, run, &identity, expectations, inputs, drifted, None).await);
     Ok(Done::Waiting)
 }
 
@@ -191,6 +198,7 @@ pub(super) async fn build(
         spec: run.object.spec.clone(),
         variables,
         decryptor,
+        argo_hooks: steps::understands_argo(&run.object),
         owner_name: key.name,
         owner_namespace: key.namespace,
     };

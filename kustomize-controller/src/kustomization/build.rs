@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sluice_api::kustomize::KustomizationSpec;
 use sluice_api::meta::SUBSTITUTE_ANNOTATION;
 use sluice_kustomize::Options;
-use sluice_runtime::apply::{Object, flatten, normalize};
+use sluice_runtime::apply::{Object, Plan, flatten, normalize};
 
 use super::decryption::Decryptor;
 use super::generate::{Generated, generate, scoped_join, to_json};
@@ -26,6 +26,8 @@ pub(crate) struct Input {
     pub(crate) variables: Option<Variables>,
     /// Keys, where the spec has a `decryption`.
     pub(crate) decryptor: Option<Decryptor>,
+    /// Whether annotations of Argo CD order the objects.
+    pub(crate) argo_hooks: bool,
     /// Name of the Kustomization.
     pub(crate) owner_name: String,
     /// Namespace of the Kustomization.
@@ -34,8 +36,8 @@ pub(crate) struct Input {
 
 /// What a build yields.
 pub(crate) struct Built {
-    /// The objects as they are to be applied.
-    pub(crate) objects: Vec<Object>,
+    /// The objects as they are to be applied, in their order.
+    pub(crate) plan: Plan,
     /// Digest of the manifests, as the history shows it.
     pub(crate) checksum: String,
 }
@@ -67,7 +69,8 @@ pub(crate) fn build(input: &Input) -> Result<Built, String> {
         ));
     }
     let checksum = format!("sha256:{}", hex(&hasher.finalize()));
-    Ok(Built { objects, checksum })
+    let plan = Plan::of(objects, input.argo_hooks)?;
+    Ok(Built { plan, checksum })
 }
 
 fn hex(bytes: &[u8]) -> String {

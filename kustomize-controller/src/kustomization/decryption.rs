@@ -38,6 +38,7 @@ impl Decryptor {
     ) -> Result<Self, String> {
         let mut keyring = Keyring::new();
         if let Some((namespace, name)) = secret {
+            sluice_runtime::check_name("Secret", name)?;
             let api = Api::<Secret>::namespaced(client.clone(), namespace);
             let found = api.get(name).await.map_err(|error| errors::describe(&error))?;
             for (key, value) in found.data.unwrap_or_default() {

@@ -68,6 +68,9 @@ async fn check_one(
     key: &ObjectKey,
     artifact: &Artifact,
 ) -> Result<(), Obstacle> {
+    let checked = sluice_runtime::check_name("Kustomization", &key.name)
+        .and_then(|()| sluice_runtime::check_name("Namespace", &key.namespace));
+    checked.map_err(Obstacle::NotReady)?;
     let found = match context.cache.get(key) {
         Some(found) => found,
         // Another shard may look after it.

@@ -60,7 +60,7 @@ pub(crate) async fn tell(
 ) -> Result<(), Failure> {
     let options = super::apply::options(context, run, ignore, true);
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
-    let work = applier.apply_all(built.objects, &mut memory.ledger);
+    let work = applier.apply_all(built.plan.into_lasting(), &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
     if let Some(error) = outcome.error {
         return Err(Failure::new(reason::RECONCILIATION_FAILED, error.to_string()));

@@ -7,7 +7,7 @@ use sluice_runtime::{Next, ObjectKey, Severity};
 use super::failure::{Failure, Retry};
 use super::memory::Memory;
 use super::run::{self, Run};
-use super::{Context, Done};
+use super::{Context, Done, lookout, reason, steps};
 
 /// Tells how a run ended: status, event, log, and when the next one is due.
 pub(super) async fn finish(
@@ -21,6 +21,8 @@ pub(super) async fn finish(
     match result {
         Ok(Done::Waiting) => Next::AwaitChange,
         Ok(Done::Finished) => {
+            let corrected = run.corrects_drift;
+            lookout::start(context, &run.object, memory, corrected);
             run.succeed();
             run.handle_request();
             run.write(context).await;
@@ -35,6 +37,13 @@ pub(super) async fn finish(
         }
         Err(failure) => {
             memory.applied = None;
+            memory.lookout = None;
+            if matches!(
+                failure.reason,
+                reason::RECONCILIATION_FAILED | reason::PRUNE_FAILED | reason::HEALTH_CHECK_FAILED
+            ) {
+                steps::after_failure(context, &mut run, memory).await;
+            }
             run.fail(&failure);
             run.handle_request();
             let retry = run.object.spec.retry_interval();

@@ -26,7 +26,6 @@ pub(crate) fn expectations(
     rules: &HealthRules,
 ) -> Vec<Expectation> {
     let spec = &run.object.spec;
-    let own = &run.object.metadata;
     let listed: Vec<(ObjectId, String)> = if spec.wait {
         let applied = changes.iter().filter(|change| change.action != Action::Skipped);
         applied.map(|change| (change.tracked.id.clone(), change.tracked.api_version())).collect()
@@ -45,6 +44,31 @@ pub(crate) fn expectations(
         });
         named.collect()
     };
+    expect(run, listed, changes, objects, ledger, rules)
+}
+
+/// What a step of a plan is waited for.
+pub(crate) fn of_changes(
+    run: &Run,
+    changes: &[Change],
+    objects: &[VanishingJob],
+    ledger: &Ledger,
+    rules: &HealthRules,
+) -> Vec<Expectation> {
+    let applied = changes.iter().filter(|change| change.action != Action::Skipped);
+    let listed = applied.map(|change| (change.tracked.id.clone(), change.tracked.api_version())).collect();
+    expect(run, listed, changes, objects, ledger, rules)
+}
+
+fn expect(
+    run: &Run,
+    listed: Vec<(ObjectId, String)>,
+    changes: &[Change],
+    objects: &[VanishingJob],
+    ledger: &Ledger,
+    rules: &HealthRules,
+) -> Vec<Expectation> {
+    let own = &run.object.metadata;
     let applied = |id: &ObjectId| changes.iter().any(|change| change.tracked.id == *id);
     let is_self = |id: &ObjectId| {
         id.kind == "Kustomization"
@@ -68,13 +92,13 @@ pub(crate) fn expectations(
 pub(crate) struct VanishingJob(ObjectId);
 
 /// The Jobs among the objects that go away by themselves.
-pub(crate) fn vanishing_jobs(objects: &[Object]) -> Vec<VanishingJob> {
-    let vanishes = |object: &&Object| {
+pub(crate) fn vanishing_jobs<'o>(objects: impl Iterator<Item = &'o Object>) -> Vec<VanishingJob> {
+    let vanishes = |object: &&'o Object| {
         object.kind() == "Job"
             && object.group() == "batch"
             && object.fields().get("spec").is_some_and(|spec| spec.get("ttlSecondsAfterFinished").is_some())
     };
-    objects.iter().filter(vanishes).map(|object| VanishingJob(object.id())).collect()
+    objects.filter(vanishes).map(|object| VanishingJob(object.id())).collect()
 }
 
 /// Starts to wait. The object is woken when the wait is over.
@@ -85,6 +109,7 @@ pub(crate) async fn start(
     expectations: Vec<Expectation>,
     inputs: Inputs,
     drifted: bool,
+    more: Option<usize>,
 ) -> Wait {
     let was_healthy = is_healthy(run);
     let message = run.progress_message("Running health checks");
@@ -103,6 +128,7 @@ pub(crate) async fn start(
         drifted,
         was_healthy,
         result: result.clone(),
+        more,
         _cancel: cancel,
     };
     let patience =

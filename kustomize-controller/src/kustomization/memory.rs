@@ -1,9 +1,9 @@
 //! What is remembered of a Kustomization between two runs. All of it can be lost.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sluice_runtime::apply::{Cluster, Ledger};
+use sluice_runtime::apply::{Cluster, Ledger, Object, Tracked};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What a run was made of: as long as it is the same, and nobody touches the objects, there is nothing to do.
@@ -39,6 +39,8 @@ pub(crate) struct Wait {
     /// Whether the check before this one passed.
     pub(crate) was_healthy: bool,
     pub(crate) result: Arc<Mutex<Option<Result<(), String>>>>,
+    /// Whether steps follow when it went well.
+    pub(crate) more: Option<usize>,
     /// Ends the task when the wait is given up.
     pub(crate) _cancel: DropGuard,
 }
@@ -62,6 +64,16 @@ pub(crate) struct Memory {
     pub(crate) ledger: Ledger,
     pub(crate) applied: Option<Applied>,
     pub(crate) wait: Option<Wait>,
+    /// The step that has been waited for, and with which inputs: it is not waited for again.
+    pub(crate) passed: Option<(Inputs, usize)>,
+    /// Hooks to run if this run fails.
+    pub(crate) on_failure: Vec<Object>,
+    /// Hooks to delete if this run fails.
+    pub(crate) delete_on_failure: Vec<Tracked>,
+    /// The task that looks out for drift, where that was asked for.
+    pub(crate) lookout: Option<DropGuard>,
+    /// When drift was corrected last at once, and how long was waited before.
+    pub(crate) corrected: Option<(Instant, Duration)>,
     /// The generation whose deprecated fields were told of.
     pub(crate) warned: Option<i64>,
 }

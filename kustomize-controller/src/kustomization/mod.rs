@@ -16,12 +16,14 @@ mod finish;
 mod generate;
 mod health;
 mod history;
+mod lookout;
 mod memory;
 mod overlay;
 mod reason;
 mod resume;
 mod run;
 mod source;
+mod steps;
 mod variables;
 
 use std::collections::HashMap;

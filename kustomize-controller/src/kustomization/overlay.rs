@@ -1,7 +1,7 @@
 //! The content of an artifact with some files replaced in memory, so that nothing is ever written next to it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sluice_kustomize::{DiskFileSystem, FileSystem, Place};
 
@@ -24,6 +24,24 @@ impl Overlay {
         self.replaced.insert(path.to_string_lossy().into_owned(), content);
     }
 
+    /// Whether a path, by its text alone, leads below the root. Links are the disk's to judge.
+    fn is_inside(&self, path: &str) -> bool {
+        let path = Path::new(path);
+        if path.is_relative() {
+            return true;
+        }
+        let mut plain = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                other => plain.push(other),
+            }
+        }
+        plain.starts_with(&self.root)
+    }
+
     /// A text without the name of the temporary directory.
     pub(crate) fn relative(&self, text: &str) -> String {
         let root = self.root.to_string_lossy();
@@ -38,6 +56,13 @@ impl FileSystem for Overlay {
         {
             return Ok(Place { directory: directory.to_owned(), file: Some(file.to_owned()) });
         }
+        // Before anybody looks: not even whether a file outside is there may be told.
+        if !self.is_inside(path) {
+            let root = self.root.display();
+            return Err(format!(
+                "fs-security-constraint open {path}: path '{path}' is not in or below '{root}'"
+            ));
+        }
         self.disk.resolve(path).map_err(|error| {
             let escapes = error.contains("is not in or below");
             if escapes { format!("fs-security-constraint {error}") } else { error }
@@ -48,6 +73,25 @@ impl FileSystem for Overlay {
         match self.replaced.get(path) {
             Some(content) => Ok(content.clone()),
             None => self.disk.read(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_is_told_of_not_even_whether_it_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        std::fs::write(root.join("in.yaml"), "a: b").unwrap();
+        let files = Overlay::new(&root).unwrap();
+        let of = |path: &str| files.resolve(&format!("{}/{path}", root.display())).map(|_| ());
+        assert_eq!(of("in.yaml"), Ok(()));
+        assert_eq!(of("a/../in.yaml"), Ok(()));
+        for path in ["../../../../../etc/hosts", "../../../../../no/such/file", ".."] {
+            assert!(of(path).unwrap_err().contains("is not in or below"), "{path}");
         }
     }
 }

@@ -50,6 +50,10 @@ pub(super) async fn resume(
     let Some(trigger) = trigger else {
         return match wait.result() {
             None => Resumed::Waiting(wait),
+            Some(Ok(())) if wait.more.is_some() => {
+                memory.passed = wait.more.map(|step| (wait.inputs, step));
+                Resumed::GivenUp
+            }
             Some(result) => {
                 let result = health::conclude(context, run, &wait, result);
                 if result.is_err() {

@@ -30,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) origin_revision: String,
     /// Digest of the built manifests; empty before the build.
     pub(crate) checksum: String,
+    /// Whether objects were changed although the revision was applied before.
+    pub(crate) corrects_drift: bool,
 }
 
 impl Run {
@@ -44,6 +46,7 @@ impl Run {
             revision: String::new(),
             origin_revision: String::new(),
             checksum: String::new(),
+            corrects_drift: false,
         }
     }
 

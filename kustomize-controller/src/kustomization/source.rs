@@ -23,6 +23,9 @@ pub(crate) async fn find(context: &Context, object: &Kustomization) -> Result<Op
     if reference.kind == "ExternalArtifact" && !context.settings.external_artifacts {
         return denied("ExternalArtifact feature gate is disabled");
     }
+    let checked = sluice_runtime::check_name(&reference.kind, &key.name)
+        .and_then(|()| sluice_runtime::check_name("Namespace", &key.namespace));
+    checked.map_err(|error| Failure::terminal(reason::ACCESS_DENIED, error))?;
     match context.sources.artifact(&reference.kind, &key).await {
         Some(Ok(artifact)) => Ok(artifact),
         Some(Err(error)) if errors::is_not_found(&error) => {

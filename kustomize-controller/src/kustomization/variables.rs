@@ -32,6 +32,8 @@ impl Variables {
         let mut values = BTreeMap::new();
         for reference in &post_build.substitute_from {
             let name = &reference.name;
+            sluice_runtime::check_name(&reference.kind, name)
+                .map_err(|error| format!("substitute from '{}/{name}' error: {error}", reference.kind))?;
             let failed = |error: &kube::Error| {
                 format!("substitute from '{}/{name}' error: {}", reference.kind, errors::describe(error))
             };

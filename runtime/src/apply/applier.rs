@@ -89,7 +89,8 @@ impl Applier<'_> {
         object.is_marked(&self.mark("reconcile"), "disabled") || object.is_marked(&self.mark("ssa"), "Ignore")
     }
 
-    /// Applies all objects, stage by stage. Within a stage, nothing is written unless the server accepts everything.
+    /// Applies all objects, stage by stage. What the ledger knows of others stays there: see [`Ledger::keep`].
+    /// Within a stage, nothing is written unless the server accepts everything.
     pub async fn apply_all(&self, objects: Vec<Object>, ledger: &mut Ledger) -> Outcome {
         let mut stages = std::collections::BTreeMap::<Stage, Vec<Object>>::new();
         for object in objects {
@@ -106,9 +107,6 @@ impl Applier<'_> {
                     return Outcome { changes, error: Some(error) };
                 }
             }
-        }
-        if !self.options.preview {
-            ledger.keep(&changes);
         }
         Outcome { changes, error: None }
     }

@@ -112,8 +112,8 @@ impl Cluster {
 
     /// The identities under which objects will be known, in their order. Kinds that the server does not have (yet) are
     /// left out.
-    pub async fn identities(&self, objects: &[Object]) -> Vec<Tracked> {
-        let mut found = Vec::with_capacity(objects.len());
+    pub async fn identities<'o>(&self, objects: impl Iterator<Item = &'o Object>) -> Vec<Tracked> {
+        let mut found = Vec::new();
         for object in objects {
             if let Ok(resource) = self.resolve(object.api_version(), object.kind()).await {
                 found.push(Tracked { id: resource.identify(object), version: object.version().to_owned() });

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::observe::KindWatch;
 use super::{Action, Change, ObjectId};
 
@@ -32,6 +34,28 @@ impl Known {
     /// Whether the watch still shows what was there.
     pub(crate) fn is_untouched(&self, id: &ObjectId) -> bool {
         self.watch.has(&id.namespace, &id.name, self.fingerprint)
+    }
+}
+
+/// Notices changes of objects, by the watches that are there anyway.
+pub struct Sentry {
+    entries: Vec<(ObjectId, Known)>,
+}
+
+impl Sentry {
+    /// Waits until an object is not as it was left, and tells which.
+    pub async fn touched(&self) -> ObjectId {
+        let notify = Arc::new(Notify::new());
+        for (id, known) in &self.entries {
+            known.watch.notify(&id.namespace, &id.name, &notify);
+        }
+        loop {
+            let touched = self.entries.iter().find(|(id, known)| !known.skipped && !known.is_untouched(id));
+            if let Some((id, _)) = touched {
+                return id.clone();
+            }
+            notify.notified().await;
+        }
     }
 }
 
@@ -72,8 +96,13 @@ impl Ledger {
         };
     }
 
+    /// Someone who notices when an object is not any more as it was left.
+    pub fn sentry(&self) -> Sentry {
+        Sentry { entries: self.entries.iter().map(|(id, known)| (id.clone(), known.clone())).collect() }
+    }
+
     /// Keeps only what is part of the last set of changes.
-    pub(crate) fn keep(&mut self, changes: &[Change]) {
+    pub fn keep(&mut self, changes: &[Change]) {
         let kept: std::collections::HashSet<_> = changes.iter().map(|change| &change.tracked.id).collect();
         self.entries.retain(|id, _| kept.contains(id));
     }

@@ -135,13 +135,25 @@ impl Applier<'_> {
     }
 
     /// Deletes an object that is to be made anew, and waits until it is gone.
-    pub(super) async fn remove(&self, resource: &Resource, id: &ObjectId, old: &Object) -> Result<(), Error> {
+    async fn remove(&self, resource: &Resource, id: &ObjectId, old: &Object) -> Result<(), Error> {
         let failed = |cause: String| Error::Recreate { id: id.clone(), cause };
         let requests = self.requests();
         match requests.delete(resource, old).await {
             Err(error) if !error.is_not_found() => return Err(failed(error.to_string())),
             _ => {}
         }
+        self.await_removal(resource, id, old).await
+    }
+
+    /// Waits until an object that was deleted is gone.
+    pub(super) async fn await_removal(
+        &self,
+        resource: &Resource,
+        id: &ObjectId,
+        old: &Object,
+    ) -> Result<(), Error> {
+        let failed = |cause: String| Error::Recreate { id: id.clone(), cause };
+        let requests = self.requests();
         let deadline = Instant::now() + self.options.stage_timeout;
         let mut pause = Duration::from_millis(50);
         loop {
