@@ -26,6 +26,8 @@ pub struct TemplateOptions {
     pub release_name: String,
     /// Namespace of the release.
     pub namespace: String,
+    /// Revision of the release.
+    pub revision: i64,
     /// Whether `.Release.IsUpgrade` is set in place of `.Release.IsInstall`.
     pub is_upgrade: bool,
     /// Version of Kubernetes and its APIs.
@@ -51,6 +53,7 @@ impl Default for TemplateOptions {
         TemplateOptions {
             release_name: "release-name".to_owned(),
             namespace: "default".to_owned(),
+            revision: 1,
             is_upgrade: false,
             capabilities: Capabilities::default(),
             include_crds: false,
@@ -206,7 +209,7 @@ pub fn render_chart_cached(
     let release = ReleaseOptions {
         name: options.release_name.clone(),
         namespace: options.namespace.clone(),
-        revision: 1,
+        revision: options.revision,
         is_upgrade: options.is_upgrade,
     };
     let input =

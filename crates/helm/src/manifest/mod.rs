@@ -1,5 +1,6 @@
 //! Rendered files to documents in the order of their installation.
 
+mod customize;
 mod head;
 mod hook;
 mod kinds;
@@ -7,6 +8,7 @@ mod post_render;
 mod sort;
 mod split;
 
+pub use customize::Customization;
 pub use head::Head;
 pub use hook::{Hook, HookDeletePolicy, HookEvent, HookOutputLogPolicy};
 pub use kinds::{install_rank, uninstall_rank};

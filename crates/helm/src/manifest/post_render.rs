@@ -9,6 +9,7 @@ use sluice_yaml::Node;
 use sluice_yaml::node::read_nodes;
 use sluice_yaml::write::write_node;
 
+use super::customize::child;
 use super::sort::{ManifestError, sort};
 use super::split::split;
 use crate::go::trim;
@@ -177,22 +178,6 @@ impl Group {
         }
         Ok(files)
     }
-}
-
-fn child<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
-    let entries = node.as_mapping_mut()?;
-    let place = match entries.iter().position(|(name, _)| name.as_text() == Some(key)) {
-        Some(place) => place,
-        None => {
-            entries.push((Node::string(key), Node::Mapping(Vec::new())));
-            entries.len() - 1
-        }
-    };
-    let (_, value) = entries.get_mut(place)?;
-    if value.is_null() {
-        *value = Node::Mapping(Vec::new());
-    }
-    Some(value)
 }
 
 fn annotate(node: &mut Node, file: &str) {

@@ -94,7 +94,7 @@ fn apply_defaults(chart: &Chart, defaults: &Values, target: &mut Values, keep_nu
 }
 
 /// Fills `target` from `source`; nulls of both stay.
-pub(crate) fn merge_tables(target: &mut Values, source: &Values) {
+pub fn merge_tables(target: &mut Values, source: &Values) {
     merge_tables_inner(target, source, true);
 }
 

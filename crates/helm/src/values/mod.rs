@@ -3,16 +3,17 @@
 mod coalesce;
 mod path;
 mod read;
+mod references;
 mod set;
 mod sources;
 mod validate;
 
 use serde_json::{Map, Value};
 
-pub(crate) use coalesce::merge_tables;
-pub use coalesce::{CoalesceError, coalesce, merge};
+pub use coalesce::{CoalesceError, coalesce, merge, merge_tables};
 pub use path::{path_value, table};
 pub use read::{ValuesError, merge_maps, read_values};
+pub use references::{ReferenceError, ReferencedValues, compose, values_of_json};
 pub use set::SetError;
 pub use sources::{SourceError, ValueSources, set_from_file, set_json, set_literal, set_string, set_typed};
 pub use validate::{SchemaError, validate};
