@@ -35,6 +35,9 @@ pub enum DigestError {
 }
 
 impl Algorithm {
+    /// All that are known here.
+    pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512, Self::Blake3];
+
     /// The name as it stands before the colon.
     pub fn name(self) -> &'static str {
         match self {

@@ -76,8 +76,13 @@ impl IgnoreRules {
         self.paths(object).next().is_some()
     }
 
+    /// Whether a rule leaves the object out as a whole, by an empty path.
+    pub fn ignores_all(&self, object: &Object) -> bool {
+        self.paths(object).any(str::is_empty)
+    }
+
     /// A copy of `object` without the fields that the rules for `subject` name.
-    pub(crate) fn without_ignored(&self, subject: &Object, object: &Object) -> Object {
+    pub fn without_ignored(&self, subject: &Object, object: &Object) -> Object {
         let mut copy = object.clone();
         for path in self.paths(subject) {
             remove(copy.fields_mut(), path);

@@ -36,6 +36,23 @@ impl Takeover {
         Self { owner: owner.to_owned(), managers }
     }
 
+    /// Only the managers that are named.
+    pub fn only(owner: &str, managers: &[String]) -> Self {
+        let both = |name: &String| [(name.clone(), "Apply"), (name.clone(), "Update")];
+        Self { owner: owner.to_owned(), managers: managers.iter().flat_map(both).collect() }
+    }
+
+    /// The JSON patch that takes fields over and changes nothing else. Empty when there is nothing to do.
+    pub fn fields_patch(&self, live: &Object) -> Vec<Value> {
+        let entries = live.metadata("managedFields").and_then(Value::as_array);
+        let entries =
+            entries.filter(|_| !self.managers.is_empty()).and_then(|entries| self.taken_over(entries));
+        entries
+            .into_iter()
+            .map(|entries| json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}))
+            .collect()
+    }
+
     fn takes(&self, entry: &Value) -> bool {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         text("subresource").is_empty()

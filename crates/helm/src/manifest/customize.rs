@@ -1,6 +1,6 @@
 //! The post-renderer of helm-controller: kustomize's patches and images, then labels and annotations for everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sluice_kustomize::{MemoryFileSystem, Options};
@@ -38,7 +38,12 @@ impl Customization {
     fn tag(&self, manifests: &str) -> Result<String, String> {
         let mut tagged = String::with_capacity(manifests.len() + manifests.len() / 8);
         let nodes = read_nodes(manifests).map_err(|error| error.to_string())?;
+        let mut seen = BTreeSet::new();
         for mut node in nodes.into_iter().filter(|node| !node.is_null()) {
+            let identity = identity(&node);
+            if !seen.insert(identity.clone()) {
+                return Err(format!("may not add resource with an already registered id: {identity}"));
+            }
             for labels in &self.labels {
                 set(&mut node, "labels", labels);
             }
@@ -60,6 +65,23 @@ impl PostRenderer for Customization {
         }
         self.tag(&text)
     }
+}
+
+/// Which object it is, as kustomize writes it: `Kind.version.group/name.namespace`.
+fn identity(node: &Node) -> String {
+    let text = |path: &[&str]| {
+        let found = path.iter().try_fold(node, |node, key| node.get(key));
+        found.and_then(Node::as_text).unwrap_or_default()
+    };
+    let (group, version) = text(&["apiVersion"]).rsplit_once('/').unwrap_or(("", text(&["apiVersion"])));
+    let or =
+        |text: &'static str, found: &str| if found.is_empty() { text.to_owned() } else { found.to_owned() };
+    let (namespace, name) = (text(&["metadata", "namespace"]), text(&["metadata", "name"]));
+    let name = match name {
+        "" => format!("{}-", text(&["metadata", "generateName"])),
+        name => name.to_owned(),
+    };
+    format!("{}.{version}.{}/{name}.{}", text(&["kind"]), or("[noGrp]", group), or("[noNs]", namespace))
 }
 
 /// Sets tags of an object's metadata.
@@ -129,6 +151,16 @@ mod tests {
         assert_eq!(values[1]["metadata"]["annotations"], json!({"note": "1"}));
         assert_eq!(values[1]["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.2");
         assert!(values[1]["spec"]["template"].get("metadata").is_none());
+    }
+
+    #[test]
+    fn two_equal_objects_are_refused() {
+        let twice = format!("{MANIFESTS}---\n{MANIFESTS}");
+        let error = Customization::default().run(&twice).expect_err("twice the same");
+        assert_eq!(
+            error,
+            "may not add resource with an already registered id: ConfigMap.v1.[noGrp]/a.[noNs]"
+        );
     }
 
     #[test]

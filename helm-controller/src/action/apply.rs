@@ -1,0 +1,218 @@
+//! Objects of a manifest to the cluster: those that are new, those that differ, and away with those that are no more.
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use kube::api::{Patch, PatchParams, PropagationPolicy, ValidationDirective};
+use serde_json::{Value, json};
+use sluice_runtime::apply::{Object, Refusal, Requests};
+
+use super::objects::{Item, foreign, is_kept};
+use super::{Error, FIELD_MANAGER, Method, Session, merge};
+
+/// How many objects of one kind are written at the same time.
+const CONCURRENCY: usize = 8;
+
+/// How to write objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applying<'a> {
+    pub(crate) release: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) method: Method,
+    /// Whether the objects were written by the client before.
+    pub(crate) migrate: bool,
+    /// Whether objects are put in place of those that are there.
+    pub(crate) replace: bool,
+    /// Whether unknown fields are an error. Server-side apply always refuses them.
+    pub(crate) strict: bool,
+}
+
+/// An object as the server has it now.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) item: Item,
+    pub(crate) created: bool,
+    /// The resource version.
+    pub(crate) version: u64,
+}
+
+/// What came of an update.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) written: Vec<Written>,
+    pub(crate) error: Option<Error>,
+}
+
+fn requests<'s>(session: &Session<'s>) -> Requests<'s> {
+    Requests { client: session.client, field_manager: FIELD_MANAGER }
+}
+
+/// Refuses objects that are there and belong to somebody else.
+pub(crate) async fn check_ownership(
+    session: &Session<'_>,
+    items: &[Item],
+    release: &str,
+    namespace: &str,
+) -> Result<(), Error> {
+    let looks: Vec<BoxFuture<'_, Result<Option<String>, Refusal>>> = items
+        .iter()
+        .map(|item| {
+            async move {
+                let found = requests(session)
+                    .find(&item.resource, item.object.namespace(), item.object.name())
+                    .await?;
+                Ok(found.and_then(|live| foreign(&live, release, namespace)))
+            }
+            .boxed()
+        })
+        .collect();
+    let mut looks = stream::iter(looks).buffered(CONCURRENCY);
+    while let Some(look) = looks.next().await {
+        match look {
+            Ok(None) => {}
+            Ok(Some(complaint)) => {
+                return Err(Error::Apply(format!("unable to continue with install: {complaint}")));
+            }
+            Err(error) => return Err(Error::Apply(error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+/// Brings the cluster from the objects of one manifest to those of another.
+pub(crate) async fn update(
+    session: &Session<'_>,
+    current: &[Item],
+    wanted: Vec<Item>,
+    how: Applying<'_>,
+) -> Applied {
+    let mut applied = Applied::default();
+    let mut errors: Vec<String> = Vec::new();
+    for group in wanted.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
+        let writes: Vec<BoxFuture<'_, Result<Written, String>>> = group
+            .iter()
+            .map(|item| {
+                let before = current.iter().find(|known| known.id == item.id);
+                write(session, before, item, how).boxed()
+            })
+            .collect();
+        let mut writes = stream::iter(writes).buffered(CONCURRENCY);
+        while let Some(written) = writes.next().await {
+            match written {
+                Ok(written) => applied.written.push(written),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    if !errors.is_empty() {
+        applied.error = Some(Error::Apply(errors.join(" && ")));
+        return applied;
+    }
+    for item in current.iter().filter(|item| !wanted.iter().any(|kept| kept.id == item.id)) {
+        if let Err(error) = remove(session, item).await {
+            session.log.push(format!("warning: failed to delete {}: {error}", item.id));
+        }
+    }
+    applied
+}
+
+/// Deletes an object that a manifest has no more, unless it says that it is to be kept.
+async fn remove(session: &Session<'_>, item: &Item) -> Result<(), Refusal> {
+    let requests = requests(session);
+    let object = &item.object;
+    let Some(live) = requests.find(&item.resource, object.namespace(), object.name()).await? else {
+        return Ok(());
+    };
+    if is_kept(&live) {
+        session.log.push(format!("skipping delete of {} due to annotation", item.id));
+        return Ok(());
+    }
+    match requests.delete_by(&item.resource, &live, PropagationPolicy::Background).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn write(
+    session: &Session<'_>,
+    before: Option<&Item>,
+    item: &Item,
+    how: Applying<'_>,
+) -> Result<Written, String> {
+    let mut item = item.clone();
+    item.own(how.release, how.namespace);
+    let answer = match how.method {
+        Method::Server => write_by_server(session, before, &item, how).await,
+        Method::Client => write_by_client(session, before, &item, how).await,
+    };
+    let (created, answer) = answer.map_err(|error| {
+        let what = if before.is_some() { "cannot patch" } else { "failed to create resource" };
+        format!("{what} {:?} with kind {}: {error}", item.object.name(), item.object.kind())
+    })?;
+    let version = answer.resource_version().parse().unwrap_or_default();
+    Ok(Written { item, created, version })
+}
+
+async fn write_by_server(
+    session: &Session<'_>,
+    before: Option<&Item>,
+    item: &Item,
+    how: Applying<'_>,
+) -> Result<(bool, Object), Refusal> {
+    let requests = requests(session);
+    let mut created = false;
+    if how.migrate || before.is_none() {
+        let live = requests.find(&item.resource, item.object.namespace(), item.object.name()).await?;
+        created = live.is_none();
+        if let Some(live) = live {
+            let operations = merge::to_server_side(&live, FIELD_MANAGER);
+            if !operations.is_empty() {
+                requests.json_patch(&item.resource, &live, &operations).await?;
+            }
+        }
+    }
+    let params = PatchParams {
+        force: true,
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::default()
+    };
+    let body = Patch::Apply(Value::Object(item.object.fields().clone()));
+    Ok((created, requests.patch(&item.resource, &item.object, params, &body).await?))
+}
+
+async fn write_by_client(
+    session: &Session<'_>,
+    before: Option<&Item>,
+    item: &Item,
+    how: Applying<'_>,
+) -> Result<(bool, Object), Refusal> {
+    let requests = requests(session);
+    let Some(live) = requests.find(&item.resource, item.object.namespace(), item.object.name()).await? else {
+        return Ok((true, requests.create(&item.resource, &item.object).await?));
+    };
+    if how.replace {
+        let mut object = item.object.clone();
+        object.metadata_mut().insert("resourceVersion".to_owned(), live.resource_version().into());
+        return Ok((false, requests.replace(&item.resource, &object).await?));
+    }
+    let patch = merge::three_way(before.map(|item| &item.object), &item.object, &live);
+    if patch == json!({}) {
+        return Ok((false, live));
+    }
+    let validation = if how.strict { ValidationDirective::Strict } else { ValidationDirective::Ignore };
+    let params = PatchParams { field_validation: Some(validation), ..PatchParams::default() };
+    Ok((false, requests.patch(&item.resource, &item.object, params, &Patch::Merge(patch)).await?))
+}
+
+/// Creates a single object as it is, by a method that never takes fields from others.
+pub(crate) async fn create(session: &Session<'_>, item: &Item, method: Method) -> Result<Object, Refusal> {
+    let requests = requests(session);
+    match method {
+        Method::Server => {
+            let params =
+                PatchParams { field_validation: Some(ValidationDirective::Strict), ..PatchParams::default() };
+            let body = Patch::Apply(Value::Object(item.object.fields().clone()));
+            requests.patch(&item.resource, &item.object, params, &body).await
+        }
+        Method::Client => requests.create(&item.resource, &item.object).await,
+    }
+}

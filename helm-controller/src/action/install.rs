@@ -1,0 +1,138 @@
+//! Installing: a first revision.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use sluice_helm::manifest::HookEvent;
+use sluice_helm::release::{Release, Status};
+use sluice_helm::{Capabilities, Values};
+use sluice_runtime::apply::Cluster;
+use sluice_runtime::errors::describe;
+
+use super::apply::{Applying, check_ownership, update};
+use super::objects::{parse, resolve};
+use super::{Chart, Common, Error, FIELD_MANAGER, Method, RenderOptions, Session, hooks, now, render, wait};
+
+/// What to install and how.
+pub(crate) struct Install {
+    pub(crate) chart: Chart,
+    pub(crate) values: Values,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) render: RenderOptions,
+    pub(crate) common: Common,
+    pub(crate) method: Method,
+    /// Whether objects of others are taken over.
+    pub(crate) adopt: bool,
+    /// Whether the name of a release that is gone or failed may be used again.
+    pub(crate) replace: bool,
+    /// Whether to create the namespace.
+    pub(crate) create_namespace: bool,
+    /// Whether unknown fields are an error.
+    pub(crate) strict: bool,
+}
+
+/// Installs a release.
+pub(crate) async fn install(
+    session: &Session<'_>,
+    cluster: &Arc<Cluster>,
+    install: Install,
+) -> Result<(), Error> {
+    let name = install.render.name.clone();
+    let namespace = install.render.namespace.clone();
+    let last = session.storage.last(&name).await?;
+    if let Some(last) = &last
+        && !(install.replace && matches!(last.info.status, Status::Uninstalled | Status::Failed))
+    {
+        return Err(Error::State("cannot reuse a name that is still in use".to_owned()));
+    }
+    let revision = last.as_ref().map_or(1, |last| last.version + 1);
+    let Install { chart, values, capabilities, render: options, common, method, .. } = install;
+    let chart = sluice_helm::Chart::clone(&chart);
+    let mut release =
+        render::render(cluster, session.client, capabilities, chart, values, options, revision, false)
+            .await?;
+    release.info.first_deployed = now();
+    release.info.last_deployed = release.info.first_deployed.clone();
+    release.info.status = Status::PendingInstall;
+    "Initial install underway".clone_into(&mut release.info.description);
+    release.apply_method = Some(render::recorded(method));
+
+    let items = resolve(cluster, parse(&release.manifest)?, &namespace).await?;
+    if !install.adopt {
+        check_ownership(session, &items, &name, &namespace).await?;
+    }
+    if install.create_namespace {
+        create_namespace(session, &namespace).await?;
+    }
+    if let Some(mut last) = last {
+        last.info.status = Status::Superseded;
+        session.storage.update(&last).await?;
+    }
+    session.create(&release).await?;
+
+    let outcome = async {
+        if common.hooks {
+            hooks::run(session, &mut release, HookEvent::PreInstall, common.timeout, |_| true)
+                .await
+                .map_err(|error| error.within("failed pre-install: "))?;
+        }
+        let how = Applying {
+            release: &name,
+            namespace: &namespace,
+            method,
+            migrate: false,
+            replace: false,
+            strict: install.strict,
+        };
+        let applied = update(session, &[], items, how).await;
+        if let Some(error) = applied.error {
+            return Err(error);
+        }
+        wait::ready(session, &applied.written, common.waiting, common.timeout).await?;
+        if common.hooks {
+            hooks::run(session, &mut release, HookEvent::PostInstall, common.timeout, |_| true)
+                .await
+                .map_err(|error| error.within("failed post-install: "))?;
+        }
+        Ok(())
+    }
+    .await;
+    match outcome {
+        Ok(()) => {
+            release.info.status = Status::Deployed;
+            "Install complete".clone_into(&mut release.info.description);
+            session.update(&release).await
+        }
+        Err(error) => {
+            fail(session, &mut release, format!("Release {name:?} failed: {error}")).await;
+            Err(error)
+        }
+    }
+}
+
+/// Records that a revision has failed. The failure itself matters more than one of recording it.
+pub(super) async fn fail(session: &Session<'_>, release: &mut Release, description: String) {
+    release.info.status = Status::Failed;
+    release.info.description = description;
+    if let Err(error) = session.update(release).await {
+        session.log.push(format!("error: failed to record the failed release: {error}"));
+    }
+}
+
+async fn create_namespace(session: &Session<'_>, name: &str) -> Result<(), Error> {
+    let api = Api::<Namespace>::all(session.client.clone());
+    let exists = api.get_metadata_opt(name).await;
+    if matches!(exists, Ok(Some(_))) {
+        return Ok(());
+    }
+    let object = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"name": name}},
+    });
+    let params = PatchParams::apply(FIELD_MANAGER);
+    match api.patch(name, &params, &Patch::Apply(object)).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Apply(describe(&error))),
+    }
+}

@@ -1,0 +1,198 @@
+//! What helm does to a release, done in this process: install, upgrade, roll back, test, uninstall.
+//!
+//! Nothing here knows of HelmReleases or conditions: an action takes plain options and a [`Session`], and what it wrote
+//! to the storage can be read from the session afterwards, whether it went well or not.
+
+mod apply;
+mod capabilities;
+mod crds;
+mod delete;
+mod hooks;
+mod install;
+mod log;
+mod merge;
+pub(crate) mod objects;
+mod render;
+mod rollback;
+mod storage;
+mod test;
+mod uninstall;
+mod upgrade;
+mod wait;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use sluice_helm::release::{Moment, Release};
+use sluice_runtime::apply::Cluster;
+use sluice_runtime::expressions::HealthRules;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use capabilities::CapabilitiesCache;
+pub(crate) use crds::{CrdPolicy, Crds, apply as apply_crds, of_chart as crds_of_chart};
+pub(crate) use install::{Install, install};
+pub(crate) use log::Log;
+pub(crate) use render::{Chart, RenderOptions};
+pub(crate) use rollback::{Rollback, rollback};
+pub(crate) use storage::{Revision, Storage};
+pub(crate) use test::{TestFilter, test};
+pub(crate) use uninstall::{Uninstall, Uninstalled, uninstall};
+pub(crate) use upgrade::{Upgrade, upgrade};
+pub(crate) use wait::Waiting;
+
+/// The field manager of everything that is applied.
+pub(crate) const FIELD_MANAGER: &str = "helm-controller";
+
+/// Why an action failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The records cannot be read or written.
+    #[error("{0}")]
+    Storage(String),
+    /// The chart does not render.
+    #[error("{0}")]
+    Render(String),
+    /// What was rendered cannot be made into objects.
+    #[error("unable to build kubernetes objects from release manifest: {0}")]
+    Manifest(String),
+    /// The release is not in a state for this action.
+    #[error("{0}")]
+    State(String),
+    /// The server refused an object.
+    #[error("{0}")]
+    Apply(String),
+    /// Objects did not become ready, or did not go.
+    #[error("{0}")]
+    Wait(String),
+    /// A hook failed.
+    #[error("{0}")]
+    Hook(String),
+    /// Something newer came, and the wait was given up for it.
+    #[error("wait canceled: a new reconciliation was triggered")]
+    Superseded,
+}
+
+impl Error {
+    /// The same error with text before it.
+    fn within(self, prefix: &str) -> Self {
+        match self {
+            Self::Superseded => Self::Superseded,
+            Self::Hook(text) => Self::Hook(format!("{prefix}{text}")),
+            other => Self::State(format!("{prefix}{other}")),
+        }
+    }
+}
+
+/// How objects are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// By server-side apply.
+    Server,
+    /// By patches that are computed here.
+    Client,
+}
+
+/// A place among those that work at the same time. It is given up while waiting.
+pub(crate) struct Turn {
+    semaphore: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// Waits for a place.
+    pub(crate) async fn take(semaphore: Arc<Semaphore>) -> Self {
+        let permit = semaphore.clone().acquire_owned().await.ok();
+        Self { semaphore, permit }
+    }
+}
+
+/// What all actions on one release need.
+pub(crate) struct Session<'a> {
+    /// Where the objects live.
+    pub(crate) cluster: &'a Cluster,
+    /// Who asks.
+    pub(crate) client: &'a Client,
+    /// The records.
+    pub(crate) storage: &'a Storage,
+    /// What an event of a failure tells.
+    pub(crate) log: &'a Log,
+    /// Rules of health beyond the usual.
+    pub(crate) rules: &'a HealthRules,
+    /// Cancelled when a wait for objects is to be given up.
+    pub(crate) superseded: CancellationToken,
+    turn: tokio::sync::Mutex<Turn>,
+    written: Mutex<Vec<Release>>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        cluster: &'a Cluster,
+        client: &'a Client,
+        storage: &'a Storage,
+        log: &'a Log,
+        rules: &'a HealthRules,
+        superseded: CancellationToken,
+        turn: Turn,
+    ) -> Self {
+        let turn = tokio::sync::Mutex::new(turn);
+        Self { cluster, client, storage, log, rules, superseded, turn, written: Mutex::default() }
+    }
+
+    /// Waits for something without keeping others from working.
+    pub(crate) async fn idle<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut turn = self.turn.lock().await;
+        turn.permit = None;
+        let result = work.await;
+        turn.permit = turn.semaphore.clone().acquire_owned().await.ok();
+        result
+    }
+
+    /// Records a new revision.
+    pub(crate) async fn create(&self, release: &Release) -> Result<(), Error> {
+        self.storage.create(release).await?;
+        self.note(release);
+        Ok(())
+    }
+
+    /// Records a change of a revision.
+    pub(crate) async fn update(&self, release: &Release) -> Result<(), Error> {
+        self.storage.update(release).await?;
+        self.note(release);
+        Ok(())
+    }
+
+    /// Notes a revision that is not in the storage any more.
+    pub(crate) fn note(&self, release: &Release) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        match written.iter_mut().find(|known| known.version == release.version) {
+            Some(known) => *known = release.clone(),
+            None => written.push(release.clone()),
+        }
+    }
+
+    /// The revisions that were written since the last call, as they are now, oldest first.
+    pub(crate) fn take_written(&self) -> Vec<Release> {
+        let mut written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        written.sort_by_key(|release| release.version);
+        written
+    }
+}
+
+/// The present as records have it.
+fn now() -> Moment {
+    jiff::Timestamp::now().into()
+}
+
+/// What actions on objects have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    /// How long each wait and hook may take.
+    pub(crate) timeout: Duration,
+    /// Whether hooks run.
+    pub(crate) hooks: bool,
+    /// What is waited for.
+    pub(crate) waiting: Waiting,
+}

@@ -1,0 +1,219 @@
+//! Upgrading: a revision in the place of another.
+
+use std::sync::Arc;
+
+use kube::api::PropagationPolicy;
+use sluice_helm::manifest::HookEvent;
+use sluice_helm::release::{Release, Status};
+use sluice_helm::values::{coalesce, merge_tables};
+use sluice_helm::{Capabilities, Values};
+use sluice_runtime::apply::Cluster;
+
+use super::apply::{Applying, Written, check_ownership, update};
+use super::install::fail;
+use super::objects::{Item, parse, resolve};
+use super::{
+    Chart, Common, Error, Method, RenderOptions, Revision, Session, delete, hooks, now, render, wait,
+};
+
+/// What to upgrade to and how.
+pub(crate) struct Upgrade {
+    pub(crate) chart: Chart,
+    pub(crate) values: Values,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) render: RenderOptions,
+    pub(crate) common: Common,
+    /// How objects are written; as the last revision's were when not set.
+    pub(crate) method: Option<Method>,
+    /// Whether objects of others are taken over.
+    pub(crate) adopt: bool,
+    /// Whether objects are put in place of those that are there.
+    pub(crate) force: bool,
+    /// Whether what a failed upgrade has made is deleted.
+    pub(crate) cleanup: bool,
+    /// Whether the values of the last revision are kept below the new ones.
+    pub(crate) preserve_values: bool,
+    /// How many revisions are kept.
+    pub(crate) max_history: i64,
+    /// Whether unknown fields are an error.
+    pub(crate) strict: bool,
+}
+
+/// The revision that the objects in the cluster are of.
+async fn base(
+    session: &Session<'_>,
+    name: &str,
+    revisions: &[Revision],
+    last: &Release,
+) -> Result<Release, Error> {
+    if last.info.status == Status::Deployed {
+        return Ok(last.clone());
+    }
+    let deployed = revisions.iter().rev().find(|revision| revision.status == Status::Deployed);
+    if let Some(deployed) = deployed
+        && let Some(found) = session.storage.get(name, deployed.version).await?
+    {
+        return Ok(found);
+    }
+    if matches!(last.info.status, Status::Failed | Status::Superseded) {
+        return Ok(last.clone());
+    }
+    Err(Error::State(format!("{name:?} has no deployed releases")))
+}
+
+/// Upgrades a release.
+pub(crate) async fn upgrade(
+    session: &Session<'_>,
+    cluster: &Arc<Cluster>,
+    upgrade: Upgrade,
+) -> Result<(), Error> {
+    let name = upgrade.render.name.clone();
+    let namespace = upgrade.render.namespace.clone();
+    let revisions = session.storage.revisions(&name).await?;
+    let Some(last) = session.storage.last_of(&revisions).await? else {
+        return Err(Error::State(format!("{name:?} has no deployed releases")));
+    };
+    if last.info.status.is_pending() {
+        return Err(Error::State("another operation (install/upgrade/rollback) is in progress".to_owned()));
+    }
+    let mut base = base(session, &name, &revisions, &last).await?;
+    let Upgrade { chart, mut values, capabilities, render: options, common, method, .. } = upgrade;
+    let mut chart = sluice_helm::Chart::clone(&chart);
+    if upgrade.preserve_values {
+        let recorded = sluice_helm::Chart::from(base.chart.clone());
+        let old = coalesce(&recorded, &base.config)
+            .map_err(|error| Error::Render(format!("failed to rebuild old values: {error}")))?;
+        merge_tables(&mut values, &base.config);
+        chart.values = Some(old);
+    }
+    let method = method.unwrap_or_else(|| render::method_of(&last));
+    let revision = last.version + 1;
+    let mut release =
+        render::render(cluster, session.client, capabilities, chart, values, options, revision, true).await?;
+    release.info.first_deployed = base.info.first_deployed.clone();
+    release.info.last_deployed = now();
+    release.info.status = Status::PendingUpgrade;
+    "Preparing upgrade".clone_into(&mut release.info.description);
+    release.apply_method = Some(render::recorded(method));
+    release.labels.clone_from(&last.labels);
+
+    let current = current(session, &base).await?;
+    let wanted = resolve(cluster, parse(&release.manifest)?, &namespace).await?;
+    if !upgrade.adopt {
+        let is_new = |item: &&Item| {
+            !current
+                .iter()
+                .any(|known| known.id == item.id && known.object.api_version() == item.object.api_version())
+        };
+        let new: Vec<_> = wanted.iter().filter(is_new).cloned().collect();
+        check_ownership(session, &new, &name, &namespace).await?;
+    }
+    session.storage.trim(&name, upgrade.max_history).await?;
+    session.create(&release).await?;
+
+    let how = Applying {
+        release: &name,
+        namespace: &namespace,
+        method,
+        migrate: method == Method::Server && render::method_of(&base) == Method::Client,
+        replace: upgrade.force && method == Method::Client,
+        strict: upgrade.strict,
+    };
+    let events = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);
+    let (written, outcome) = change(session, &mut release, &current, wanted, how, events, &common).await;
+    match outcome {
+        Ok(()) => {
+            release.info.status = Status::Deployed;
+            "Upgrade complete".clone_into(&mut release.info.description);
+            // The new one first: a crash in between leaves two that are deployed, of which the newer counts.
+            session.update(&release).await?;
+            supersede(session, &mut base, &revisions, &release).await
+        }
+        Err(error) => {
+            fail(session, &mut release, format!("Upgrade {name:?} failed: {error}")).await;
+            session.note(&base);
+            if upgrade.cleanup {
+                clean_up(session, &written).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The objects of a recorded revision. Kinds that are gone are told by name.
+pub(super) async fn current(session: &Session<'_>, release: &Release) -> Result<Vec<Item>, Error> {
+    let objects = parse(&release.manifest)?;
+    let mut items = Vec::with_capacity(objects.len());
+    for object in objects {
+        match resolve(session.cluster, vec![object], &release.namespace).await {
+            Ok(found) => items.extend(found),
+            // helm refuses this. Objects of a kind that the server does not have cannot be there any more.
+            Err(error) => session.log.push(format!("warning: the manifest of the current release: {error}")),
+        }
+    }
+    Ok(items)
+}
+
+/// Runs the hooks before, writes the objects, waits, and runs the hooks after.
+pub(super) async fn change(
+    session: &Session<'_>,
+    release: &mut Release,
+    current: &[Item],
+    wanted: Vec<Item>,
+    how: Applying<'_>,
+    (before, after): (HookEvent, HookEvent),
+    common: &Common,
+) -> (Vec<Written>, Result<(), Error>) {
+    let prefix = |event: HookEvent| format!("{} hooks failed: ", event.name());
+    if common.hooks
+        && let Err(error) = hooks::run(session, release, before, common.timeout, |_| true).await
+    {
+        return (Vec::new(), Err(error.within(&prefix(before))));
+    }
+    let applied = update(session, current, wanted, how).await;
+    if let Some(error) = applied.error {
+        return (applied.written, Err(error));
+    }
+    if let Err(error) = wait::ready(session, &applied.written, common.waiting, common.timeout).await {
+        return (applied.written, Err(error));
+    }
+    if common.hooks
+        && let Err(error) = hooks::run(session, release, after, common.timeout, |_| true).await
+    {
+        return (applied.written, Err(error.within(&prefix(after))));
+    }
+    (applied.written, Ok(()))
+}
+
+/// Records that older revisions are deployed no more.
+pub(super) async fn supersede(
+    session: &Session<'_>,
+    base: &mut Release,
+    revisions: &[Revision],
+    by: &Release,
+) -> Result<(), Error> {
+    if base.info.status == Status::Deployed {
+        base.info.status = Status::Superseded;
+        session.update(base).await?;
+    }
+    for revision in revisions {
+        if revision.status == Status::Deployed
+            && revision.version != base.version
+            && revision.version != by.version
+            && let Some(mut stale) = session.storage.get(&by.name, revision.version).await?
+        {
+            stale.info.status = Status::Superseded;
+            session.update(&stale).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what a failed action has made.
+pub(super) async fn clean_up(session: &Session<'_>, written: &[Written]) {
+    for written in written.iter().filter(|written| written.created) {
+        if let Err(error) = delete::delete(session, &written.item, PropagationPolicy::Background).await {
+            session.log.push(format!("warning: cleanup: {error}"));
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The release itself: one action after the other until records and cluster are as wanted, or nothing more can be done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_api::helm::{DriftDetectionMode, HelmReleaseSpec};
+use sluice_api::meta::{ConditionStatus, PROGRESSING_REASON, READY_CONDITION, RECONCILING_CONDITION};
+use sluice_helm::Values;
+use sluice_runtime::identity::Identity;
+use sluice_runtime::{Severity, conditions};
+
+use super::plan::{self, Circumstances, Plan, Remedy, Sort, State, Wanted};
+use super::redaction::Redaction;
+use super::run::Run;
+use super::{Context, act, digest, drift, history, reason};
+use crate::action::{Chart, Log, Session, Storage};
+
+/// What a release is to be made of, and where.
+pub(crate) struct Request {
+    pub(crate) chart: Chart,
+    pub(crate) values: Values,
+    pub(crate) config_digest: String,
+    /// The digest of the chart in its registry; empty where it comes from elsewhere.
+    pub(crate) oci_digest: String,
+    pub(crate) post_renderers_digest: String,
+    pub(crate) common_metadata_digest: String,
+    pub(crate) identity: Identity,
+    pub(crate) storage: Storage,
+    /// Whether somebody asked for an action whatever the state.
+    pub(crate) forced: bool,
+    pub(crate) redaction: Redaction,
+    /// The name of the release, short enough.
+    pub(crate) name: String,
+}
+
+impl Request {
+    /// Chart and version, as `name@version`.
+    pub(crate) fn versioned_chart(&self) -> String {
+        format!("{}@{}", self.chart.metadata.name, self.chart.metadata.version)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All is as wanted.
+    Done,
+    /// Nothing more can be done now; the next look comes after the usual time.
+    Settled,
+    /// To be tried again after this time.
+    RetryAfter(Duration),
+    /// To be gone on with soon.
+    Again,
+    /// To be gone on with at once.
+    AtOnce,
+    /// Only a change helps.
+    Stalled(String),
+    /// To be tried again, with growing delays.
+    Failed(String),
+}
+
+/// Does one action after the other, at most one of each sort.
+pub(crate) async fn settle(
+    context: &Arc<Context>,
+    run: &mut Run,
+    request: &Request,
+    session: &Session<'_>,
+    log: &Log,
+) -> Ending {
+    let spec = run.object.spec.clone();
+    let mut ran: Vec<Sort> = Vec::new();
+    let mut forced = request.forced;
+    loop {
+        let (state, drifted) = match observe(context, run, request, session).await {
+            Ok(found) => found,
+            Err(error) => {
+                run.set(READY_CONDITION, ConditionStatus::False, reason::STATE_ERROR, error.clone());
+                return Ending::Failed(error);
+            }
+        };
+        let around = Circumstances {
+            forced: std::mem::take(&mut forced),
+            retry_by_default: context.settings.retry_by_default,
+            correct_drift: drift_mode(&spec) == DriftDetectionMode::Enabled,
+        };
+        tracing::debug!(?state, "state of the release");
+        let mut next = plan::next(&spec, &run.status, &state, around);
+        if let Plan::RollBack(snapshot) = &next {
+            // Truncated first, as what is older than the target has no use any more.
+            let stored = session.storage.get(&snapshot.name, snapshot.version).await.ok().flatten();
+            let intact = stored.is_some_and(|stored| {
+                digest::is_of_release(&snapshot.digest, &stored, &snapshot.oci_digest) == Ok(true)
+            });
+            if !intact {
+                next = Plan::Upgrade { forget: false };
+            }
+        }
+        if next == Plan::Adopt {
+            if let Err(error) = act::adopt(context, run, request, session).await {
+                return Ending::Failed(error);
+            }
+            continue;
+        }
+        let Some((sort, name)) = next.action() else {
+            return without_action(context, run, request, &state, next, drifted.as_ref());
+        };
+        if ran.contains(&sort) {
+            return blocked(context, run, &spec);
+        }
+        if matches!(state, State::Failed(_)) && sort == Sort::Remediate {
+            truncate(context, run, &spec);
+        }
+        announce(context, run, &spec, &next, sort, name).await;
+        ran.push(sort);
+        if let Some(drifted) = drifted.as_ref().filter(|_| sort == Sort::Drift) {
+            drift::tell(context, run, request, drifted);
+            drift::correct(context, run, request, session, drifted).await;
+        } else if let Err(error) = act::perform(context, run, request, session, log, &next).await {
+            run.write(context).await;
+            if let Some(interval) =
+                plan::retry_interval(&spec, &run.status, context.settings.retry_by_default)
+            {
+                return retry(run, interval);
+            }
+            if conditions::is_true(&run.status.conditions, READY_CONDITION) {
+                run.set(READY_CONDITION, ConditionStatus::False, reason::RECONCILE_ERROR, error.clone());
+            }
+            return Ending::Failed(error);
+        }
+        if sort == Sort::Remediate {
+            return after_remedy(context, run, &spec);
+        }
+        run.write(context).await;
+    }
+}
+
+async fn observe(
+    context: &Arc<Context>,
+    run: &mut Run,
+    request: &Request,
+    session: &Session<'_>,
+) -> Result<(State, Option<drift::Drift>), String> {
+    let key = (run.status.storage_namespace.clone(), request.name.clone());
+    let stored = context.records.last(&request.identity.cluster, session.storage, &key).await;
+    let stored = stored.map_err(|error| error.to_string())?;
+    let wanted = Wanted {
+        chart_name: &request.chart.metadata.name,
+        chart_version: &request.chart.metadata.version,
+        config_digest: &request.config_digest,
+        post_renderers_digest: &request.post_renderers_digest,
+        common_metadata_digest: &request.common_metadata_digest,
+    };
+    let state = plan::observe(&run.object, &run.status, stored.as_deref(), wanted);
+    let mode = drift_mode(&run.object.spec);
+    if state != State::InSync || mode == DriftDetectionMode::Disabled {
+        return Ok((state, None));
+    }
+    let Some(release) = stored else { return Ok((state, None)) };
+    let drift = drift::detect(context, run, request, session, &release).await?;
+    Ok(if drift.is_any() { (State::Drifted, Some(drift)) } else { (State::InSync, None) })
+}
+
+pub(crate) fn drift_mode(spec: &HelmReleaseSpec) -> DriftDetectionMode {
+    spec.drift_detection.as_ref().and_then(|detection| detection.mode).unwrap_or_default()
+}
+
+/// Tells that an action begins, so that people know what takes its time.
+async fn announce(
+    context: &Context,
+    run: &mut Run,
+    spec: &HelmReleaseSpec,
+    plan: &Plan,
+    sort: Sort,
+    name: &str,
+) {
+    let timeout = sluice_duration::format_std(act::timeout(spec, plan));
+    let message = format!("Running '{name}' action with timeout of {timeout}");
+    run.mark_progress(message.clone());
+    if sort == Sort::Release || sort == Sort::Drift {
+        run.set(READY_CONDITION, ConditionStatus::Unknown, PROGRESSING_REASON, message.clone());
+    }
+    tracing::info!("{message}");
+    run.write(context).await;
+}
+
+fn truncate(context: &Context, run: &mut Run, spec: &HelmReleaseSpec) {
+    let ignores_tests = Remedy::active(spec, &run.status).is_some_and(|remedy| remedy.ignores_tests);
+    let retries = plan::retry_interval(spec, &run.status, context.settings.retry_by_default).is_some();
+    history::truncate(&mut run.status.history, ignores_tests, retries);
+}
+
+/// What is left to do where there is nothing to do.
+fn without_action(
+    context: &Context,
+    run: &mut Run,
+    request: &Request,
+    state: &State,
+    plan: Plan,
+    drifted: Option<&drift::Drift>,
+) -> Ending {
+    let spec = run.object.spec.clone();
+    match plan {
+        Plan::GiveUp => {
+            // What the exhausted tries were of: the state tells, where the last action does not.
+            let remedy = match state {
+                State::Absent(_) => Remedy::of_install(&spec, &run.status),
+                State::OutOfSync(_) => Remedy::of_upgrade(&spec, &run.status),
+                _ => Remedy::active(&spec, &run.status).unwrap_or(Remedy::of_install(&spec, &run.status)),
+            };
+            run.summarize();
+            Ending::Stalled(give_up(run, remedy))
+        }
+        Plan::NoTarget => {
+            let message = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release";
+            let conditions = &mut run.status.conditions;
+            conditions::mark_stalled(conditions, run.generation, reason::MISSING_ROLLBACK_TARGET, message);
+            Ending::Stalled(message.to_owned())
+        }
+        Plan::Fail(error) => {
+            run.set(READY_CONDITION, ConditionStatus::False, reason::STATE_ERROR, error.clone());
+            Ending::Failed(error)
+        }
+        plan => {
+            truncate(context, run, &spec);
+            in_sync(run);
+            if plan == Plan::ReportDrift
+                && let Some(drifted) = drifted
+            {
+                drift::tell(context, run, request, drifted);
+            } else if drift_mode(&spec) == DriftDetectionMode::Disabled {
+                run.remove(reason::DRIFTED);
+            } else {
+                let message = "No drift detected against the cluster state";
+                run.set(reason::DRIFTED, ConditionStatus::False, reason::NO_DRIFT_DETECTED, message);
+            }
+            if plan::retry_interval(&spec, &run.status, context.settings.retry_by_default).is_some() {
+                run.status.failures = 0;
+                run.status.install_failures = 0;
+                run.status.upgrade_failures = 0;
+            }
+            run.remove(RECONCILING_CONDITION);
+            run.summarize();
+            Ending::Done
+        }
+    }
+}
+
+fn give_up(run: &mut Run, remedy: Remedy) -> String {
+    let action = if remedy.of_upgrade { plan::UPGRADE } else { plan::INSTALL };
+    let message = format!("Failed to {action} after {} attempt(s)", remedy.failures);
+    conditions::mark_stalled(
+        &mut run.status.conditions,
+        run.generation,
+        reason::RETRIES_EXCEEDED,
+        message.clone(),
+    );
+    message
+}
+
+/// Puts right what conditions say of a release that is as it should be.
+fn in_sync(run: &mut Run) {
+    let newest = run
+        .status
+        .history
+        .first()
+        .map(|snapshot| (snapshot.full_release_name(), snapshot.versioned_chart_name()));
+    let Some((release, chart)) = newest else { return };
+    let conditions = &run.status.conditions;
+    if let Some(remedied) = conditions::find(conditions, reason::REMEDIATED)
+        && remedied.status == ConditionStatus::True
+    {
+        let time = remedied.last_transition_time.clone();
+        run.remove(reason::REMEDIATED);
+        let message = format!("Helm upgrade succeeded for release {release} with chart {chart}");
+        run.set(reason::RELEASED, ConditionStatus::True, reason::UPGRADE_SUCCEEDED, message);
+        let released = run.status.conditions.iter_mut().find(|condition| condition.type_ == reason::RELEASED);
+        if let Some(released) = released {
+            released.last_transition_time = time;
+        }
+        return;
+    }
+    let is_good = |type_: &str| conditions::is_true(conditions, type_);
+    let released = conditions::find(conditions, reason::RELEASED).map(|released| released.reason.clone());
+    if is_good(READY_CONDITION) && is_good(reason::RELEASED) {
+        return;
+    }
+    let (word, reason) = match released.as_deref() {
+        Some(reason::INSTALL_FAILED) => ("install", reason::INSTALL_SUCCEEDED),
+        Some(reason::UPGRADE_FAILED) => ("upgrade", reason::UPGRADE_SUCCEEDED),
+        // Taken over from somebody who told of it otherwise, or not at all.
+        None => ("upgrade", reason::UPGRADE_SUCCEEDED),
+        Some(_) => return,
+    };
+    let message = format!("Helm {word} succeeded for release {release} with chart {chart}");
+    run.set(reason::RELEASED, ConditionStatus::True, reason, message);
+}
+
+fn retry(run: &mut Run, interval: Duration) -> Ending {
+    run.mark_retry(format!("retrying after {}", sluice_duration::format_std(interval)));
+    Ending::RetryAfter(interval)
+}
+
+/// An action of the same sort was done already: whatever comes next comes in another run.
+fn blocked(context: &Context, run: &mut Run, spec: &HelmReleaseSpec) -> Ending {
+    if let Some(interval) = plan::retry_interval(spec, &run.status, context.settings.retry_by_default) {
+        return retry(run, interval);
+    }
+    let remedy = Remedy::active(spec, &run.status);
+    if remedy.is_some_and(|remedy| !remedy.exhausted) {
+        let ready = conditions::find(&run.status.conditions, READY_CONDITION);
+        let message = ready.map(|ready| ready.message.clone()).unwrap_or_default();
+        run.mark_retry(message);
+        return Ending::Again;
+    }
+    run.remove(RECONCILING_CONDITION);
+    Ending::Settled
+}
+
+fn after_remedy(context: &Context, run: &mut Run, spec: &HelmReleaseSpec) -> Ending {
+    if let Some(interval) = plan::retry_interval(spec, &run.status, context.settings.retry_by_default) {
+        return retry(run, interval);
+    }
+    let Some(remedy) = Remedy::active(spec, &run.status) else { return Ending::Again };
+    let reinstall = remedy.of_upgrade && remedy.strategy == sluice_api::helm::RemediationStrategy::Uninstall;
+    if !remedy.exhausted || reinstall {
+        return Ending::Again;
+    }
+    Ending::Stalled(give_up(run, remedy))
+}
+
+/// Tells an event about the release that is asked for.
+pub(crate) fn tell(
+    context: &Context,
+    run: &Run,
+    severity: Severity,
+    reason: &str,
+    message: String,
+    metadata: BTreeMap<String, String>,
+) {
+    run.event(context, severity, reason, message, metadata);
+}

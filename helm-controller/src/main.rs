@@ -1,0 +1,133 @@
+//! Installs Helm charts and keeps the releases as HelmReleases say.
+//!
+//! [`helm_release`] holds the loop and the state machine, [`action`] what helm does to a release, [`charts`] and
+//! [`sources`] what it reads. How charts are rendered and records are made is known to `sluice_helm`.
+
+mod action;
+mod charts;
+mod flags;
+mod helm_release;
+mod sources;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Resource;
+use kube::api::Api;
+use kube::core::PartialObjectMeta;
+use sluice_api::helm::HelmRelease;
+use sluice_helm::render::TemplateCache;
+use sluice_runtime::apply::{Cluster, Takeover};
+use sluice_runtime::flags::FeatureGates;
+use sluice_runtime::identity::{Identities, Rules};
+use sluice_runtime::manager::StartError;
+use sluice_runtime::{Change, Controller, Manager, StatusWriter, Waiting, run};
+
+use crate::action::{CapabilitiesCache, FIELD_MANAGER};
+use crate::charts::Charts;
+use crate::flags::{Flags, GATES};
+use crate::helm_release::{Context, NAME_LABEL, OWNED_CONDITIONS, Reconciler, Settings, Turns};
+use crate::sources::Sources;
+
+/// How many charts' parsed templates are kept.
+const PARSED_CHARTS: usize = 8;
+/// How many objects are looked at at once: a look ends at once, as the work is done by tasks.
+const LOOKS: usize = 2;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    run("helm-controller", flags.common.clone(), |manager| start(manager, flags))
+}
+
+async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
+    let gates = FeatureGates::parse(&flags.common.feature_gates, &GATES).map_err(StartError::Flag)?;
+    if !flags.default_kubeconfig_service_account.is_empty() && !gates.enabled("ObjectLevelWorkloadIdentity") {
+        let hint = "--default-kubeconfig-service-account needs the feature gate ObjectLevelWorkloadIdentity";
+        return Err(StartError::Flag(hint.to_owned()));
+    }
+    for gate in ["DetectDrift", "CorrectDrift", "AdoptLegacyReleases"] {
+        if gates.enabled(gate) {
+            tracing::warn!(gate, "this feature gate has no effect any more");
+        }
+    }
+    let charts = Charts::new(flags.http_retry, flags.http_timeout)
+        .map_err(|error| StartError::Other(format!("cannot keep charts: {error}")))?;
+    let cluster = Arc::new(Cluster::new(manager.client.clone(), NAME_LABEL));
+    let mut controller = Controller::<HelmRelease>::new(&manager, LOOKS);
+    let external = gates.enabled("ExternalArtifact");
+    let direct = gates.enabled("DirectSourceFetch");
+    let sources = Sources::watch(&manager, &cluster, &mut controller, direct, external).await;
+    if !gates.enabled("DisableConfigWatchers") {
+        watch_configs::<ConfigMap>(&manager, &mut controller);
+        watch_configs::<Secret>(&manager, &mut controller);
+    }
+    let rules = Rules {
+        default_service_account: flags.default_service_account,
+        allow_exec: flags.insecure_kubeconfig_exec,
+        allow_insecure: flags.insecure_kubeconfig_tls,
+    };
+    let settings = Settings {
+        requeue_dependency: flags.requeue_dependency,
+        no_cross_namespace_refs: flags.no_cross_namespace_refs,
+        external_artifacts: external,
+        additive_ready_check: gates.enabled("AdditiveCELDependencyCheck"),
+        track_digest: !gates.enabled("DisableChartDigestTracking"),
+        helm3_defaults: gates.enabled("UseHelm3Defaults"),
+        cancel_on_news: gates.enabled("CancelHealthCheckOnNewRevision"),
+        retry_by_default: gates.enabled("DefaultToRetryOnFailure"),
+        dns: gates.enabled("AllowDNSLookups"),
+        digest: flags.snapshot_digest_algo,
+        takeover: Arc::new(Takeover::only(FIELD_MANAGER, &flags.override_manager)),
+    };
+    let cache = controller.cache();
+    let context = Context {
+        status: StatusWriter::new(manager.client.clone(), cache.clone(), FIELD_MANAGER, &OWNED_CONDITIONS),
+        waker: controller.waker(),
+        identities: Identities::new(cluster, NAME_LABEL, rules),
+        waiting: Waiting::default(),
+        templates: Arc::new(TemplateCache::new(PARSED_CHARTS)),
+        capabilities: CapabilitiesCache::default(),
+        turns: Turns::new(flags.concurrent),
+        records: helm_release::Records::default(),
+        tasks: helm_release::Tasks::default(),
+        manager,
+        settings,
+        cache,
+        sources,
+        charts,
+    };
+    controller.run(Reconciler(Arc::new(context))).await;
+    Ok(())
+}
+
+/// Wakes those who refer to a ConfigMap or Secret when it changes.
+fn watch_configs<K>(manager: &Arc<Manager>, controller: &mut Controller<HelmRelease>)
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let releases = controller.cache();
+    let kind = K::kind(&()).into_owned();
+    let api = if manager.flags.watch_all_namespaces {
+        Api::<PartialObjectMeta<K>>::all(manager.client.clone())
+    } else {
+        Api::namespaced(manager.client.clone(), &manager.runtime_namespace)
+    };
+    controller.watch_metadata(
+        api,
+        manager.flags.configs_watch_config(),
+        move |change: &Change<PartialObjectMeta<K>>| {
+            if change.initial {
+                return Vec::new();
+            }
+            helm_release::dependents::of_config(&releases, &kind, &change.key)
+        },
+    );
+}
