@@ -9,6 +9,8 @@ mod control_plane;
 mod crash;
 mod git_repository;
 mod gitops;
+mod helm;
+mod helm_release;
 mod install;
 mod manifests;
 mod notification;

@@ -6,6 +6,7 @@
 //! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
 //! - [`Registry`] and [`FileServer`]: the distribution registry, and a web server for charts and their index.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
+//! - [`ChartServer`]: charts that tests write, handed out as artifacts.
 //! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
@@ -13,6 +14,7 @@
 //! Start reading at [`ControlPlane::shared`].
 
 mod audit;
+mod charts;
 mod child;
 mod control_plane;
 mod controller;
@@ -28,6 +30,7 @@ mod usage;
 pub mod wait;
 
 pub use audit::{Audit, Call};
+pub use charts::{ChartServer, ServedChart, TestChart};
 pub use child::Child;
 pub use control_plane::{ControlPlane, Facts, Options};
 pub use controller::{Controller, ControllerBuilder, LogLine};

@@ -50,9 +50,9 @@ pub(crate) async fn install(
     let revision = last.as_ref().map_or(1, |last| last.version + 1);
     let Install { chart, values, capabilities, render: options, common, method, .. } = install;
     let chart = sluice_helm::Chart::clone(&chart);
+    let turnover = render::Turnover { revision, is_upgrade: false };
     let mut release =
-        render::render(cluster, session.client, capabilities, chart, values, options, revision, false)
-            .await?;
+        render::render(cluster, session.client, capabilities, chart, values, options, turnover).await?;
     release.info.first_deployed = now();
     release.info.last_deployed = release.info.first_deployed.clone();
     release.info.status = Status::PendingInstall;

@@ -38,6 +38,15 @@ pub(crate) struct RenderOptions {
     pub(crate) cache: Arc<TemplateCache>,
 }
 
+/// Which revision is rendered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turnover {
+    /// The revision.
+    pub(crate) revision: i64,
+    /// Whether there is one before.
+    pub(crate) is_upgrade: bool,
+}
+
 /// Renders a chart. What comes back has neither state nor times.
 pub(crate) async fn render(
     cluster: &Arc<Cluster>,
@@ -46,8 +55,7 @@ pub(crate) async fn render(
     chart: sluice_helm::Chart,
     values: Values,
     options: RenderOptions,
-    revision: i64,
-    is_upgrade: bool,
+    Turnover { revision, is_upgrade }: Turnover,
 ) -> Result<Release, Error> {
     let mut host = Lookups {
         cluster: cluster.clone(),

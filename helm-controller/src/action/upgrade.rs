@@ -88,8 +88,9 @@ pub(crate) async fn upgrade(
     }
     let method = method.unwrap_or_else(|| render::method_of(&last));
     let revision = last.version + 1;
+    let turnover = render::Turnover { revision, is_upgrade: true };
     let mut release =
-        render::render(cluster, session.client, capabilities, chart, values, options, revision, true).await?;
+        render::render(cluster, session.client, capabilities, chart, values, options, turnover).await?;
     release.info.first_deployed = base.info.first_deployed.clone();
     release.info.last_deployed = now();
     release.info.status = Status::PendingUpgrade;

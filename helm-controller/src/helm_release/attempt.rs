@@ -8,7 +8,6 @@ use sluice_api::meta::{
     ConditionStatus, FORCE_REQUEST_ANNOTATION, READY_CONDITION, RECONCILING_CONDITION,
     RESET_REQUEST_ANNOTATION, Reconcilable,
 };
-use sluice_helm::release::Status;
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{Next, ObjectKey, Severity, conditions, errors, finalizer};
 use tokio_util::sync::CancellationToken;
@@ -17,9 +16,7 @@ use super::failure::{Failure, Retry};
 use super::redaction::Redaction;
 use super::release::{Ending, Request, settle};
 use super::run::Run;
-use super::{
-    Context, act, deletion, dependencies, digest, history, reason, release_name, source, template, values,
-};
+use super::{Context, act, deletion, dependencies, digest, reason, release_name, source, template, values};
 use crate::action::{Log, Session, Storage};
 
 /// Reconciles one object. `superseded` ends waits for objects.
@@ -58,7 +55,7 @@ pub(crate) async fn run(
         return Next::AwaitChange;
     }
     let turn = context.turns.take().await;
-    let result = attempt(context, &mut run, superseded, turn).await;
+    let result = Box::pin(attempt(context, &mut run, superseded, turn)).await;
     finish(context, run, result).await
 }
 
@@ -233,13 +230,6 @@ fn note_attempt(run: &mut Run, request: &Request, digest: &str) {
     run.status.last_attempted_config_digest.clone_from(&request.config_digest);
     run.status.last_attempted_values_checksum.clear();
     run.status.last_release_revision = 0;
-    // What older controllers recorded without a digest is checked by what it says.
-    for snapshot in &mut run.status.history {
-        if snapshot.api_version.is_empty() && Status::parse(&snapshot.status) == Status::Unknown {
-            "v1".clone_into(&mut snapshot.api_version);
-        }
-    }
-    history::truncate(&mut run.status.history, true, true);
 }
 
 /// Tells how a run ended: status, event, log, and when the next one is due.

@@ -62,6 +62,9 @@ impl Drift {
     }
 }
 
+/// An object, and how it differs if it does.
+type Look = (Item, Result<Option<Difference>, String>);
+
 /// Compares the objects of a recorded release with the cluster.
 pub(crate) async fn detect(
     context: &Arc<Context>,
@@ -76,7 +79,7 @@ pub(crate) async fn detect(
     let items = resolve(&request.identity.cluster, objects, &release.namespace)
         .await
         .map_err(|error| error.to_string())?;
-    let looks: Vec<BoxFuture<'_, (Item, Result<Option<Difference>, String>)>> = items
+    let looks: Vec<BoxFuture<'_, Look>> = items
         .into_iter()
         .map(|mut item| {
             item.own(&release.name, &release.namespace);

@@ -101,7 +101,7 @@ pub(crate) fn start(context: &Arc<Context>, object: Arc<HelmRelease>) {
     let work = async move {
         let started = Instant::now();
         let inner = context.clone();
-        let run = async move { attempt::run(&inner, object, superseded).await }.in_current_span();
+        let run = async move { Box::pin(attempt::run(&inner, object, superseded)).await }.in_current_span();
         // A task of its own, so that a panic ends nothing but this run.
         let next = tokio::spawn(run).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the run ended in a bug of Sluice; it is tried again");
@@ -133,7 +133,7 @@ impl<K: Reconcilable> KindName for K {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_mins(1) };
 
     #[test]
     fn one_run_at_a_time_and_news_brings_another() {

@@ -1,6 +1,7 @@
 //! The values of a release: those of its references and its own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
@@ -32,15 +33,16 @@ pub(crate) async fn compose(
         let place = (reference.kind.as_str(), reference.name.as_str());
         let described = describe(reference, namespace);
         let mut told = "resource not found".to_owned();
-        if !known.contains_key(&place) {
-            let (data, error) =
-                read(client, namespace, reference).await.map_err(|error| failed(redaction.apply(error)))?;
-            if let Some(error) = error {
-                told = error;
+        let data = match known.entry(place) {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(unseen) => {
+                let found = read(client, namespace, reference).await;
+                let (data, error) = found.map_err(|error| failed(redaction.apply(error)))?;
+                told = error.unwrap_or(told);
+                unseen.insert(data)
             }
-            known.insert(place, data);
-        }
-        let Some(Some(data)) = known.get(&place) else {
+        };
+        let Some(data) = data else {
             if reference.optional {
                 tracing::info!("{described}: {told}");
                 continue;
