@@ -4,8 +4,7 @@ use anyhow::Result;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use sha2::{Digest as _, Sha256};
-use sluice_artifact::Archive;
+use sluice_artifact::{Algorithm, Archive};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,11 +81,11 @@ impl ChartServer {
     /// Serves a chart.
     pub fn serve(&self, chart: &TestChart) -> Result<ServedChart> {
         let package = chart.package()?;
-        let digest = Sha256::digest(&package).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let name = format!("{digest}.tgz");
+        let digest = Algorithm::Sha256.digest(&package);
+        let name = format!("{}.tgz", digest.hex());
         let url = format!("{}/{name}", self.address);
         self.packages.lock().unwrap_or_else(PoisonError::into_inner).insert(name, package);
-        Ok(ServedChart { url, digest: format!("sha256:{digest}"), version: chart.version.clone() })
+        Ok(ServedChart { url, digest: digest.to_string(), version: chart.version.clone() })
     }
 }
 
