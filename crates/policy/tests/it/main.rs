@@ -1,0 +1,3 @@
+//! Answers of the reference, which `tests/reference` generates.
+
+mod policies;
