@@ -50,6 +50,16 @@ pub struct Event {
 pub struct Recorder {
     cluster: kubernetes::Sender,
     notification: Option<notification::Sender>,
+    setting: Arc<Setting>,
+}
+
+/// What a recorder was made with.
+struct Setting {
+    client: Client,
+    events_address: Option<reqwest::Url>,
+    metrics: Arc<EventMetrics>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Recorder {
@@ -64,19 +74,31 @@ impl Recorder {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
+        let (tasks, stop) = (tasks.clone(), stop.clone());
+        Self::start(Arc::new(Setting { client, events_address, metrics, tasks, stop }), controller)
+    }
+
+    /// A recorder of the same process that reports as another controller.
+    pub fn named(&self, controller: &str) -> Self {
+        Self::start(self.setting.clone(), controller)
+    }
+
+    fn start(setting: Arc<Setting>, controller: &str) -> Self {
+        let Setting { client, events_address, metrics, tasks, stop } = &*setting;
         let instance = instance_name();
         let cluster = kubernetes::start(
-            client,
+            client.clone(),
             controller.to_owned(),
             instance.clone(),
             metrics.clone(),
             tasks,
             stop.clone(),
         );
-        let notification = events_address.map(|address| {
-            notification::start(address, controller.to_owned(), instance, metrics, tasks, stop.clone())
+        let notification = events_address.clone().map(|address| {
+            let (metrics, stop) = (metrics.clone(), stop.clone());
+            notification::start(address, controller.to_owned(), instance, metrics, tasks, stop)
         });
-        Self { cluster, notification }
+        Self { cluster, notification, setting }
     }
 
     /// Reports an event about an object. Its annotations under `event.toolkit.fluxcd.io/` become metadata.

@@ -1,0 +1,83 @@
+//! Looks for new tags of images, chooses among them, and commits the choice to Git.
+//!
+//! One module per kind: [`image_repository`] scans a registry into [`tag_store`], [`image_policy`] chooses one of the
+//! tags, [`image_update_automation`] writes it into a repository. A scan that finds something new wakes its policies
+//! within the process; a policy that chooses something else wakes the automations of its namespace by its status.
+
+mod flags;
+mod image_name;
+mod image_policy;
+mod image_repository;
+mod progress;
+mod registries;
+mod secret;
+mod tag_store;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use sluice_runtime::flags::FeatureGates;
+use sluice_runtime::manager::StartError;
+use sluice_runtime::{Controller, Manager};
+
+use flags::Flags;
+use registries::Registries;
+use tag_store::TagStore;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let common = flags.common.clone();
+    sluice_runtime::run("image-controller", common, |manager| controllers(manager, flags))
+}
+
+/// What all kinds share.
+struct Shared {
+    manager: Arc<Manager>,
+    flags: Flags,
+    gates: FeatureGates,
+    tags: Arc<TagStore>,
+    registries: Registries,
+    /// Events are told under the names of Flux's two controllers, which Alerts and dashboards know.
+    reflector: sluice_runtime::Recorder,
+}
+
+async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
+    let gates = FeatureGates::parse(&manager.flags.feature_gates, &flags::GATES).map_err(StartError::Flag)?;
+    if !flags.default_service_account.is_empty() && !gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+        let message = "--default-service-account needs --feature-gates=ObjectLevelWorkloadIdentity=true";
+        return Err(StartError::Flag(message.to_owned()));
+    }
+    let tags = TagStore::open(&flags.storage_path, flags.storage_compression_threshold).map_err(|error| {
+        StartError::Other(format!("--storage-path {}: {error}", flags.storage_path.display()))
+    })?;
+    let reflector = manager.recorder.named("image-reflector-controller");
+    let shared = Arc::new(Shared {
+        manager: manager.clone(),
+        flags,
+        gates,
+        tags: Arc::new(tags),
+        registries: Registries::default(),
+        reflector,
+    });
+    let repositories = Controller::new(&manager, shared.flags.concurrent);
+    let policies = Controller::new(&manager, shared.flags.concurrent);
+    let links = Links {
+        repositories: repositories.cache(),
+        policies: policies.cache(),
+        wake_policy: policies.waker(),
+    };
+    tokio::join!(
+        image_repository::run(shared.clone(), repositories, links.clone()),
+        image_policy::run(shared, policies, links),
+    );
+    Ok(())
+}
+
+/// How the kinds find one another.
+#[derive(Clone)]
+struct Links {
+    repositories: Arc<sluice_runtime::Cache<sluice_api::image::ImageRepository>>,
+    policies: Arc<sluice_runtime::Cache<sluice_api::image::ImagePolicy>>,
+    wake_policy: sluice_runtime::Waker,
+}
