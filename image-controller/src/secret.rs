@@ -11,6 +11,9 @@ pub(crate) struct SecretData {
     secret: Secret,
 }
 
+/// A certificate and its key.
+pub(crate) type KeyPair = (Vec<u8>, Vec<u8>);
+
 /// Why a Secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretError {
@@ -60,8 +63,8 @@ impl SecretData {
         SecretError::Invalid { name: self.name.clone(), problem: problem.into() }
     }
 
-    /// The client certificate and its key, by their names in TLS Secrets or Flux's older ones.
-    pub(crate) fn certificate(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, SecretError> {
+    /// The client certificate and its key (PEM), by their names in TLS Secrets or Flux's older ones.
+    pub(crate) fn certificate(&self) -> Result<Option<KeyPair>, SecretError> {
         match (self.bytes(&["tls.crt", "certFile"]), self.bytes(&["tls.key", "keyFile"])) {
             (Some(certificate), Some(key)) => Ok(Some((certificate.to_vec(), key.to_vec()))),
             (None, None) => Ok(None),

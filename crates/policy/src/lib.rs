@@ -1,13 +1,15 @@
-//! Which tag of an image is the one to use.
+//! Which tag of an image is the one to use, and how it gets into files.
 //!
 //! [`Filter`] says which tags count and what of them is compared, [`Policy`] chooses among them, [`latest`] does both.
-//! Ranges are those of Masterminds' library, expressions those of Go.
+//! Ranges are those of Masterminds' library, expressions those of Go. [`setters`] writes what was chosen where markers
+//! in YAML ask for it.
 //!
-//! The crate knows nothing of registries or of Kubernetes.
+//! The crate knows nothing of registries, of Git or of Kubernetes.
 
 mod choose;
 mod filter;
 mod number;
+pub mod setters;
 
 pub use choose::{Order, Policy, PolicyError};
 pub use filter::{Filter, FilterError};

@@ -1,3 +1,4 @@
 //! Answers of the reference, which `tests/reference` generates.
 
 mod policies;
+mod setters;

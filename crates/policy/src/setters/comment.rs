@@ -1,0 +1,122 @@
+//! Markers in comments, and the scalars that they are for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_yaml::Style;
+
+use super::document::{Role, Scalar};
+
+/// A marker.
+#[derive(Debug)]
+pub(super) struct Marker {
+    /// Its line, from 1.
+    pub(super) line: usize,
+    pub(super) setter: String,
+    /// The scalar that it is for.
+    pub(super) scalar: Option<usize>,
+}
+
+/// All markers of a text, in its order.
+pub(super) fn markers(text: &str, scalars: &[Scalar]) -> Vec<Marker> {
+    let lines = Lines::new(text);
+    let mut found: BTreeMap<usize, Marker> = BTreeMap::new();
+    for (at, scalar) in scalars.iter().enumerate() {
+        let Some((line, setter)) = marker_of(text, &lines, scalar) else { continue };
+        // The last scalar of a line is the one that its comment is for.
+        found.insert(line, Marker { line, setter, scalar: Some(at) });
+    }
+    // What is left is at no scalar. Text in scalars only looks like a marker.
+    let inside: BTreeSet<usize> = scalars.iter().flat_map(|scalar| covered(&lines, scalar)).collect();
+    for line in 1..=lines.starts.len() {
+        let content = lines.text(text, line);
+        if found.contains_key(&line) || inside.contains(&line) {
+            continue;
+        }
+        if let Some(setter) = content.find('#').and_then(|at| parse(&content[at..])) {
+            found.insert(line, Marker { line, setter, scalar: None });
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The lines that are wholly content of a block or of a quoted text: those after its first.
+fn covered(lines: &Lines, scalar: &Scalar) -> std::ops::RangeInclusive<usize> {
+    let block = matches!(scalar.style, Style::Literal | Style::Folded);
+    let last = lines.at(scalar.end.saturating_sub(usize::from(block)).max(scalar.start));
+    (scalar.line + 1)..=last
+}
+
+/// The marker of a scalar: on its line, or right above it.
+fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, String)> {
+    if scalar.role == Role::Key {
+        return None;
+    }
+    if matches!(scalar.style, Style::Literal | Style::Folded) {
+        let header = &text[scalar.start..];
+        let header = &header[..header.find('\n').unwrap_or(header.len())];
+        let at = header.find(" #").or_else(|| header.find("\t#"))?;
+        return parse(&header[at + 1..]).map(|setter| (scalar.line, setter));
+    }
+    let last = lines.at(scalar.end.saturating_sub(1).max(scalar.start));
+    let rest = &text[scalar.end..lines.end(text, last).max(scalar.end)];
+    let rest = rest.trim_start_matches([' ', '\t']);
+    let comma = rest.strip_prefix(',').map(|rest| rest.trim_start_matches([' ', '\t']));
+    if let Some(setter) = comma.unwrap_or(rest).strip_prefix('#').and_then(parse) {
+        return (scalar.end > scalar.start).then_some((last, setter));
+    }
+    // A comment above belongs to an item, or to a value that has its line to itself.
+    let before = lines.text(text, scalar.line);
+    let before = &before[..scalar.start.saturating_sub(lines.starts[scalar.line - 1]).min(before.len())];
+    let alone = match scalar.role {
+        Role::Item => before.chars().all(|c| matches!(c, ' ' | '\t' | '-')),
+        Role::Value => before.chars().all(char::is_whitespace),
+        Role::Key | Role::Root => false,
+    };
+    if !alone || scalar.line < 2 || scalar.end == scalar.start {
+        return None;
+    }
+    let above = lines.text(text, scalar.line - 1).trim_start();
+    let higher = scalar.line > 2 && lines.text(text, scalar.line - 2).trim_start().starts_with('#');
+    if !above.starts_with('#') || higher {
+        return None;
+    }
+    parse(above).map(|setter| (scalar.line - 1, setter))
+}
+
+/// The marker in a comment: exactly one JSON object whose values are texts.
+fn parse(comment: &str) -> Option<String> {
+    if !comment.contains("$imagepolicy") {
+        return None;
+    }
+    let json = comment.trim_start_matches('#');
+    let object: BTreeMap<String, String> = serde_json::from_str(json).ok()?;
+    object.get("$imagepolicy").cloned()
+}
+
+/// Where the lines of a text begin.
+struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { starts: std::iter::once(0).chain(starts).collect() }
+    }
+
+    /// The line of a place, from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Where a line ends, without its line end.
+    fn end(&self, text: &str, line: usize) -> usize {
+        let end = self.starts.get(line).map_or(text.len(), |next| next - 1);
+        let start = self.starts[line - 1];
+        start + text[start..end].trim_end_matches('\r').len()
+    }
+
+    fn text<'t>(&self, text: &'t str, line: usize) -> &'t str {
+        &text[self.starts[line - 1]..self.end(text, line)]
+    }
+}
