@@ -173,7 +173,7 @@ pub fn update(content: &[u8], setters: &Setters) -> Result<Updated, FileError> {
     }
     let text = std::str::from_utf8(content).map_err(|error| {
         let read = &content[..error.valid_up_to()];
-        FileError::Encoding { line: 1 + read.iter().filter(|byte| **byte == b'\n').count() }
+        FileError::Encoding { line: read.split(|byte| *byte == b'\n').count() }
     })?;
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let body = &text[mark..];

@@ -152,7 +152,7 @@ proptest! {
             "- [ ghcr.io/org/app:v1, # {\"$imagepolicy\": \"ns:app\"}\n  x ]",
             "- plain\n  over lines   # {\"$imagepolicy\": \"ns:none\"}",
         ];
-        let mut text: String = lines.iter().map(|line| format!("{}\n", kinds[*line])).collect();
+        let mut text = lines.iter().fold(String::new(), |text, line| text + kinds[*line] + "\n");
         if crlf {
             text = text.replace('\n', "\r\n");
         }
