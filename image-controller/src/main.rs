@@ -2,12 +2,13 @@
 //!
 //! One module per kind: [`image_repository`] scans a registry into [`tag_store`], [`image_policy`] chooses one of the
 //! tags, [`image_update_automation`] writes it into a repository. A scan that finds something new wakes its policies
-//! within the process; a policy that chooses something else wakes the automations of its namespace by its status.
+//! within the process, and a policy that chooses something else wakes the automations of its namespace.
 
 mod flags;
 mod image_name;
 mod image_policy;
 mod image_repository;
+mod image_update_automation;
 mod progress;
 mod registries;
 mod secret;
@@ -62,14 +63,18 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
     });
     let repositories = Controller::new(&manager, shared.flags.concurrent);
     let policies = Controller::new(&manager, shared.flags.concurrent);
+    let automations = Controller::new(&manager, shared.flags.concurrent);
     let links = Links {
         repositories: repositories.cache(),
         policies: policies.cache(),
         wake_policy: policies.waker(),
+        automations: automations.cache(),
+        wake_automation: automations.waker(),
     };
     tokio::join!(
         image_repository::run(shared.clone(), repositories, links.clone()),
-        image_policy::run(shared, policies, links),
+        image_policy::run(shared.clone(), policies, links.clone()),
+        image_update_automation::run(shared, automations, links),
     );
     Ok(())
 }
@@ -80,4 +85,6 @@ struct Links {
     repositories: Arc<sluice_runtime::Cache<sluice_api::image::ImageRepository>>,
     policies: Arc<sluice_runtime::Cache<sluice_api::image::ImagePolicy>>,
     wake_policy: sluice_runtime::Waker,
+    automations: Arc<sluice_runtime::Cache<sluice_api::image::ImageUpdateAutomation>>,
+    wake_automation: sluice_runtime::Waker,
 }

@@ -12,8 +12,24 @@ use crate::object::{IdHasher, Kind, Mode, ObjectId, TreeEntry};
 use crate::repository::Repository;
 use crate::transport::Service;
 use crate::wire::advertisement::AGENT;
-use crate::wire::packet::{Packet, Request, line, text};
+use crate::wire::packet::{Packet, Packets, Request, line, text};
 use crate::wire::refs::RefFilter;
+
+/// So much of what hooks say is kept, in bytes.
+const MAX_SAID: usize = 2000;
+
+/// Where a push goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The full name of the reference, such as `refs/heads/main`.
+    pub reference: &'a str,
+    /// What it names now; `None` if it is not there.
+    pub old: Option<ObjectId>,
+    /// Whether it does not matter what it names.
+    pub force: bool,
+    /// Options for the server, as `key=value`.
+    pub options: &'a [String],
+}
 
 /// A file as it is to be after a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,27 +296,56 @@ impl Client {
         commit: &NewCommit,
         force: bool,
     ) -> Result<(), Error> {
+        let target = Target { reference, old, force, options: &[] };
+        self.push_to(remote, &target, commit).await
+    }
+
+    /// Sends a commit and lets a reference name it. A reference that names it already is left alone.
+    ///
+    /// Nothing here knows a deadline: wrap the future in a timeout, dropping it ends all that it does.
+    pub async fn push_to(
+        &self,
+        remote: &Remote,
+        target: &Target<'_>,
+        commit: &NewCommit,
+    ) -> Result<(), Error> {
+        let Target { reference, old, force, options } = *target;
         let filter = RefFilter::Names(vec![reference.to_owned()]);
         let mut session = self.open(remote, &filter, Service::ReceivePack).await?;
         let live = session.server.refs.iter().find(|found| found.name == reference).map(|found| found.id);
         if live != old && !force {
             return Err(Error::Overtaken(reference.to_owned()));
         }
+        if live == Some(commit.id) {
+            return Ok(());
+        }
+        if !options.is_empty() && !session.server.capabilities.has("push-options") {
+            return Err(Error::Remote("the server takes no push options".to_owned()));
+        }
         let null = ObjectId::from_bytes([0; 20]);
         let mut capabilities = String::from("report-status");
-        for wanted in ["object-format=sha1", AGENT] {
+        let push_options = if options.is_empty() { None } else { Some("push-options") };
+        for wanted in [Some("side-band-64k"), Some("object-format=sha1"), push_options, Some(AGENT)] {
+            let Some(wanted) = wanted else { continue };
             let name = wanted.split('=').next().unwrap_or(wanted);
             if session.server.capabilities.has(name) {
                 capabilities.push(' ');
                 capabilities.push_str(wanted);
             }
         }
+        let banded = session.server.capabilities.has("side-band-64k");
         let mut request = Request::default();
         request.line(&format!("{} {} {reference}\0 {capabilities}", live.unwrap_or(null), commit.id)).flush();
+        if !options.is_empty() {
+            for option in options {
+                request.line(option);
+            }
+            request.flush();
+        }
         let mut body = request.into_bytes();
         body.extend_from_slice(&commit.pack()?);
         let outcome = match session.transport.request(body).await {
-            Ok(mut packets) => report(&mut packets, reference).await,
+            Ok(mut packets) => report(&mut packets, reference, banded).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -310,13 +355,33 @@ impl Client {
     }
 }
 
-/// Reads what became of the push.
-async fn report(packets: &mut crate::wire::packet::Packets<'_>, reference: &str) -> Result<(), Error> {
+/// Reads what became of the push. `banded`: the report comes with what hooks say beside it.
+async fn report(packets: &mut Packets<'_>, reference: &str, banded: bool) -> Result<(), Error> {
+    if !banded {
+        return judge(packets, reference, "").await;
+    }
+    let mut inner = Vec::new();
+    let mut said = String::new();
+    while let Some(packet) = packets.next().await? {
+        let Packet::Data(data) = packet else { break };
+        match data.split_first() {
+            Some((1, data)) => inner.extend_from_slice(data),
+            Some((2, data)) if said.len() < MAX_SAID => said.push_str(&text(data)),
+            Some((3, message)) => return Err(Error::Remote(text(message).trim_end().to_owned())),
+            _ => {}
+        }
+    }
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    judge(&mut Packets::new(Box::new(inner.as_slice())), reference, &said).await
+}
+
+/// Reads the report itself. `said`: what hooks said.
+async fn judge(packets: &mut Packets<'_>, reference: &str, said: &str) -> Result<(), Error> {
     let mut unpacked = false;
     while let Some(packet) = packets.next().await? {
         let Packet::Data(data) = packet else { break };
-        let said = text(line(data));
-        match said.split_once(' ') {
+        let status = text(line(data));
+        match status.split_once(' ') {
             Some(("unpack", "ok")) => unpacked = true,
             Some(("unpack", reason)) => return Err(Error::Remote(format!("the pack is refused: {reason}"))),
             Some(("ok", _)) if unpacked => return Ok(()),
@@ -326,11 +391,11 @@ async fn report(packets: &mut crate::wire::packet::Packets<'_>, reference: &str)
                     ["fetch first", "non-fast-forward", "failed to update ref", "reference already exists"]
                         .iter()
                         .any(|known| reason.contains(known));
-                return Err(if overtaken {
-                    Error::Overtaken(reference.to_owned())
-                } else {
-                    Error::Rejected { reference: reference.to_owned(), reason: reason.to_owned() }
-                });
+                if overtaken {
+                    return Err(Error::Overtaken(reference.to_owned()));
+                }
+                let reason = if said.is_empty() { reason.to_owned() } else { format!("{reason}: {said}") };
+                return Err(Error::Rejected { reference: reference.to_owned(), reason });
             }
             _ => {}
         }

@@ -87,12 +87,28 @@ impl ImagePolicies {
                 (status, event, next)
             }
         };
+        let chosen = |status: Option<&ImagePolicyStatus>| status.and_then(|status| status.latest_ref.clone());
+        let news = chosen(Some(&status)) != chosen(object.status.as_ref());
         self.status.write(&object, &status).await?;
+        if news {
+            self.wake_automations(&object);
+        }
         if let Some(event) = event {
             let recorder = &self.shared.reflector;
             recorder.emit(&*object, event.severity, &event.reason, event.message, BTreeMap::new());
         }
         Ok(next)
+    }
+
+    /// Lets the automations of a policy's namespace look again.
+    fn wake_automations(&self, policy: &ImagePolicy) {
+        let concerned = self
+            .links
+            .automations
+            .filter(|automation| automation.metadata.namespace == policy.metadata.namespace);
+        for automation in concerned {
+            self.links.wake_automation.wake(&ObjectKey::of(&*automation));
+        }
     }
 
     fn next(&self, object: &ImagePolicy) -> Next {

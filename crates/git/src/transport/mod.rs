@@ -4,7 +4,7 @@ mod http;
 mod ssh;
 
 pub(crate) use http::{HttpClients, HttpTransport};
-pub(crate) use ssh::SshTransport;
+pub(crate) use ssh::{SshTransport, private_key};
 
 use crate::error::Error;
 use crate::wire::packet::Packets;

@@ -5,6 +5,7 @@
 
 mod archive;
 mod checkout;
+mod files;
 mod ignore;
 mod select;
 mod walk;
@@ -14,6 +15,7 @@ use std::io;
 
 pub use archive::{Report, archive};
 pub use checkout::checkout;
+pub use files::{FileEntry, files};
 pub use ignore::patterns;
 pub use select::Selection;
 

@@ -148,6 +148,11 @@ impl Setters {
         Self { namespace: namespace.to_owned(), images }
     }
 
+    /// Whether a marker names a policy of the same namespace, known or not.
+    pub fn is_own(&self, setter: &str) -> bool {
+        setter.split_once(':').is_some_and(|(namespace, _)| namespace == self.namespace)
+    }
+
     /// The value that a marker asks for.
     fn value(&self, setter: &str) -> Result<String, ProblemKind> {
         let unknown = || ProblemKind::UnknownPolicy(setter.to_owned());

@@ -101,7 +101,7 @@ fn command(service: Service, path: &str) -> String {
     format!("{} '{quoted}'", service.name())
 }
 
-fn private_key(identity: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
+pub(crate) fn private_key(identity: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
     let unreadable =
         |reason: String| Error::Configuration(format!("the SSH identity cannot be read: {reason}"));
     match russh::keys::decode_secret_key(identity, passphrase) {
