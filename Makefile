@@ -11,7 +11,7 @@ BENCH_OUT ?=
 KEEP ?=
 
 # Everything that a demo or a benchmark runs, built at once, so that no dependency is built twice.
-PRODUCT = --package source-controller --package kustomize-controller --package helm-controller --package notification-controller --package sluice --package sluice-tests
+PRODUCT = --package source-controller --package kustomize-controller --package helm-controller --package notification-controller --package image-controller --package sluice --package sluice-tests
 TARGET = $$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 .PHONY: help

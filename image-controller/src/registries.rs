@@ -43,17 +43,9 @@ pub(crate) struct Registries {
     clients: Mutex<HashMap<Key, (Arc<SharedClient>, Instant)>>,
 }
 
-/// Everything that decides what a client may see. Certificates and passwords are kept as they are: a hash alone could
-/// be another one's.
-#[derive(PartialEq, Eq, Hash, Clone)]
-struct Key {
-    registry: String,
-    credentials: sluice_oci::Credentials,
-    insecure: bool,
-    ca: Option<Vec<u8>>,
-    certificate: Option<(Vec<u8>, Vec<u8>)>,
-    proxy: Option<String>,
-}
+/// A registry, and everything that decides what a client may see there. Passwords are kept as they are: a hash alone
+/// could be another one's.
+type Key = (Registry, ClientOptions);
 
 impl Registries {
     /// The client for a registry with these options.
@@ -62,14 +54,7 @@ impl Registries {
         registry: &Registry,
         options: ClientOptions,
     ) -> Result<Arc<SharedClient>, Error> {
-        let key = Key {
-            registry: registry.as_str().to_owned(),
-            credentials: options.credentials.clone(),
-            insecure: options.insecure,
-            ca: options.ca.clone(),
-            certificate: options.certificate.clone(),
-            proxy: options.proxy.clone(),
-        };
+        let key = (registry.clone(), options.clone());
         let now = Instant::now();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((client, used)) = clients.get_mut(&key) {

@@ -11,6 +11,7 @@ mod git_repository;
 mod gitops;
 mod helm;
 mod helm_release;
+mod images;
 mod install;
 mod manifests;
 mod notification;

@@ -155,6 +155,9 @@ impl Controller {
                     .arg(format!("--storage-addr=127.0.0.1:{}", self.own))
                     .arg(format!("--storage-adv-addr=127.0.0.1:{}", self.own));
             }
+            if settings.name == "image-controller" {
+                command.arg(format!("--storage-path={}", storage.display()));
+            }
             if settings.name == "notification-controller" {
                 command
                     .arg(format!("--events-addr=127.0.0.1:{}", self.own))

@@ -44,8 +44,14 @@ pub fn binaries() -> Result<&'static BTreeMap<String, PathBuf>> {
 }
 
 /// The packages whose binaries the cases run.
-const PACKAGES: [&str; 5] =
-    ["source-controller", "kustomize-controller", "helm-controller", "notification-controller", "sluice"];
+const PACKAGES: [&str; 6] = [
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+    "notification-controller",
+    "image-controller",
+    "sluice",
+];
 
 fn find_binaries() -> Result<BTreeMap<String, PathBuf>> {
     if let Some(folder) = env::var_os("SLUICE_BIN_DIR") {

@@ -2,6 +2,7 @@
 
 use crate::child::Child;
 use anyhow::{Context, Result, bail};
+use sluice_oci::{Client, ClientOptions, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
 use std::fs::{self, File};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -39,6 +40,32 @@ impl Registry {
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The name of an image in it, such as `127.0.0.1:5000/org/app`.
+    pub fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+
+    /// Pushes an image of next to nothing under some tags to an open registry; each differs.
+    pub async fn push(&self, name: &str, tags: &[&str]) -> Result<()> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let reference = Reference::parse(&self.image(name))?;
+        let client = Client::new(&reference.registry, ClientOptions::default())?;
+        let config = Upload::Bytes(b"{}".to_vec());
+        let media_type = "application/vnd.oci.image.config.v1+json";
+        let config = client.push_blob(&reference.repository, media_type, &config).await?;
+        for tag in tags {
+            let manifest = Manifest {
+                schema_version: 2,
+                media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+                config: config.clone(),
+                annotations: [("tag".to_owned(), (*tag).to_owned())].into(),
+                ..Manifest::default()
+            };
+            client.push_manifest(&reference.with_tag(tag), &manifest).await?;
+        }
+        Ok(())
     }
 
     /// What it logged so far.

@@ -111,7 +111,7 @@ impl Reconciler for Automations {
     type Kind = ImageUpdateAutomation;
 
     async fn reconcile(&self, object: Arc<ImageUpdateAutomation>) -> Next {
-        match self.run(object).await {
+        match Box::pin(self.run(object)).await {
             Ok(next) => next,
             Err(error) => {
                 tracing::error!(error = errors::describe(&error), "cannot write the object");
@@ -142,14 +142,14 @@ impl Automations {
         }
         progress.status.last_automation_run_time = Some(now());
         let stop = &self.shared.manager.stop;
-        let Some(attempt) = stop.run_until_cancelled(self.attempt(&object, &progress)).await else {
+        let Some(attempt) = stop.run_until_cancelled(Box::pin(self.attempt(&object, &progress))).await else {
             // A shutdown is no failure of the object.
             return Ok(Next::AwaitChange);
         };
         let mut events = Vec::new();
         let (status, next) = match attempt {
             Ok(outcome) => {
-                let status = self.succeed(progress, outcome, &mut events);
+                let status = succeed(progress, outcome, &mut events);
                 let interval = object.spec.interval.to_std();
                 (status, Next::After(self.shared.manager.flags.jitter(interval)))
             }
@@ -170,39 +170,6 @@ impl Automations {
             self.recorder.emit(&*object, event.severity, &event.reason, event.message, BTreeMap::new());
         }
         Ok(next)
-    }
-
-    fn succeed(
-        &self,
-        mut progress: Progress<ImageUpdateAutomationStatus>,
-        outcome: Outcome,
-        events: &mut Vec<Event>,
-    ) -> ImageUpdateAutomationStatus {
-        if !outcome.problems.is_empty() {
-            let more = outcome.problems.len().saturating_sub(MAX_PROBLEMS);
-            let mut message = outcome.problems[..outcome.problems.len() - more].join("\n");
-            if more > 0 {
-                message.push_str(&format!("\nand {more} more"));
-            }
-            events.push(Event { severity: Severity::Warning, reason: "UnresolvedMarkers".into(), message });
-        }
-        let status = &mut progress.status;
-        status.observed_policies = outcome.policies;
-        status.observed_source_revision = outcome.revision;
-        if let Some(pushed) = &outcome.pushed {
-            status.last_push_commit.clone_from(&pushed.commit);
-            status.last_push_time = Some(now());
-        }
-        let (status, event) = progress.succeed(UP_TO_DATE, "no change since last reconciliation");
-        match outcome.pushed {
-            Some(pushed) => events.push(Event {
-                severity: Severity::Info,
-                reason: sluice_api::meta::SUCCEEDED_REASON.to_owned(),
-                message: pushed.summary,
-            }),
-            None => events.extend(event),
-        }
-        status
     }
 
     async fn attempt(
@@ -290,6 +257,39 @@ impl Automations {
         let pushed = Some(Pushed { commit, summary });
         Ok(Outcome { revision, policies: policies.clone(), pushed, problems })
     }
+}
+
+/// The status and the events of a run that came to its end.
+fn succeed(
+    mut progress: Progress<ImageUpdateAutomationStatus>,
+    outcome: Outcome,
+    events: &mut Vec<Event>,
+) -> ImageUpdateAutomationStatus {
+    if !outcome.problems.is_empty() {
+        let more = outcome.problems.len().saturating_sub(MAX_PROBLEMS);
+        let mut message = outcome.problems[..outcome.problems.len() - more].join("\n");
+        if more > 0 {
+            message.push_str(&format!("\nand {more} more"));
+        }
+        events.push(Event { severity: Severity::Warning, reason: "UnresolvedMarkers".into(), message });
+    }
+    let status = &mut progress.status;
+    status.observed_policies = outcome.policies;
+    status.observed_source_revision = outcome.revision;
+    if let Some(pushed) = &outcome.pushed {
+        status.last_push_commit.clone_from(&pushed.commit);
+        status.last_push_time = Some(now());
+    }
+    let (status, event) = progress.succeed(UP_TO_DATE, "no change since last reconciliation");
+    match outcome.pushed {
+        Some(pushed) => events.push(Event {
+            severity: Severity::Info,
+            reason: sluice_api::meta::SUCCEEDED_REASON.to_owned(),
+            message: pushed.summary,
+        }),
+        None => events.extend(event),
+    }
+    status
 }
 
 fn now() -> Time {
