@@ -7,6 +7,10 @@ TOOLS ?= kwok helm registry
 # For bench: how many Kustomizations, and where the JSON goes.
 N ?= 100
 BENCH_OUT ?=
+# For fuzz: the first seed, seconds for each engine, and how many random overlays.
+SEED ?= 1
+FUZZ_SECONDS ?= 60
+OVERLAYS ?= 1000
 # For demo: 1 leaves everything running at the end.
 KEEP ?=
 
@@ -80,6 +84,11 @@ bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resource
 .PHONY: bench-helm
 bench-helm: ## CPU time and memory of chart rendering beside helm's
 	@crates/helm/benches/bench.sh
+
+.PHONY: fuzz
+fuzz: ## Mutated input for the engines, FUZZ_SECONDS each, then random overlays beside kustomize (SEED=1)
+	@$(CARGO) run --quiet --locked --package sluice-fuzz -- $(FUZZ_SECONDS) $(SEED)
+	@SLUICE_SEED=$(SEED) SLUICE_CASES=$(OVERLAYS) $(CARGO) test --quiet --locked --package sluice-kustomize --test it random -- --nocapture
 
 .PHONY: build
 build: ## Release binaries

@@ -283,10 +283,11 @@ fn template(app: &App, args: TemplateArgs) -> Result<()> {
     for warning in &rendered.warnings {
         app.output.say(&format!("level=WARN msg={warning:?}"));
     }
-    let text = rendered.text(&options)?;
     match args.output_dir {
-        None => app.output.data(text),
+        None if options.show_only.is_empty() => rendered.print(&options, &mut |part| app.output.data(part)),
+        None => app.output.data(rendered.text(&options)?),
         Some(folder) => {
+            let text = rendered.text(&options)?;
             let folder = if args.release_name { folder.join(&name) } else { folder };
             write_files(app, &folder, &text)
         }

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use sluice_gotemplate::{Host, SystemHost};
-use sluice_helm::chart::load;
+use sluice_helm::chart::{load, missing_dependencies};
 use sluice_helm::lint::{LintOptions, Severity, lint};
 use sluice_helm::package::package;
 use sluice_helm::render::TemplateCache;
 use sluice_helm::show::{Part, show};
-use sluice_helm::template::render_chart_cached;
+use sluice_helm::template::{check_installable, render_chart, render_chart_cached};
 use sluice_helm::values::ValueSources;
-use sluice_helm::{KubeVersion, TemplateOptions, template};
+use sluice_helm::{KubeVersion, TemplateError, TemplateOptions, Values, template};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -50,12 +50,12 @@ fn run() -> Result<ExitCode, Failure> {
             if parsed.repeat > 0 {
                 return measure(chart, &values, &options, parsed.repeat);
             }
-            template(Path::new(chart), &values, &options, &mut SystemHost, None).map_err(
-                |error| match error.hint() {
+            return render(Path::new(chart), &values, &options).map(|()| ExitCode::SUCCESS).map_err(
+                |error| match error.downcast_ref::<TemplateError>().and_then(TemplateError::hint) {
                     Some(hint) => format!("{error}\n\n{hint}").into(),
-                    None => Failure::from(error),
+                    None => error,
                 },
-            )?
+            );
         }
         ("show", [part, chart]) => {
             let part = match *part {
@@ -95,6 +95,16 @@ fn run() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn render(path: &Path, values: &Values, options: &TemplateOptions) -> Result<(), Failure> {
+    if !options.show_only.is_empty() {
+        return print(&template(path, values, options, &mut SystemHost, None)?);
+    }
+    let mut chart = load(path)?;
+    check_installable(&chart)?;
+    missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
+    render_chart(&mut chart, values, options, &mut SystemHost, None)?.print(options, &mut print)
+}
+
 fn print(text: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
@@ -102,7 +112,7 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Renders again and again within one process, as a controller does, and tells how long one round takes.
 fn measure(
     path: &str,
-    values: &sluice_helm::Values,
+    values: &Values,
     options: &TemplateOptions,
     rounds: usize,
 ) -> Result<ExitCode, Failure> {

@@ -1,5 +1,6 @@
 //! `helm template` in one call.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -270,19 +271,79 @@ impl RenderedChart {
 
     /// What `helm template` prints.
     pub fn text(&self, options: &TemplateOptions) -> Result<String, TemplateError> {
-        let mut text = self.manifest();
-        // It begins with a separator, so there is only an end to trim.
-        text.truncate(crate::go::trim(&text).len());
-        text.push('\n');
+        let mut text = String::new();
+        let _ = self.print(options, &mut |part| {
+            text.push_str(part);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        if options.show_only.is_empty() { Ok(text) } else { show_only(&text, &options.show_only) }
+    }
+
+    /// Hands out what `helm template` prints, whatever it is to show only, in large pieces: the text as a whole is
+    /// never in memory.
+    pub fn print<E>(
+        &self,
+        options: &TemplateOptions,
+        out: &mut dyn FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut pieces = Pieces { gathered: String::new(), out };
+        let objects = self.sorted.documents.iter().map(|object| (object.path.as_str(), object.text.as_str()));
+        let crds = self.crds.iter().map(|(path, file)| (path.as_str(), file.text()));
+        let mut documents = crds.chain(objects.map(|(path, text)| (path, Cow::Borrowed(text)))).peekable();
+        while let Some((path, text)) = documents.next() {
+            if documents.peek().is_some() {
+                pieces.document(path, &text)?;
+            } else {
+                // The end of all objects is trimmed, and no document is blank with its path in front.
+                let whole = format!("---\n# Source: {path}\n{text}");
+                pieces.push(crate::go::trim(&whole))?;
+            }
+        }
+        pieces.push("\n")?;
         if !options.no_hooks {
             for hook in &self.sorted.hooks {
                 if options.skip_tests && hook.events.contains(&HookEvent::Test) {
                     continue;
                 }
-                append(&mut text, &hook.path, &hook.manifest);
+                pieces.document(&hook.path, &hook.manifest)?;
             }
         }
-        if options.show_only.is_empty() { Ok(text) } else { show_only(&text, &options.show_only) }
+        pieces.finish()
+    }
+}
+
+/// Small parts wait here until they are worth a write.
+struct Pieces<'o, E> {
+    gathered: String,
+    out: &'o mut dyn FnMut(&str) -> Result<(), E>,
+}
+
+impl<E> Pieces<'_, E> {
+    /// Bytes of one write.
+    const ENOUGH: usize = 64 << 10;
+
+    fn document(&mut self, path: &str, text: &str) -> Result<(), E> {
+        ["---\n# Source: ", path, "\n", text, "\n"].into_iter().try_for_each(|part| self.push(part))
+    }
+
+    fn push(&mut self, part: &str) -> Result<(), E> {
+        if self.gathered.len() + part.len() > Self::ENOUGH {
+            self.finish()?;
+        }
+        if part.len() > Self::ENOUGH {
+            return (self.out)(part);
+        }
+        self.gathered.push_str(part);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), E> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        (self.out)(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
     }
 }
 

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use super::lexer::Lexer;
 use super::token::{Keyword, Kind, Token};
-use super::tree::{
-    Action, At, Branch, Call, Callee, Command, Expr, Literal, Node, Pipe, ROOT, Source, Template, Variable,
-};
-use super::{number, unquote};
+use super::tree::{Action, At, Branch, Call, Node, ROOT, Source, Template, Variable};
+use super::unquote;
 use crate::error::Error;
 use crate::func::Functions;
 use crate::limits::{here, stack_floor};
 use crate::value::{Str, decode};
 
 /// Nested parentheses, and nested control structures: bounds the stack that a tree needs.
-const DEEPEST: u32 = 1000;
+pub(super) const DEEPEST: u32 = 1000;
 
 /// Parses a text into the template `name` and those that it defines; the former is the last.
 pub(crate) fn parse(
@@ -49,13 +47,13 @@ pub(crate) fn parse(
 }
 
 /// What belongs to one template of the text; tokens that were looked at wait here.
-struct Tree<'t> {
+pub(super) struct Tree<'t> {
     tokens: [Token<'t>; 3],
     waiting: usize,
-    variables: Vec<u32>,
+    pub(super) variables: Vec<u32>,
     action_line: usize,
     ranges: u32,
-    parens: u32,
+    pub(super) parens: u32,
 }
 
 impl Tree<'_> {
@@ -71,17 +69,17 @@ impl Tree<'_> {
     }
 }
 
-struct Parser<'t> {
+pub(super) struct Parser<'t> {
     lexer: Lexer<'t>,
     source: Arc<Source>,
-    functions: &'t Functions,
-    tree: Tree<'t>,
+    pub(super) functions: &'t Functions,
+    pub(super) tree: Tree<'t>,
     trees: Vec<Template>,
     last_id: u32,
-    variable_ids: HashMap<Box<str>, u32>,
+    pub(super) variable_ids: HashMap<Box<str>, u32>,
     nesting: u32,
     /// The address below which the stack must not grow.
-    floor: usize,
+    pub(super) floor: usize,
 }
 
 /// What ends a list of nodes.
@@ -104,10 +102,10 @@ enum Item {
     Ending(Ending),
 }
 
-type Parsed<T> = Result<T, Error>;
+pub(super) type Parsed<T> = Result<T, Error>;
 
 impl<'t> Parser<'t> {
-    fn next(&mut self) -> Token<'t> {
+    pub(super) fn next(&mut self) -> Token<'t> {
         if self.tree.waiting > 0 {
             self.tree.waiting -= 1;
         } else {
@@ -116,22 +114,22 @@ impl<'t> Parser<'t> {
         self.tree.tokens[self.tree.waiting].clone()
     }
 
-    fn back(&mut self) {
+    pub(super) fn back(&mut self) {
         self.tree.waiting += 1;
     }
 
-    fn back_two(&mut self, first: Token<'t>) {
+    pub(super) fn back_two(&mut self, first: Token<'t>) {
         self.tree.tokens[1] = first;
         self.tree.waiting = 2;
     }
 
-    fn back_three(&mut self, first: Token<'t>, second: Token<'t>) {
+    pub(super) fn back_three(&mut self, first: Token<'t>, second: Token<'t>) {
         self.tree.tokens[1] = second;
         self.tree.tokens[2] = first;
         self.tree.waiting = 3;
     }
 
-    fn peek(&mut self) -> Token<'t> {
+    pub(super) fn peek(&mut self) -> Token<'t> {
         if self.tree.waiting > 0 {
             return self.tree.tokens[self.tree.waiting - 1].clone();
         }
@@ -140,7 +138,7 @@ impl<'t> Parser<'t> {
         self.tree.tokens[0].clone()
     }
 
-    fn next_non_space(&mut self) -> Token<'t> {
+    pub(super) fn next_non_space(&mut self) -> Token<'t> {
         loop {
             let token = self.next();
             if token.kind != Kind::Space {
@@ -149,23 +147,23 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn peek_non_space(&mut self) -> Token<'t> {
+    pub(super) fn peek_non_space(&mut self) -> Token<'t> {
         let token = self.next_non_space();
         self.back();
         token
     }
 
-    fn at(&mut self, pos: usize) -> At {
+    pub(super) fn at(&mut self, pos: usize) -> At {
         self.last_id += 1;
         At { id: self.last_id, pos: pos as u32 }
     }
 
-    fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
+    pub(super) fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
         let line = self.tree.tokens[0].line;
         Err(Error::parse(format!("template: {}:{line}: {message}", self.source.name)))
     }
 
-    fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
+    pub(super) fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
         if token.kind != Kind::Error {
             return self.error(format_args!("unexpected {} in {context}", token.show()));
         }
@@ -225,7 +223,7 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn unquote(&self, text: &[u8]) -> Parsed<Str> {
+    pub(super) fn unquote(&self, text: &[u8]) -> Parsed<Str> {
         match unquote::string(text) {
             Ok(content) => Ok(content.into()),
             Err(message) => self.error(message),
@@ -430,231 +428,11 @@ impl<'t> Parser<'t> {
         id
     }
 
-    fn declare(&mut self, token: &Token<'_>) -> Variable {
+    pub(super) fn declare(&mut self, token: &Token<'_>) -> Variable {
         let name = decode(token.text);
         let id = self.variable_id(&name);
         self.tree.variables.push(id);
         Variable { id, name: name.into() }
-    }
-
-    /// Commands and what they are assigned to, up to and with `end`.
-    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
-        let first = self.peek_non_space();
-        let mut pipe =
-            Pipe { at: self.at(first.pos), is_assign: false, variables: Vec::new(), commands: Vec::new() };
-        loop {
-            let variable = self.peek_non_space();
-            if variable.kind != Kind::Variable {
-                break;
-            }
-            self.next();
-            // Up to three tokens tell whether `$x foo` declares or passes an argument.
-            let after = self.peek();
-            let next = self.peek_non_space();
-            match next.kind {
-                Kind::Assign | Kind::Declare => {
-                    pipe.is_assign = next.kind == Kind::Assign;
-                    self.next_non_space();
-                    let declared = self.declare(&variable);
-                    pipe.variables.push(declared);
-                }
-                Kind::Char if next.text == b"," => {
-                    self.next_non_space();
-                    let declared = self.declare(&variable);
-                    pipe.variables.push(declared);
-                    if context == "range" && pipe.variables.len() < 2 {
-                        let third = self.peek_non_space().kind;
-                        if matches!(third, Kind::Variable | Kind::RightDelimiter | Kind::RightParen) {
-                            continue;
-                        }
-                        return self.error("range can only initialize variables");
-                    }
-                    return self.error(format_args!("too many declarations in {context}"));
-                }
-                _ if after.kind == Kind::Space => self.back_three(variable, after),
-                _ => self.back_two(variable),
-            }
-            break;
-        }
-        loop {
-            let token = self.next_non_space();
-            match token.kind {
-                kind if kind == end => {
-                    self.check_pipeline(&pipe, context)?;
-                    return Ok(pipe);
-                }
-                Kind::Bool
-                | Kind::CharConstant
-                | Kind::Complex
-                | Kind::Dot
-                | Kind::Field
-                | Kind::Identifier
-                | Kind::Number
-                | Kind::Nil
-                | Kind::RawString
-                | Kind::String
-                | Kind::Variable
-                | Kind::LeftParen => {
-                    self.back();
-                    let command = self.command()?;
-                    pipe.commands.push(command);
-                }
-                _ => return self.unexpected(&token, context),
-            }
-        }
-    }
-
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
-        if pipe.commands.is_empty() {
-            return self.error(format_args!("missing value for {context}"));
-        }
-        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
-            let is_value = matches!(
-                command.first,
-                Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(..) | Expr::String(..)
-            );
-            if is_value {
-                let stage = index + 1;
-                return self.error(format_args!("non executable command in pipeline stage {stage}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Operands with spaces between them, up to a pipe (taken) or the end (left).
-    fn command(&mut self) -> Parsed<Command> {
-        let pos = self.peek_non_space().pos;
-        let at = self.at(pos);
-        let mut first = None;
-        let mut args = Vec::new();
-        loop {
-            self.peek_non_space();
-            if let Some(operand) = self.operand()? {
-                match first {
-                    None => first = Some(operand),
-                    Some(_) => args.push(operand),
-                }
-            }
-            let token = self.next();
-            match token.kind {
-                Kind::Space => continue,
-                Kind::RightDelimiter | Kind::RightParen => self.back(),
-                Kind::Pipe => {}
-                _ => return self.unexpected(&token, "operand"),
-            }
-            break;
-        }
-        match first {
-            Some(first) => Ok(Command { at, first, args }),
-            None => self.error("empty command"),
-        }
-    }
-
-    /// A term and the fields read from it.
-    fn operand(&mut self) -> Parsed<Option<Expr>> {
-        let Some(term) = self.term()? else {
-            return Ok(None);
-        };
-        let next = self.peek();
-        if next.kind != Kind::Field {
-            return Ok(Some(term));
-        }
-        let pos = next.pos;
-        let mut names: Vec<Box<str>> = Vec::new();
-        while self.peek().kind == Kind::Field {
-            let token = self.next();
-            names.push(decode(&token.text[1..]).into());
-        }
-        let at = self.at(pos);
-        Ok(Some(match term {
-            Expr::Field(_, first) => Expr::Field(at, first.into_iter().chain(names).collect()),
-            Expr::Variable(_, variable, first) => {
-                Expr::Variable(at, variable, first.into_iter().chain(names).collect())
-            }
-            Expr::Bool(..) | Expr::String(..) | Expr::Number(..) | Expr::Nil(_) | Expr::Dot(_) => {
-                let mut shown = String::new();
-                super::show::show_expr(&mut shown, &term);
-                let shown = crate::fmt::quoted(shown.as_bytes());
-                return self.error(format_args!("unexpected . after term {shown}"));
-            }
-            other => Expr::Chain(at, Box::new(other), names.into()),
-        }))
-    }
-
-    fn term(&mut self) -> Parsed<Option<Expr>> {
-        let token = self.next_non_space();
-        let at = self.at(token.pos);
-        Ok(Some(match token.kind {
-            Kind::Identifier => {
-                let name = decode(token.text);
-                match self.callee(&name) {
-                    Some(callee) => Expr::Function(at, callee),
-                    None => {
-                        let shown = crate::fmt::quoted(token.text);
-                        return self.error(format_args!("function {shown} not defined"));
-                    }
-                }
-            }
-            Kind::Dot => Expr::Dot(at),
-            Kind::Nil => Expr::Nil(at),
-            Kind::Variable => {
-                let name = decode(token.text);
-                match self.variable_ids.get(&*name) {
-                    Some(id) if self.tree.variables.contains(id) => {
-                        Expr::Variable(at, Variable { id: *id, name: name.into() }, Box::default())
-                    }
-                    _ => {
-                        let shown = crate::fmt::quoted(token.text);
-                        return self.error(format_args!("undefined variable {shown}"));
-                    }
-                }
-            }
-            Kind::Field => Expr::Field(at, Box::new([decode(&token.text[1..]).into()])),
-            Kind::Bool => Expr::Bool(at, token.text == b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let text = decode(token.text);
-                let number = match token.kind {
-                    Kind::CharConstant => unquote::char_constant(token.text).map(number::character),
-                    Kind::Complex => number::complex(&text),
-                    _ => number::simple(&text),
-                };
-                match number {
-                    Ok(mut number) => {
-                        number.text = text.into();
-                        Expr::Number(at, Box::new(number))
-                    }
-                    Err(message) => return self.error(message),
-                }
-            }
-            Kind::LeftParen => {
-                if self.tree.parens >= DEEPEST || here() < self.floor {
-                    return self.error("max expression depth exceeded");
-                }
-                self.tree.parens += 1;
-                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
-                self.tree.parens -= 1;
-                Expr::Pipe(Box::new(pipe))
-            }
-            Kind::String | Kind::RawString => {
-                let value = self.unquote(token.text)?;
-                Expr::String(at, Literal { value, quoted: token.text.into() })
-            }
-            _ => {
-                self.back();
-                return Ok(None);
-            }
-        }))
-    }
-
-    fn callee(&self, name: &str) -> Option<Callee> {
-        if let Some(func) = self.functions.get(name) {
-            return Some(Callee::Func(func));
-        }
-        match name {
-            "and" => Some(Callee::And),
-            "or" => Some(Callee::Or),
-            _ => crate::builtin::find(name).map(Callee::Func),
-        }
     }
 }
 

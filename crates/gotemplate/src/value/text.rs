@@ -61,6 +61,12 @@ impl AsRef<[u8]> for Str {
     }
 }
 
+impl From<Arc<[u8]>> for Str {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
         Self(Arc::from(text.as_bytes()))

@@ -68,12 +68,13 @@ impl Object for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.0.get(name.as_bytes()).map(|file| Value::Bytes(Str::from(&*file.data)))
+        self.0.get(name.as_bytes()).map(|file| Value::Bytes(Str::from(file.data.clone())))
     }
 
     fn entries(&self) -> Option<Vec<(Value, Value)>> {
-        let entry =
-            |(name, file): (&Str, &File)| (Value::String(name.clone()), Value::Bytes(Str::from(&*file.data)));
+        let entry = |(name, file): (&Str, &File)| {
+            (Value::String(name.clone()), Value::Bytes(Str::from(file.data.clone())))
+        };
         Some(self.0.iter().map(entry).collect())
     }
 
