@@ -119,6 +119,40 @@ mod tests {
         assert_eq!(args.given(), (2, 3));
     }
 
+    /// The lines of `sh` blocks of a page that begin with our name.
+    fn commands(page: &str) -> Vec<String> {
+        let mut inside = false;
+        let lines = page.lines().filter(|line| {
+            if line.starts_with("```") {
+                inside = *line == "```sh";
+            }
+            inside && line.starts_with("sluice ")
+        });
+        lines.map(|line| line.split("  #").next().unwrap_or(line).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_guides_is_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![
+            root.join("README.md"),
+            root.join("docs/getting-started.md"),
+            root.join("examples/multi-tenancy/README.md"),
+        ];
+        let guides = std::fs::read_dir(root.join("docs/guides")).unwrap();
+        pages.extend(guides.map(|entry| entry.unwrap().path()));
+        let mut count = 0;
+        for page in pages {
+            for line in commands(&std::fs::read_to_string(&page).unwrap()) {
+                let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+                let parsed = parse(&words);
+                assert!(parsed.is_ok(), "{}: {line}: {}", page.display(), parsed.err().unwrap());
+                count += 1;
+            }
+        }
+        assert!(count > 25, "only {count} commands were found");
+    }
+
     #[test]
     fn durations_are_those_of_go_and_global_flags_stand_anywhere() {
         let line = read("sluice --timeout 1h0m0s get -n apps all --timeout=500ms").unwrap();

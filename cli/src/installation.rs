@@ -132,6 +132,11 @@ impl Components {
         self.force
     }
 
+    /// Whether tenants are kept apart.
+    pub(crate) fn is_locked_down(&self) -> bool {
+        self.multi_tenancy
+    }
+
     /// The objects of the installation, in the order of their application.
     pub(crate) fn objects(&self, namespace: &str) -> Result<Vec<Value>> {
         manifests::render(namespace, &self.values()?)

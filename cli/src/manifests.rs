@@ -56,6 +56,15 @@ pub(crate) fn render(namespace: &str, values: &Values) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
+/// The definitions of the chart.
+pub(crate) fn definitions() -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    for (_, content) in CHART.iter().filter(|(name, _)| name.starts_with("crds/")) {
+        found.extend(documents::read_all(std::str::from_utf8(content).context("a definition is no text")?)?);
+    }
+    Ok(found)
+}
+
 /// Whether an object must be there before the others.
 pub(crate) fn is_first(object: &Value) -> bool {
     matches!(object["kind"].as_str(), Some("Namespace" | "CustomResourceDefinition"))

@@ -7,7 +7,7 @@ use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
 
 /// Builds and applies Kustomizations.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "kustomize-controller", version)]
+#[command(args_override_self = true, name = "kustomize-controller", version)]
 pub(crate) struct Flags {
     /// Flags of every controller.
     #[command(flatten)]

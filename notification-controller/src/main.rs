@@ -34,7 +34,7 @@ const GATES: &[(&str, bool)] = &[
 
 /// Dispatches events to chats, trackers and other systems, and turns webhooks into reconciles.
 #[derive(Parser)]
-#[command(name = NAME, version, mut_arg("events_addr", |arg| arg.default_value(":9090").help("Address that events are taken at")))]
+#[command(args_override_self = true, name = NAME, version, mut_arg("events_addr", |arg| arg.default_value(":9090").help("Address that events are taken at")))]
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,

@@ -9,7 +9,7 @@ use sluice_runtime::flags::{CommonFlags, parse_duration};
 
 /// Fetches sources and serves them as artifacts.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "source-controller", version)]
+#[command(args_override_self = true, name = "source-controller", version)]
 pub(crate) struct Flags {
     /// Flags of every controller.
     #[command(flatten)]

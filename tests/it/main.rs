@@ -3,6 +3,7 @@
 mod adverse;
 mod apply;
 mod bad_input;
+mod bootstrap;
 mod charts;
 mod cli;
 mod control_plane;

@@ -26,6 +26,7 @@ mod objects;
 mod programs;
 mod registry;
 mod sink;
+mod ssh_server;
 mod usage;
 pub mod wait;
 
@@ -42,4 +43,5 @@ pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
 pub use registry::Registry;
 pub use sink::{Delivery, Sink};
+pub use ssh_server::SshServer;
 pub use usage::Usage;

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bootstrap;
 pub(crate) mod check;
 mod completion;
 mod create;
@@ -20,6 +21,7 @@ mod resume;
 mod sops;
 mod stats;
 mod suspend;
+mod test;
 mod trace;
 mod tree;
 mod trigger;
@@ -93,10 +95,14 @@ pub(crate) enum Command {
     Envsubst(envsubst::EnvsubstArgs),
     /// Install the controllers, or print their manifests.
     Install(install::InstallArgs),
+    /// Set a cluster up from a repository that it then follows; again: upgrade it.
+    Bootstrap(bootstrap::BootstrapArgs),
     /// Remove the controllers; what they applied stays.
     Uninstall(uninstall::UninstallArgs),
     /// Bring objects or manifests to the versions that are stored now.
     Migrate(migrate::MigrateArgs),
+    /// Check a GitOps repository without a cluster.
+    Test(test::TestArgs),
     /// Send a webhook to a Receiver.
     Trigger(trigger::TriggerArgs),
     /// What kustomize does with overlays: build.
@@ -124,8 +130,10 @@ impl Command {
             Self::Resume { target } => resume::run(app, target).await,
             Self::Wait { target } => wait::run(app, target).await,
             Self::Install(args) => install::run(app, args).await,
+            Self::Bootstrap(args) => bootstrap::run(app, args).await,
             Self::Uninstall(args) => uninstall::run(app, args).await,
             Self::Migrate(args) => migrate::run(app, args).await,
+            Self::Test(args) => test::run(app, &args),
             Self::Trigger(args) => trigger::run(app, args).await,
             Self::Man(args) => man::run(app, &args),
             Self::Kustomize(args) => kustomize::run(app, &args).await,

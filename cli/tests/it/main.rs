@@ -186,3 +186,69 @@ fn completion_scripts_ask_the_program() {
     let ran = run("__complete -- get sour");
     assert_eq!(ran.data, "sources\tSources: Git, OCI, Helm, buckets\n");
 }
+
+/// Copies a folder of the workspace.
+fn copied(from: &str) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).expect("a folder");
+        for entry in std::fs::read_dir(from).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let target = to.join(path.file_name().expect("a name"));
+            if path.is_dir() {
+                copy(&path, &target);
+            } else {
+                std::fs::copy(&path, &target).expect("a copy");
+            }
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(from), folder.path());
+    folder
+}
+
+#[test]
+fn the_example_repository_passes_and_each_fault_is_found() {
+    let folder = copied("examples/multi-tenancy");
+    let ran = sluice(folder.path(), &["test"], "", &[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.data, ran.talk);
+    assert!(ran.data.contains("Kustomization") && ran.talk.starts_with("✔ "), "{ran:?}");
+
+    let write = |path: &str, text: &str| std::fs::write(folder.path().join(path), text).expect("written");
+    let sync = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 1m, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}, {spec}}}\n"
+        )
+    };
+    write("clusters/staging/lost.yaml", &sync("lost", "path: ./nowhere"));
+    write("clusters/staging/a.yaml", &sync("a", "path: ./tenants, dependsOn: [{name: b}]"));
+    write("clusters/staging/b.yaml", &sync("b", "path: ./tenants, dependsOn: [{name: a}]"));
+    write("clusters/staging/typo.yaml", &sync("typo", "path: ./tenants, prunee: true"));
+    write(
+        "clusters/staging/nobody.yaml",
+        &sync("nobody", "path: ./tenants, dependsOn: [{name: nobody-else}]"),
+    );
+    write(
+        "clusters/staging/secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n",
+    );
+    write("clusters/staging/broken.yaml", "a: [\n");
+    write("tenants/base/ops-team/kustomization.yaml", "resources: [gone.yaml]\n");
+    let ran = sluice(folder.path(), &["test"], "", &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for rule in
+        ["path", "dependency-cycle", "schema", "missing-reference", "unencrypted-secret", "syntax", "build"]
+    {
+        assert!(ran.data.contains(&format!("[{rule}]\n")), "{rule} is not in {}", ran.data);
+    }
+    assert!(!ran.data.contains("hunter2"), "a secret is shown");
+    let sarif = sluice(folder.path(), &["test", "--output=sarif"], "", &[]);
+    let report: serde_json::Value = serde_json::from_str(&sarif.data).expect("JSON");
+    assert!(report["runs"][0]["results"].as_array().is_some_and(|results| results.len() >= 7), "{report}");
+    let junit = sluice(folder.path(), &["test", "--output=junit", "--output-file=report.xml"], "", &[]);
+    assert_eq!((junit.code, junit.data.as_str()), (1, ""));
+    assert!(
+        std::fs::read_to_string(folder.path().join("report.xml"))
+            .expect("a report")
+            .contains("<failure type=\"path\"")
+    );
+}

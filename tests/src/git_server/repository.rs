@@ -29,6 +29,8 @@ impl Repository {
             ("uploadpack.allowReachableSHA1InWant", "true"),
             ("uploadpack.allowFilter", "true"),
             ("gc.auto", "0"),
+            // The work tree beside it is brought up to date by whoever looks at it.
+            ("receive.denyCurrentBranch", "ignore"),
         ] {
             repository.git(["config", key, value])?;
         }
@@ -38,6 +40,11 @@ impl Repository {
     /// Where clients find it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The folder that is served.
+    pub fn served(&self) -> &Path {
+        &self.bare
     }
 
     /// The folder whose contents [`commit`](Self::commit) commits.

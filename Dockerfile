@@ -1,0 +1,27 @@
+# An image of one of the programs: docker build --build-arg PROGRAM=source-controller -t sluice/source-controller .
+# All in one: docker build --target all -t sluice/sluice .
+# They run as nobody and write nothing but to /tmp and /data.
+FROM rust:1.95-alpine AS build
+RUN apk add --no-cache musl-dev
+WORKDIR /src
+COPY . .
+RUN cargo build --release --workspace --bins --locked && mkdir -p /out /empty && \
+    find target/release -maxdepth 1 -type f -perm -100 -exec cp {} /out/ \;
+
+FROM scratch AS all
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build --chown=65534:65534 /empty /tmp
+COPY --from=build --chown=65534:65534 /empty /data
+COPY --from=build /out/ /usr/local/bin/
+USER 65534:65534
+ENV PATH=/usr/local/bin
+CMD ["sluice"]
+
+FROM scratch AS one
+ARG PROGRAM
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build --chown=65534:65534 /empty /tmp
+COPY --from=build --chown=65534:65534 /empty /data
+COPY --from=build /out/${PROGRAM} /program
+USER 65534:65534
+ENTRYPOINT ["/program"]

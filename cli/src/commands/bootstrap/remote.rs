@@ -1,0 +1,189 @@
+//! The repository that a cluster is bootstrapped from: fetched into a directory, changed there, pushed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use jiff::Timestamp;
+use sluice_git::tree::{Selection, View, checkout};
+use sluice_git::{
+    Change, Client, Credentials, Error, Identity, Interrupt, ObjectId, RefFilter, RemoteUrl, Repository, Tls,
+    commit,
+};
+
+use super::run::Login;
+
+/// Who commits.
+#[derive(Clone, Debug)]
+pub(super) struct Author {
+    pub(super) name: String,
+    pub(super) email: String,
+}
+
+/// A branch of a repository elsewhere.
+pub(super) struct Remote {
+    client: Client,
+    remote: sluice_git::Remote,
+    branch: String,
+}
+
+/// A branch as it was fetched, and what was changed since.
+pub(super) struct Clone {
+    folder: tempfile::TempDir,
+    base: Option<(Repository, ObjectId)>,
+    /// The commit that the branch names, in hexadecimal; empty where there is none yet.
+    pub(super) head: String,
+    /// The commit that was pushed, if one was.
+    pub(super) pushed: Option<String>,
+}
+
+/// Whether a push failed because somebody else was faster.
+pub(super) fn was_overtaken(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref::<Error>(), Some(Error::Overtaken(_))))
+}
+
+impl Remote {
+    pub(super) fn new(url: &str, branch: &str, login: &Login, authority: Option<&[u8]>) -> Result<Self> {
+        let credentials = match login {
+            Login::Password { password, .. } if password.is_empty() => Credentials::None,
+            Login::Password { password, bearer: true, .. } => Credentials::Bearer(password.clone()),
+            Login::Password { username, password, bearer: false } => {
+                Credentials::Basic { username: username.clone(), password: password.clone() }
+            }
+            Login::Key { pair, password, known_hosts, .. } => Credentials::Ssh {
+                identity: pair.identity.clone(),
+                passphrase: password.clone().filter(|password| !password.is_empty()),
+                known_hosts: known_hosts.clone(),
+            },
+            Login::NewKey => bail!("there is no key to push with"),
+        };
+        let tls = Tls { authorities: authority.map(<[u8]>::to_vec), identity: None };
+        let url = RemoteUrl::parse(url)?;
+        let remote = sluice_git::Remote { credentials, tls, ..sluice_git::Remote::anonymous(url) };
+        Ok(Self { client: Client::default(), remote, branch: branch.to_owned() })
+    }
+
+    fn reference(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+
+    /// Fetches the branch. A repository without any reference gives an empty clone.
+    pub(super) async fn clone_branch(&self) -> Result<Clone> {
+        match self.fetch().await {
+            // A connection may break once.
+            Err(error) if matches!(error.downcast_ref::<Error>(), Some(Error::Transport { .. })) => {
+                self.fetch().await
+            }
+            outcome => outcome,
+        }
+        .context("failed to clone repository")
+    }
+
+    async fn fetch(&self) -> Result<Clone> {
+        let filter = RefFilter::Prefix("refs/heads/".into());
+        let (listing, mut session) = self.client.list(&self.remote, &filter).await?;
+        let folder = tempfile::Builder::new().prefix("sluice-bootstrap-").tempdir()?;
+        let reference = self.reference();
+        let Some(found) = listing.refs.iter().find(|found| found.name == reference) else {
+            if !listing.refs.is_empty() || !session.is_empty().await? {
+                bail!("the repository has no branch {:?}", self.branch);
+            }
+            return Ok(Clone { folder, base: None, head: String::new(), pushed: None });
+        };
+        let id = found.commit();
+        let repository = session.fetch(&[id]).await?;
+        let view = View::new(repository.clone(), repository.commit(id)?.tree);
+        let path = folder.path().to_owned();
+        tokio::task::spawn_blocking(move || checkout(&view, &Selection::all(), &path, &Interrupt::default()))
+            .await??;
+        Ok(Clone { folder, base: Some((repository, id)), head: id.to_string(), pushed: None })
+    }
+
+    /// Commits changed files and pushes.
+    pub(super) async fn push(
+        &self,
+        clone: &mut Clone,
+        files: &BTreeMap<String, String>,
+        message: &str,
+        author: &Author,
+    ) -> Result<()> {
+        let changes: Vec<Change> = files
+            .iter()
+            .map(|(path, content)| Change {
+                path: path.clone(),
+                content: Some(content.clone().into_bytes()),
+                executable: false,
+            })
+            .collect();
+        let author = Identity {
+            name: author.name.clone(),
+            email: author.email.clone(),
+            seconds: Timestamp::now().as_second(),
+        };
+        let parent = clone.base.as_ref().map(|(repository, id)| (repository, *id));
+        let made = commit(parent, &changes, &author, message, None)?;
+        let old = clone.base.as_ref().map(|(_, id)| *id);
+        self.client
+            .push(&self.remote, &self.reference(), old, &made)
+            .await
+            .context("failed to push manifests")?;
+        clone.head = made.id.to_string();
+        clone.pushed = Some(clone.head.clone());
+        Ok(())
+    }
+}
+
+impl Clone {
+    /// Where the files are.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file, if it is there.
+    pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
+        match std::fs::read_to_string(self.folder().join(path)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(anyhow!(error).context(format!("{path} in the repository cannot be read"))),
+        }
+    }
+
+    /// The names of the manifests in a directory, sorted.
+    pub(super) fn manifests(&self, directory: &str) -> Result<Vec<String>> {
+        let Ok(entries) = std::fs::read_dir(self.folder().join(directory)) else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_file() && (name.ends_with(".yaml") || name.ends_with(".yml")) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes files; returns those that are new or were different.
+    pub(super) fn write(&mut self, files: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+        let mut changed = BTreeMap::new();
+        for (path, content) in files {
+            if self.read(&path)?.as_ref() == Some(&content) {
+                continue;
+            }
+            let place = self.folder().join(&path);
+            if let Some(parent) = place.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(&place, &content)?;
+            changed.insert(path, content);
+        }
+        Ok(changed)
+    }
+}

@@ -1,0 +1,250 @@
+//! Bootstrap end to end: real Git servers over HTTPS and SSH, a real control plane, and controllers that are started with
+//! the arguments of the committed manifests.
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::{Value, json};
+use sluice_tests::{
+    Access, Cluster, ControlPlane, Controller, GitServer, Options, Repository, SshServer, binaries, wait,
+};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use tokio::process::Command;
+
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    talk: String,
+}
+
+async fn sluice(plane: &ControlPlane, line: &str, variables: &[(&str, &str)]) -> Result<Ran> {
+    let binaries = tokio::task::spawn_blocking(binaries).await??;
+    let mut command = Command::new(binaries.get("sluice").context("no sluice")?);
+    command.args(line.split_whitespace()).env("KUBECONFIG", &plane.facts().kubeconfig);
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await?;
+    let text = |bytes| String::from_utf8(bytes);
+    Ok(Ran { code: output.status.code(), talk: text(output.stderr)? + &text(output.stdout)? })
+}
+
+async fn fine(plane: &ControlPlane, line: &str, variables: &[(&str, &str)]) -> Result<Ran> {
+    let ran = sluice(plane, line, variables).await?;
+    ensure!(ran.code == Some(0), "sluice {line}: {:?}\n{}", ran.code, ran.talk);
+    Ok(ran)
+}
+
+/// Starts a controller with the arguments of its Deployment, as soon as that is there.
+async fn deployed(plane: &ControlPlane, cluster: &Cluster, name: &str) -> Result<Controller> {
+    let deployments = cluster.api("apps/v1", "Deployment").await?;
+    let deployment = wait::until(&deployments, name, "deployed", |_| true).await?;
+    let mut builder = Controller::builder(plane, name)?.variable("RUNTIME_NAMESPACE", &cluster.namespace);
+    let args = deployment.data["spec"]["template"]["spec"]["containers"][0]["args"].as_array().cloned();
+    for argument in args.context("no arguments")? {
+        let argument = argument.as_str().unwrap_or_default();
+        // Nobody serves the names of the cluster here, and /data is not ours.
+        if !["--storage-", "--events-addr"].iter().any(|own| argument.starts_with(own)) {
+            builder = builder.argument(argument);
+        }
+    }
+    builder.start().await
+}
+
+fn log(repository: &Repository) -> Result<Vec<String>> {
+    repository.git(["reset", "--quiet", "--hard", "main"])?;
+    Ok(repository.git(["log", "--format=%s|%an"])?.lines().map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_nothing() -> Result<()> {
+    // Cluster-wide objects are made: a control plane of its own.
+    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
+    let plane = &plane;
+    let cluster = Cluster { client: plane.client().await?, namespace: "flux-system".into() };
+    let login = Access::Basic("git".into(), "s3cret".into());
+    let server = GitServer::builder().tls().access(login).start().await?;
+    let fleet = server.repository("fleet")?;
+    let folder = tempfile::tempdir()?;
+    let authority = folder.path().join("ca.crt");
+    std::fs::write(&authority, server.ca().context("no CA")?)?;
+    let line = format!(
+        "bootstrap git --url={} --token-auth --path=clusters/staging --ca-file={} --components=source-controller,kustomize-controller --timeout=3m",
+        fleet.url(),
+        authority.display()
+    );
+    let secret = [("GIT_PASSWORD", "s3cret")];
+
+    // What is wrong is told before anything is written.
+    let ran = sluice(plane, &line, &[("GIT_PASSWORD", "wrong")]).await?;
+    ensure!(ran.code == Some(1) && ran.talk.contains("authentication required"), "{ran:?}");
+    let ran = sluice(plane, &line.replace("kustomize-controller", "helm-controller"), &secret).await?;
+    ensure!(ran.talk.contains("✗ component kustomize-controller is required"), "{ran:?}");
+
+    let running = async {
+        Ok::<_, anyhow::Error>((
+            deployed(plane, &cluster, "source-controller").await?,
+            deployed(plane, &cluster, "kustomize-controller").await?,
+        ))
+    };
+    let (ran, (source, kustomize)) = tokio::try_join!(sluice(plane, &line, &secret), running)?;
+    let logs = || format!("{}\n---\n{}", source.log_tail(), kustomize.log_tail());
+    ensure!(ran.code == Some(0), "{}\n{}", ran.talk, logs());
+    let phases = [
+        "► cloning branch \"main\" from Git repository",
+        "✔ committed component manifests to \"main\" (\"",
+        "► installing components in \"flux-system\" namespace",
+        "✔ reconciled components",
+        "✔ reconciled source secret",
+        "✔ reconciled sync configuration",
+        "◎ waiting for GitRepository \"flux-system/flux-system\" to be reconciled",
+        "✔ GitRepository reconciled successfully",
+        "✔ Kustomization reconciled successfully",
+        "✔ all components are healthy",
+    ];
+    let mut rest = ran.talk.as_str();
+    for phase in phases {
+        let at = rest.find(phase).with_context(|| format!("{phase:?} is not in order in {}", ran.talk))?;
+        rest = &rest[at..];
+    }
+    let commits = ["Add Flux sync manifests|Flux", "Add Flux v0.1.0 component manifests|Flux"];
+    ensure!(log(&fleet)? == commits, "{:?}", log(&fleet)?);
+    let files = fleet.git(["ls-tree", "-r", "--name-only", "HEAD"])?;
+    let own = ["gotk-components.yaml", "gotk-sync.yaml", "kustomization.yaml"];
+    let expected: Vec<String> =
+        own.iter().map(|name| format!("clusters/staging/flux-system/{name}")).collect();
+    ensure!(files.lines().eq(expected.iter().map(String::as_str)), "{files}");
+
+    // Again: nothing.
+    let ran = fine(plane, &line, &secret).await?;
+    for told in [
+        "✔ component manifests are up to date",
+        "✔ source secret up to date",
+        "✔ sync manifests are up to date",
+    ] {
+        ensure!(ran.talk.contains(told), "{told:?} is not in {}", ran.talk);
+    }
+    ensure!(!ran.talk.contains("installing components") && log(&fleet)?.len() == 2, "{}", ran.talk);
+    let checked = fine(plane, "check", &[]).await?;
+    ensure!(checked.talk.contains("✔ bootstrapped: true"), "{checked:?}");
+    let refused = sluice(plane, "install", &[]).await?;
+    ensure!(refused.talk.contains("this cluster has already been bootstrapped"), "{refused:?}");
+    let elsewhere = sluice(plane, &line.replace("clusters/staging", "clusters/other"), &secret).await?;
+    ensure!(elsewhere.talk.contains("would overwrite path (\"./clusters/staging\")"), "{elsewhere:?}");
+
+    // The user's patch is kept when a later bootstrap changes the components.
+    let path = "clusters/staging/flux-system/kustomization.yaml";
+    let patched = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\npatches:\n- target: {kind: Deployment, name: kustomize-controller}\n  patch: |\n    - op: add\n      path: /spec/template/spec/containers/0/args/-\n      value: --concurrent=7\n";
+    fleet.write(path, patched)?;
+    fleet.commit("Work harder")?;
+    let upgrade = line.clone() + " --log-level=debug";
+    let ran = fine(plane, &upgrade, &secret).await?;
+    ensure!(ran.talk.contains("✔ committed component manifests"), "{}", ran.talk);
+    ensure!(log(&fleet)?.len() == 4, "{:?}", log(&fleet)?);
+    ensure!(std::fs::read_to_string(fleet.work().join(path))? == patched, "the user's file was changed");
+    let deployments = cluster.api("apps/v1", "Deployment").await?;
+    wait::until(&deployments, "kustomize-controller", "upgraded by the cluster itself", |object| {
+        let args = object.data["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+        args.contains("--concurrent=7") && args.contains("--log-level=debug")
+    })
+    .await
+    .with_context(logs)?;
+
+    hosted(plane, &source, &kustomize).await
+}
+
+/// A host of repositories: GitHub's API, and SSH for those whose keys are registered.
+struct FakeHost {
+    http: String,
+    ssh: String,
+    authorized: PathBuf,
+    made: Mutex<bool>,
+    keys: Mutex<Vec<Value>>,
+    writes: Mutex<Vec<String>>,
+}
+
+async fn answer(
+    State(host): State<Arc<FakeHost>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> axum::response::Response {
+    let reply = |status: StatusCode, body: Value| (status, body.to_string()).into_response();
+    if headers.get("authorization").is_none_or(|value| value != "Bearer t0ken") {
+        return reply(StatusCode::UNAUTHORIZED, json!({"message": "Bad credentials"}));
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if method != Method::GET {
+        host.writes.lock().unwrap().push(format!("{method} {}", uri.path()));
+    }
+    let repository = json!({"name": "fleet", "private": true, "clone_url": host.http, "ssh_url": host.ssh});
+    match (method.as_str(), uri.path()) {
+        ("GET", "/api/v3/repos/org/fleet") if *host.made.lock().unwrap() => reply(StatusCode::OK, repository),
+        ("POST", "/api/v3/orgs/org/repos") if body["name"] == "fleet" && body["private"] == true => {
+            *host.made.lock().unwrap() = true;
+            reply(StatusCode::CREATED, repository)
+        }
+        ("PUT", "/api/v3/orgs/org/teams/platform/repos/org/fleet") => StatusCode::NO_CONTENT.into_response(),
+        ("GET", "/api/v3/repos/org/fleet/keys") => reply(StatusCode::OK, json!(*host.keys.lock().unwrap())),
+        ("POST", "/api/v3/repos/org/fleet/keys") if body["read_only"] == true => {
+            let mut key = body.clone();
+            key["id"] = 1.into();
+            std::fs::write(&host.authorized, body["key"].as_str().unwrap_or_default()).unwrap();
+            host.keys.lock().unwrap().push(key.clone());
+            reply(StatusCode::CREATED, key)
+        }
+        _ => reply(StatusCode::NOT_FOUND, json!({"message": "Not Found"})),
+    }
+}
+
+/// The same at a host with an API: the repository is made, the cluster logs in by a deploy key.
+async fn hosted(plane: &ControlPlane, source: &Controller, kustomize: &Controller) -> Result<()> {
+    let server = GitServer::start().await?;
+    let fleet = server.repository("hosted")?;
+    let ssh = SshServer::start()?;
+    let host = Arc::new(FakeHost {
+        http: fleet.url().to_owned(),
+        ssh: ssh.url(fleet.served()),
+        authorized: ssh.authorized_keys(),
+        made: Mutex::new(false),
+        keys: Mutex::default(),
+        writes: Mutex::default(),
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let router = Router::new().fallback(answer).with_state(host.clone());
+    let task = tokio::spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    let line = format!(
+        "bootstrap github --namespace=hosted --owner=org --repository=fleet --team=platform --hostname=http://{address} --path=clusters/b --components=source-controller,kustomize-controller --timeout=3m"
+    );
+    let wrong = sluice(plane, &line, &[("GITHUB_TOKEN", "wrong")]).await?;
+    ensure!(
+        wrong.talk.contains("the token is not accepted") && wrong.talk.contains("Bad credentials"),
+        "{wrong:?}"
+    );
+    let token = [("GITHUB_TOKEN", "t0ken")];
+    let ran = sluice(plane, &line, &token).await?;
+    ensure!(ran.code == Some(0), "{}\n{}\n---\n{}", ran.talk, source.log_tail(), kustomize.log_tail());
+    ensure!(
+        ran.talk.contains("✔ repository")
+            && ran.talk.contains("✔ configured deploy key \"hosted-main-hosted-./clusters/b\""),
+        "{}",
+        ran.talk
+    );
+    ensure!(log(&fleet)?.len() == 2, "{:?}", log(&fleet)?);
+    let before = host.writes.lock().unwrap().len();
+    ensure!(before == 3, "{:?}", host.writes.lock().unwrap());
+    let again = fine(plane, &line, &token).await?;
+    ensure!(again.talk.contains("✔ deploy key up to date") && log(&fleet)?.len() == 2, "{}", again.talk);
+    // Access is given again, which changes nothing.
+    let writes = host.writes.lock().unwrap()[before..].to_vec();
+    ensure!(writes == ["PUT /api/v3/orgs/org/teams/platform/repos/org/fleet"], "{writes:?}");
+    task.abort();
+    Ok(())
+}
