@@ -13,7 +13,7 @@ use sluice_tests::{
 };
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::process::Command;
 
 #[derive(Debug)]
@@ -166,6 +166,10 @@ struct FakeHost {
     writes: Mutex<Vec<String>>,
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn answer(
     State(host): State<Arc<FakeHost>>,
     method: Method,
@@ -179,22 +183,23 @@ async fn answer(
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method != Method::GET {
-        host.writes.lock().unwrap().push(format!("{method} {}", uri.path()));
+        lock(&host.writes).push(format!("{method} {}", uri.path()));
     }
     let repository = json!({"name": "fleet", "private": true, "clone_url": host.http, "ssh_url": host.ssh});
     match (method.as_str(), uri.path()) {
-        ("GET", "/api/v3/repos/org/fleet") if *host.made.lock().unwrap() => reply(StatusCode::OK, repository),
+        ("GET", "/api/v3/repos/org/fleet") if *lock(&host.made) => reply(StatusCode::OK, repository),
         ("POST", "/api/v3/orgs/org/repos") if body["name"] == "fleet" && body["private"] == true => {
-            *host.made.lock().unwrap() = true;
+            *lock(&host.made) = true;
             reply(StatusCode::CREATED, repository)
         }
         ("PUT", "/api/v3/orgs/org/teams/platform/repos/org/fleet") => StatusCode::NO_CONTENT.into_response(),
-        ("GET", "/api/v3/repos/org/fleet/keys") => reply(StatusCode::OK, json!(*host.keys.lock().unwrap())),
+        ("GET", "/api/v3/repos/org/fleet/keys") => reply(StatusCode::OK, json!(*lock(&host.keys))),
         ("POST", "/api/v3/repos/org/fleet/keys") if body["read_only"] == true => {
             let mut key = body.clone();
             key["id"] = 1.into();
-            std::fs::write(&host.authorized, body["key"].as_str().unwrap_or_default()).unwrap();
-            host.keys.lock().unwrap().push(key.clone());
+            std::fs::write(&host.authorized, body["key"].as_str().unwrap_or_default())
+                .expect("the file of the SSH server");
+            lock(&host.keys).push(key.clone());
             reply(StatusCode::CREATED, key)
         }
         _ => reply(StatusCode::NOT_FOUND, json!({"message": "Not Found"})),
@@ -238,12 +243,12 @@ async fn hosted(plane: &ControlPlane, source: &Controller, kustomize: &Controlle
         ran.talk
     );
     ensure!(log(&fleet)?.len() == 2, "{:?}", log(&fleet)?);
-    let before = host.writes.lock().unwrap().len();
-    ensure!(before == 3, "{:?}", host.writes.lock().unwrap());
+    let before = lock(&host.writes).len();
+    ensure!(before == 3, "{:?}", lock(&host.writes));
     let again = fine(plane, &line, &token).await?;
     ensure!(again.talk.contains("✔ deploy key up to date") && log(&fleet)?.len() == 2, "{}", again.talk);
     // Access is given again, which changes nothing.
-    let writes = host.writes.lock().unwrap()[before..].to_vec();
+    let writes = lock(&host.writes)[before..].to_vec();
     ensure!(writes == ["PUT /api/v3/orgs/org/teams/platform/repos/org/fleet"], "{writes:?}");
     task.abort();
     Ok(())
