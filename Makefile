@@ -76,6 +76,11 @@ bench: controlplane ## Seconds, CPU and memory for N Kustomizations (N=100 BENCH
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
 
+.PHONY: bench-push
+bench-push: controlplane ## From a webhook to applied objects, with N Kustomizations (N=100)
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench-push --count $(N)
+
 .PHONY: bench-kustomize
 bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize
 	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples

@@ -7,6 +7,7 @@ mod courier;
 mod event;
 mod group;
 mod jose;
+mod measured;
 mod outbox;
 mod provider;
 mod receiver;
@@ -47,6 +48,9 @@ struct Flags {
     /// Receivers that are reconciled at the same time.
     #[arg(long, default_value_t = 4, value_name = "NUMBER")]
     concurrent: usize,
+    /// Tell paths apart in the metrics of the HTTP servers. Paths of webhooks are secrets.
+    #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
+    export_http_path_metrics: bool,
     /// Refuse references to objects of other namespaces.
     #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     no_cross_namespace_refs: bool,
@@ -115,7 +119,9 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         groups: group::Groups::new(outbox, manager.tasks.clone(), manager.stop.clone()),
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
     });
-    manager.serve("events", &events_addr, event::routes(pipeline)).await?;
+    let paths = flags.export_http_path_metrics;
+    let routes = measured::measured(&manager.metrics, "event", "/", paths, event::routes(pipeline));
+    manager.serve("events", &events_addr, routes).await?;
     let webhooks = Arc::new(receiver::Webhooks {
         manager: manager.clone(),
         receivers,
@@ -123,7 +129,9 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         issuers: receiver::Issuers::new(policy),
         bodies,
     });
-    manager.serve("webhooks", &flags.receiver_addr, receiver::routes(webhooks)).await?;
+    let routes = receiver::routes(webhooks);
+    let routes = measured::measured(&manager.metrics, "receiver", "/hook/", paths, routes);
+    manager.serve("webhooks", &flags.receiver_addr, routes).await?;
     manager.lead(reconcile(&manager, flags.concurrent, !gates.enabled("DisableConfigWatchers"))).await?;
     manager.stop.cancelled().await;
     Ok(())

@@ -9,15 +9,18 @@ use std::time::Duration;
 use sluice_api::notification::{Alert, Provider};
 use sluice_runtime::ObjectKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::provider::Notification;
 
 /// Notifications that wait for one Provider at most.
-const QUEUE: usize = 256;
+const QUEUE: usize = 4096;
 /// What waits for one Provider at most, in KiB. More than the largest event.
-const PROVIDER_ROOM: usize = 4 * 1024;
+const PROVIDER_ROOM: usize = 8 * 1024;
+/// News that waited longer than this is none.
+const MAX_AGE: Duration = Duration::from_mins(10);
 /// What waits for all Providers together at most, in KiB.
 const ROOM: usize = 64 * 1024;
 /// A sender without work ends after this time.
@@ -107,6 +110,7 @@ struct Overflow(Mutex<HashMap<ObjectKey, (Arc<Alert>, u64)>>);
 
 struct Parcel {
     delivery: Delivery,
+    since: Instant,
     _room: [OwnedSemaphorePermit; 2],
 }
 
@@ -130,7 +134,9 @@ impl<C: Courier> Outbox<C> {
             .and_then(|own| Ok([own, self.shared.room.clone().try_acquire_many_owned(size)?]));
         let alert = delivery.alert.clone();
         let taken = match room {
-            Ok(room) => queue.sender.try_send(Parcel { delivery, _room: room }).is_ok(),
+            Ok(room) => {
+                queue.sender.try_send(Parcel { delivery, since: Instant::now(), _room: room }).is_ok()
+            }
             Err(_) => false,
         };
         if !taken {
@@ -214,6 +220,13 @@ impl<C: Courier> Sender<C> {
     }
 
     async fn send(&mut self, parcel: Parcel) {
+        if parcel.since.elapsed() > MAX_AGE {
+            self.lost.add(parcel.delivery.alert);
+            if self.parcels.is_empty() {
+                self.tell_overflow();
+            }
+            return;
+        }
         // Cut off by a shutdown, the parcel counts as lost.
         let mut parcel =
             Unsent { courier: &self.shared.courier, provider: &self.provider, parcel: Some(parcel) };
@@ -242,7 +255,7 @@ impl<C: Courier> Sender<C> {
     fn tell_overflow(&self) {
         for (alert, count) in self.lost.take() {
             let message = format!(
-                "{count} notifications were lost: too many wait for provider '{}'",
+                "{count} notifications were lost: too many waited for provider '{}', or for too long",
                 self.provider.name
             );
             self.shared.courier.lost(&alert, &self.provider, Loss::Overflow, count, message);
@@ -361,7 +374,7 @@ mod tests {
         for _ in 0..10 {
             outbox.push(delivery("stuck", &"x".repeat(1024 * 1024)));
         }
-        assert_eq!(outbox.shared.room.available_permits(), ROOM - 3 * 1025, "three of a MiB and a bit");
+        assert_eq!(outbox.shared.room.available_permits(), ROOM - 7 * 1025, "seven of a MiB and a bit");
         stop.cancel();
         tasks.close();
         tasks.wait().await;

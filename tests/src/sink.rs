@@ -30,8 +30,8 @@ impl Delivery {
     }
 }
 
-#[derive(Default)]
 struct Shared {
+    answer: (StatusCode, HeaderMap),
     deliveries: Mutex<Vec<Delivery>>,
     arrived: Notify,
 }
@@ -46,7 +46,16 @@ pub struct Sink {
 impl Sink {
     /// Starts it. It answers 200 to everything.
     pub async fn start() -> Result<Self> {
-        let shared = Arc::<Shared>::default();
+        Self::answering(200, &[]).await
+    }
+
+    /// Starts one that answers so to everything.
+    pub async fn answering(status: u16, headers: &[(&'static str, &'static str)]) -> Result<Self> {
+        let headers = headers.iter().map(|(name, value)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        });
+        let answer = (StatusCode::from_u16(status)?, headers.collect());
+        let shared = Arc::new(Shared { answer, deliveries: Mutex::default(), arrived: Notify::new() });
         let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = format!("http://{}", listener.local_addr()?);
         let routes = Router::new().fallback(keep).with_state(shared.clone());
@@ -98,9 +107,9 @@ async fn keep(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
+) -> (StatusCode, HeaderMap) {
     let delivery = Delivery { method, path: uri.to_string(), headers, body };
     shared.deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
     shared.arrived.notify_waiters();
-    StatusCode::OK
+    shared.answer.clone()
 }
