@@ -3,6 +3,7 @@
 //! One module per kind, each in the phases observe, plan, act, succeed; what they share is in `source`, the
 //! storage, its file server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
 
+mod bucket;
 mod chart_repository;
 mod file_server;
 mod flags;
@@ -66,6 +67,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         registries: Registries::default(),
     });
     tokio::join!(
+        bucket::run(shared.clone()),
         git_repository::run(shared.clone()),
         helm_repository::run(shared.clone()),
         helm_chart::run(shared.clone()),

@@ -2,8 +2,10 @@
 
 mod adverse;
 mod apply;
+mod artifact;
 mod bad_input;
 mod bootstrap;
+mod bucket;
 mod charts;
 mod cli;
 mod control_plane;

@@ -5,6 +5,7 @@
 //! - [`Namespace`]: each test works in one of its own.
 //! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
 //! - [`Registry`] and [`FileServer`]: the distribution registry, and a web server for charts and their index.
+//! - [`ObjectStore`]: an S3 server.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
 //! - [`ChartServer`]: charts that tests write, handed out as artifacts.
 //! - [`Sink`]: a web server that keeps what is posted to it.
@@ -22,6 +23,7 @@ mod crds;
 mod file_server;
 mod git_server;
 mod namespace;
+mod object_store;
 mod objects;
 mod programs;
 mod registry;
@@ -39,6 +41,7 @@ pub use crds::{crd_files, install_crds};
 pub use file_server::{FileServer, Misbehaviour};
 pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repository, Request};
 pub use namespace::Namespace;
+pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
 pub use registry::Registry;

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod artifact;
 mod bootstrap;
 pub(crate) mod check;
 mod completion;
@@ -105,6 +106,36 @@ pub(crate) enum Command {
     Test(test::TestArgs),
     /// Send a webhook to a Receiver.
     Trigger(trigger::TriggerArgs),
+    /// Write an archive of a folder, as it would be pushed.
+    Build {
+        #[command(subcommand)]
+        target: artifact::build::BuildTarget,
+    },
+    /// Push a folder to a registry.
+    Push {
+        #[command(subcommand)]
+        target: artifact::push::PushTarget,
+    },
+    /// Pull an artifact from a registry.
+    Pull {
+        #[command(subcommand)]
+        target: artifact::pull::PullTarget,
+    },
+    /// Give an artifact in a registry more tags.
+    Tag {
+        #[command(subcommand)]
+        target: artifact::tag::TagTarget,
+    },
+    /// Show what a registry has.
+    List {
+        #[command(subcommand)]
+        target: artifact::list::ListTarget,
+    },
+    /// Compare a folder with what was pushed.
+    Diff {
+        #[command(subcommand)]
+        target: artifact::diff::DiffTarget,
+    },
     /// What kustomize does with overlays: build.
     Kustomize(kustomize::KustomizeArgs),
     /// What sops does with encrypted files: decrypt.
@@ -136,6 +167,12 @@ impl Command {
             Self::Test(args) => test::run(app, &args),
             Self::Trigger(args) => trigger::run(app, args).await,
             Self::Man(args) => man::run(app, &args),
+            Self::Build { target } => artifact::build::run(app, target),
+            Self::Push { target } => artifact::push::run(app, target).await,
+            Self::Pull { target } => artifact::pull::run(app, target).await,
+            Self::Tag { target } => artifact::tag::run(app, target).await,
+            Self::List { target } => artifact::list::run(app, target).await,
+            Self::Diff { target } => artifact::diff::run(app, target).await,
             Self::Kustomize(args) => kustomize::run(app, &args).await,
             Self::Sops(args) => sops::run(app, &args),
             Self::Create(args) => create::run(app, args).await,

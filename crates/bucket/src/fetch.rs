@@ -29,34 +29,31 @@ enum Fetched {
 }
 
 /// Puts the objects of an index into `directory`. Those that changed meanwhile get their new entity tag in the index,
-/// those that have gone leave it. Returns how many were read from the store.
+/// those that have gone leave it; after an error it is empty. Returns how many were read from the store.
 pub async fn fetch(
     store: &Store,
     index: &mut Index,
     previous: Option<&Previous>,
     directory: &Path,
 ) -> Result<usize, Error> {
-    let fetched: Vec<(String, Fetched)> = stream::iter(index.0.iter())
+    let objects = std::mem::take(&mut index.0);
+    let mut fetched = stream::iter(objects)
         .map(|(key, object)| async move {
-            let fetched = one(store, key, object, previous, directory).await?;
-            Ok::<_, Error>((key.clone(), fetched))
+            let fetched = one(store, &key, &object, previous, directory).await?;
+            Ok::<_, Error>((key, object, fetched))
         })
-        .buffer_unordered(IN_FLIGHT)
-        .try_filter(|(_, fetched)| std::future::ready(!matches!(fetched, Fetched::Reused)))
-        .try_collect()
-        .await?;
+        .buffer_unordered(IN_FLIGHT);
     let mut read = 0;
-    for (key, fetched) in fetched {
+    while let Some((key, mut object, fetched)) = fetched.try_next().await? {
         match fetched {
             Fetched::Reused => {}
-            Fetched::Gone => drop(index.0.remove(&key)),
+            Fetched::Gone => continue,
             Fetched::Read(etag) => {
                 read += 1;
-                if let (Some(object), Some(etag)) = (index.0.get_mut(&key), etag) {
-                    object.etag = etag;
-                }
+                object.etag = etag.unwrap_or(object.etag);
             }
         }
+        index.0.insert(key, object);
     }
     Ok(read)
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sluice_api::meta::Artifact;
-use sluice_api::source::{Bucket, BucketStatus, GitRepository, HelmChart, HelmChartStatus, HelmRepository};
+use sluice_api::source::{Bucket, GitRepository, HelmChart, HelmChartStatus, HelmRepository};
 use sluice_runtime::{Cache, Change, Controller, ObjectKey, Severity};
 
 use crate::Shared;
@@ -22,7 +22,6 @@ use build::{Build, Goal};
 use origin::Origin;
 
 impl_source!(HelmChart, HelmChartStatus, url);
-impl_source!(Bucket, BucketStatus, url);
 
 /// Runs the controller until the manager stops.
 pub(crate) async fn run(shared: Arc<Shared>) {

@@ -1,0 +1,16 @@
+//! Signatures of OCI artifacts.
+//!
+//! [`Policy`] says whose signatures count, [`verify`] looks for one at the registry: first as a bundle that refers to
+//! the artifact, then under the tag that older versions of cosign use. Nothing is trusted that is not covered by a
+//! signature, and no signature counts that is not for the very digest that was asked for.
+//!
+//! The crate knows nothing of Kubernetes, and talks to no one but the registry.
+
+mod cosign;
+mod error;
+mod key;
+mod pem;
+
+pub use cosign::{Policy, Verified, verify};
+pub use error::Error;
+pub use key::PublicKey;

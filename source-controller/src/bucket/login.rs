@@ -1,0 +1,153 @@
+//! From the spec of a Bucket and its Secrets to a store that can be asked.
+
+use kube::ResourceExt as _;
+use sluice_api::source::{Bucket, BucketSpec, CloudProvider, StsProvider};
+use sluice_bucket::{
+    AwsLogin, Azure, Error, Gcs, GcsLogin, Keys, Ldap, S3, ServiceAccountKey, Store, Tokens,
+};
+use sluice_http::{Options, Proxy, Tls};
+
+use super::{azure, failure};
+use crate::Shared;
+use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
+use crate::secret::SecretData;
+use crate::source::{Failure, Retry};
+
+/// The store of an object.
+pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> Result<Store, Failure> {
+    let spec = &object.spec;
+    check(shared, spec)?;
+    let read = async |name: &str| {
+        let namespace = object.namespace().unwrap_or_default();
+        let secret = SecretData::read(&shared.manager.client, &namespace, name).await;
+        secret.map_err(|error| failure::secret(&error))
+    };
+    let secret = match &spec.secret_ref {
+        Some(reference) => Some(read(&reference.name).await?),
+        None => None,
+    };
+    let proxy = match &spec.proxy_secret_ref {
+        Some(reference) => {
+            let secret = read(&reference.name).await?;
+            Some(
+                Proxy::read(|key| secret.bytes(&[key]))
+                    .map_err(|error| failure::data(&secret.name, error))?,
+            )
+        }
+        None => None,
+    };
+    let certificates = match &spec.cert_secret_ref {
+        Some(reference) if spec.provider() == CloudProvider::Generic => tls(&read(&reference.name).await?)?,
+        _ => Tls::default(),
+    };
+    let options = Options { tls: certificates, proxy, ..Options::default() };
+    let http = |options: &Options| {
+        shared.http.get(options).map_err(|error| failure::authentication(error.to_string()))
+    };
+    let client = http(&options)?;
+    let invalid = |error: Error| failure::listing(spec, &error);
+    // What a token service says is about credentials, whatever it is.
+    let refused = |error: Error| failure::authentication(error.to_string());
+    match spec.provider() {
+        CloudProvider::Generic | CloudProvider::Aws => {
+            let mut service = client.clone();
+            let login = match (secret, &spec.sts) {
+                (Some(secret), _) => AwsLogin::Keys(keys(&secret)?),
+                (None, Some(sts)) if sts.provider == StsProvider::Ldap => {
+                    let certificates = match &sts.cert_secret_ref {
+                        Some(reference) => tls(&read(&reference.name).await?)?,
+                        None => Tls::default(),
+                    };
+                    service = http(&Options { tls: certificates, ..options.clone() })?;
+                    let reference = sts.secret_ref.as_ref().map(|reference| reference.name.as_str());
+                    let message = "spec.sts.secretRef is required for the 'ldap' STS provider";
+                    let name =
+                        reference.ok_or_else(|| Failure::stalled("InvalidSTSConfiguration", message))?;
+                    AwsLogin::Ldap(ldap(&read(name).await?, &sts.endpoint)?)
+                }
+                (None, sts) if spec.provider() == CloudProvider::Aws => AwsLogin::Ambient {
+                    region: spec.region.clone(),
+                    endpoint: sts.as_ref().map(|sts| sts.endpoint.clone()),
+                },
+                (None, _) => AwsLogin::Anonymous,
+            };
+            let keys = login.keys(&service, tokens).await.map_err(refused)?;
+            let store = S3::new(client, &spec.endpoint, spec.insecure, &spec.bucket_name, &spec.region, keys);
+            store.map(Store::S3).map_err(invalid)
+        }
+        CloudProvider::Gcp => {
+            let login = match secret {
+                Some(secret) => {
+                    let key = secret.bytes(&["serviceaccount"]);
+                    let key =
+                        key.ok_or_else(|| failure::data(&secret.name, "required fields: 'serviceaccount'"))?;
+                    let key = ServiceAccountKey::parse(key);
+                    GcsLogin::Key(key.map_err(|error| failure::data(&secret.name, error))?)
+                }
+                None => GcsLogin::Ambient,
+            };
+            let token = login.token(&client, tokens).await.map_err(refused)?;
+            Ok(Store::Gcs(Gcs::new(client, None, &spec.bucket_name, token)))
+        }
+        CloudProvider::Azure => {
+            let login = azure::login(secret.as_ref(), &spec.endpoint)?;
+            let credentials = login.credentials(&client, tokens).await.map_err(refused)?;
+            let store = Azure::new(client, &spec.endpoint, &spec.bucket_name, credentials);
+            store.map(Store::Azure).map_err(invalid)
+        }
+    }
+}
+
+/// What can never work as the spec stands.
+fn check(shared: &Shared, spec: &BucketSpec) -> Result<(), Failure> {
+    if !spec.service_account_name.is_empty() {
+        if !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+            return Err(Failure::gate());
+        }
+        let message = "spec.serviceAccountName is not supported yet by Sluice for buckets";
+        let condition = sluice_api::meta::FETCH_FAILED_CONDITION;
+        return Err(Failure::new(condition, "InvalidProviderConfiguration", Retry::Never, message));
+    }
+    let stalled = |message: &str| Err(Failure::stalled("InvalidSTSConfiguration", message));
+    let Some(sts) = &spec.sts else { return Ok(()) };
+    // The API server refuses these too, but not for objects that are older than its rules.
+    match (spec.provider(), sts.provider) {
+        (CloudProvider::Aws, StsProvider::Aws) | (CloudProvider::Generic, StsProvider::Ldap) => Ok(()),
+        (CloudProvider::Aws, _) => {
+            stalled("'aws' is the only supported STS provider for the 'aws' Bucket provider")
+        }
+        (CloudProvider::Generic, _) => {
+            stalled("'ldap' is the only supported STS provider for the 'generic' Bucket provider")
+        }
+        _ => stalled("STS configuration is only supported for the 'aws' and 'generic' Bucket providers"),
+    }
+}
+
+fn tls(secret: &SecretData) -> Result<Tls, Failure> {
+    let tls = Tls::read(|key| secret.bytes(&[key])).map_err(|error| failure::data(&secret.name, error))?;
+    if tls.is_empty() {
+        let problem = "it has neither 'ca.crt' nor the pair 'tls.crt' and 'tls.key'";
+        return Err(failure::data(&secret.name, problem));
+    }
+    Ok(tls)
+}
+
+fn keys(secret: &SecretData) -> Result<Keys, Failure> {
+    let text = |key| secret.text(key).map_err(|error| failure::secret(&error));
+    match (text("accesskey")?, text("secretkey")?) {
+        (Some(access_key), Some(secret_key)) if !access_key.is_empty() && !secret_key.is_empty() => {
+            Ok(Keys { access_key, secret_key, session_token: None })
+        }
+        _ => Err(failure::data(&secret.name, "required fields 'accesskey' and 'secretkey'")),
+    }
+}
+
+fn ldap(secret: &SecretData, endpoint: &str) -> Result<Ldap, Failure> {
+    let text = |key| secret.text(key).map_err(|error| failure::secret(&error));
+    match (text("username")?, text("password")?) {
+        (Some(username), Some(password)) if !username.is_empty() && !password.is_empty() => {
+            Ok(Ldap { endpoint: endpoint.to_owned(), username, password })
+        }
+        _ => Err(failure::data(&secret.name, "required fields 'username' and 'password'")),
+    }
+}
