@@ -3,7 +3,7 @@
 use crate::helm::{HELM, HelmOps, SOURCE, helm_ops};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{TestChart, condition, wait};
+use sluice_tests::{Controller, FileServer, Registry, TestChart, condition, wait};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -434,6 +434,137 @@ async fn helm_works_on_our_releases_and_we_on_its() -> Result<()> {
         wait::gone(&ops.api(HELM, "HelmRelease").await?, "theirs").await?;
         let list: Value = serde_json::from_str(&helm(&["list", "--output", "json"]).await?)?;
         ensure!(list.as_array().is_some_and(|list| list.len() == 1 && list[0]["name"] == "legacy"), "{list}");
+        Ok(())
+    })
+    .await
+}
+
+/// A chart of a cache, as the fixtures want it.
+fn cache(version: &str) -> TestChart {
+    TestChart::new("cache", version)
+        .file("values.yaml", "architecture: standalone\nreplica: {replicaCount: 1}\n")
+        .file("values-prod.yaml", "architecture: standalone\nfrom: prod\nreplica: {replicaCount: 1}\n")
+        .file(
+            "templates/map.yaml",
+            "apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}-config}
+data:
+  architecture: {{ .Values.architecture }}
+  from: {{ .Values.from | default \"nowhere\" }}
+  replicas: {{ .Values.replica.replicaCount | quote }}
+",
+        )
+}
+
+/// A chart with definitions, custom resources and a test, as the fixtures want it.
+fn monitoring() -> TestChart {
+    let crd = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: probes.helm-release.sluice.test}
+spec:
+  group: helm-release.sluice.test
+  names: {kind: Probe, plural: probes, singular: probe, listKind: ProbeList}
+  scope: Namespaced
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+";
+    TestChart::new("monitoring-stack", "55.1.0")
+        .file("values.yaml", "retention: 1d\ngrafana: {adminPassword: none}\n")
+        .file("crds/probes.yaml", crd)
+        .file(
+            "templates/probe.yaml",
+            "apiVersion: helm-release.sluice.test/v1
+kind: Probe
+metadata: {name: {{ .Release.Name }}}
+spec: {retention: {{ .Values.retention }}, known: {{ .Capabilities.APIVersions.Has \"helm-release.sluice.test/v1/Probe\" }}}
+",
+        )
+        .file(
+            "templates/password.yaml",
+            "apiVersion: v1
+kind: Secret
+metadata: {name: {{ .Release.Name }}-admin}
+stringData: {password: {{ .Values.grafana.adminPassword | quote }}}
+",
+        )
+        .file(
+            "templates/tests/check.yaml",
+            "apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-check
+  annotations: {helm.sh/hook: test, test.sluice.dev/pod: fail}
+spec: {restartPolicy: Never, containers: [{name: check, image: example.com/check}]}
+",
+        )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_helm_release_that_users_have_works_with_a_real_repository() -> Result<()> {
+    helm_ops("helm-fixtures", &[], async |ops| {
+        let plane = ops.plane;
+        let source = tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
+        let source = source.namespace(&ops.namespace).start().await?;
+        let (program, server) = (crate::charts::helm().await?, FileServer::start().await?);
+        let folder = server.folder().display().to_string();
+        for chart in [cache("17.0.0"), cache("17.2.0"), monitoring()] {
+            let file = server.folder().join(format!("{}-{}.tgz", chart.name, chart.version));
+            std::fs::write(file, chart.package()?)?;
+        }
+        Registry::run(&program, &["repo", "index", &folder])?;
+        ops.apply(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: monitoring-values}\ndata: {values.yaml: 'retention: 5d'}\n---\n\
+             apiVersion: v1\nkind: Secret\nmetadata: {name: monitoring-admin}\nstringData: {password: hunter22}\n",
+        )
+        .await?;
+        let fixtures = sluice_tests::workspace().join("tests/fixtures/manifests");
+        let mut objects = Vec::new();
+        for file in ["helm-repository", "helm-release-v2", "helm-release-v2beta2", "helm-release-v2beta1"] {
+            let text = std::fs::read_to_string(fixtures.join(format!("{file}.yaml")))?;
+            objects.extend(sluice_tests::documents(&text)?);
+        }
+        let mut names = Vec::new();
+        for mut object in objects {
+            if object["kind"] == "HelmRepository" && object["spec"]["type"] == "oci" {
+                continue;
+            }
+            // The host and the namespaces are those of a user: ours take their place.
+            object["metadata"]["namespace"] = ops.namespace.as_str().into();
+            if object["kind"] == "HelmRepository" {
+                object["spec"]["url"] = server.url().into();
+            } else {
+                object["spec"]["chart"]["spec"]["sourceRef"]["namespace"] = ops.namespace.as_str().into();
+                names.push(object["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+            }
+            ops.apply(&object.to_string()).await?;
+        }
+        for name in &names {
+            ops.ready(name, 1).await.map_err(|error| error.context(source.log_tail()))?;
+        }
+        ensure!(names == ["monitoring", "cache-beta2", "cache-old"], "{names:?}");
+
+        let probe = ops.get("helm-release.sluice.test/v1", "Probe", "monitoring").await?;
+        ensure!(probe.data["spec"] == json!({"retention": "10d", "known": true}), "{}", probe.data["spec"]);
+        let monitoring = ops.get(HELM, "HelmRelease", "monitoring").await?;
+        let status = &monitoring.data["status"];
+        ensure!(condition(&monitoring, "TestSuccess") == Some("False"), "{status}");
+        ensure!(status["history"][0]["chartVersion"] == "55.1.0", "{status}");
+        ensure!(status["inventory"].to_string().contains("_probes.helm-release.sluice.test_apiextensions.k8s.io_"), "{status}");
+        let old = json!({"architecture": "replication", "from": "prod", "replicas": "2"});
+        ensure!(config(ops, "cache-old").await? == old, "{}", config(ops, "cache-old").await?);
+        let beta2 = json!({"architecture": "standalone", "from": "nowhere", "replicas": "1"});
+        ensure!(config(ops, "cache-beta2").await? == beta2, "{}", config(ops, "cache-beta2").await?);
+
+        // A new version in the repository reaches the release by itself.
+        let chart = cache("17.9.0");
+        std::fs::write(server.folder().join("cache-17.9.0.tgz"), chart.package()?)?;
+        Registry::run(&program, &["repo", "index", &folder])?;
+        let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+        let repositories = ops.api(SOURCE, "HelmRepository").await?;
+        repositories.patch("charts", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(request)).await?;
+        let upgraded = ops.ready("cache-beta2", 2).await?;
+        ensure!(upgraded.data["status"]["history"][0]["chartVersion"] == "17.9.0", "{}", upgraded.data["status"]);
         Ok(())
     })
     .await
