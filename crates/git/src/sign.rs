@@ -1,8 +1,10 @@
 //! Signing commits.
 
-use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};
+use pgp::composed::{
+    ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SignedSecretSubKey,
+};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::types::Password;
+use pgp::types::{KeyDetails as _, Password};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{HashAlg, PrivateKey};
 
@@ -55,13 +57,19 @@ impl SigningKey {
             return Err(SignError::Several);
         }
         let key = keys.pop().ok_or(SignError::Unreadable)?;
-        let encrypted = key.primary_key.secret_params().is_encrypted();
+        let encrypted = match signing_subkey(&key) {
+            Some(subkey) => subkey.key.secret_params().is_encrypted(),
+            None => key.primary_key.secret_params().is_encrypted(),
+        };
         let password = match (encrypted, passphrase.filter(|text| !text.is_empty())) {
             (true, None) => return Err(SignError::Encrypted),
             (true, Some(passphrase)) => Password::from(passphrase),
             (false, _) => Password::empty(),
         };
-        let unlocked = key.primary_key.unlock(&password, |_, _| Ok(()));
+        let unlocked = match signing_subkey(&key) {
+            Some(subkey) => subkey.key.unlock(&password, |_, _| Ok(())),
+            None => key.primary_key.unlock(&password, |_, _| Ok(())),
+        };
         if !matches!(unlocked, Ok(Ok(()))) {
             return Err(SignError::Passphrase);
         }
@@ -100,4 +108,13 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// The subkey that is there for signing, if there is one; else the primary key signs.
+fn signing_subkey(key: &SignedSecretKey) -> Option<&SignedSecretSubKey> {
+    let signs = |subkey: &&SignedSecretSubKey| {
+        let newest = subkey.signatures.iter().max_by_key(|signature| signature.created());
+        newest.is_some_and(|signature| signature.key_flags().sign())
+    };
+    key.secret_subkeys.iter().filter(signs).max_by_key(|subkey| subkey.key.created_at())
 }

@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use sluice_git::{Error, Keyring, Reference};
+use sluice_git::{
+    Change, Client, Error, Identity, Keyring, Reference, SignError, SigningKey, Target, commit,
+};
 
 use crate::fetching::{fetch, remote};
 use crate::server::{Server, Work, lacking};
@@ -173,4 +175,51 @@ fn keys_that_are_none_are_named() {
     let unsupported =
         sluice_git::Signature { signature: "-----BEGIN SIGNED MESSAGE-----".into(), payload: Vec::new() };
     assert!(Keyring::new().verify(&unsupported).is_err());
+}
+
+/// Makes a signed commit, pushes it with an option, fetches it again and gives its signature.
+async fn signed_here(key: &SigningKey) -> sluice_git::Signature {
+    let server = Server::start().await;
+    let work = server.repository("r");
+    work.git(&["config", "http.receivepack", "true"]);
+    work.git(&["config", "receive.advertisePushOptions", "true"]);
+    let hook = work.path.join(".git/hooks/pre-receive");
+    std::fs::write(&hook, "#!/bin/sh\ntest \"$GIT_PUSH_OPTION_0\" = ci.skip=1\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let remote = remote(&format!("{}/r/.git", server.url));
+    let change = Change { path: "a".into(), content: Some(b"x".to_vec()), executable: false };
+    let author = Identity { name: "Robot".into(), email: "robot@example.com".into(), seconds: 1_700_000_000 };
+    let sign = |payload: &[u8]| key.sign(payload);
+    let made = commit(None, &[change], &author, "Signed\n\nbody", Some(&sign)).unwrap();
+    let mut target = Target { reference: "refs/heads/new", old: None, force: false, options: &[] };
+    let refused = Client::default().push_to(&remote, &target, &made).await.unwrap_err();
+    assert!(matches!(refused, Error::Rejected { .. }), "{refused}");
+    let options = ["ci.skip=1".to_owned()];
+    target.options = &options;
+    Client::default().push_to(&remote, &target, &made).await.unwrap();
+    let (resolved, repository) = fetch(&remote, &Reference::Branch("new".into())).await.unwrap();
+    repository.commit(resolved.commit).unwrap().signature().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_are_signed_here_verify() {
+    for parameters in [ED25519, WITH_SUBKEY] {
+        let Some(gpg) = Gpg::new(parameters) else { return };
+        let secret = gpg.run(&["--armor", "--export-secret-keys"]);
+        let signed = signed_here(&SigningKey::pgp(&secret, None).unwrap()).await;
+        keyring(&[("own.asc", &gpg.public())]).verify(&signed).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"])
+        .arg(&file)
+        .status();
+    assert!(made.unwrap().success());
+    let identity = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(SigningKey::ssh(&identity, None).unwrap_err(), SignError::Encrypted);
+    assert_eq!(SigningKey::ssh(&identity, Some("wrong")).unwrap_err(), SignError::Passphrase);
+    let signed = signed_here(&SigningKey::ssh(&identity, Some("open sesame")).unwrap()).await;
+    let public = std::fs::read(file.with_extension("pub")).unwrap();
+    keyring(&[("own.pub", &public)]).verify(&signed).unwrap();
 }
