@@ -104,6 +104,8 @@ async fn a_new_tag_becomes_a_commit_and_the_commit_a_rollout() -> Result<()> {
         set.ops.repository.write("deploy/shop.yaml", deployment(&format!("{image}:1.0.0"), &marker))?;
         set.ops.repository.write("deploy/other.txt", "kept")?;
         let first = set.ops.repository.commit("One")?;
+        // The work tree beside the repository is no reason to refuse a push.
+        set.ops.repository.git(["config", "receive.denyCurrentBranch", "ignore"])?;
         set.ops.git_repository(json!({})).await?;
         set.ops.kustomization("app", json!({"path": "./deploy"})).await?;
         set.image("shop").await?;
