@@ -75,7 +75,7 @@ fn main() -> std::io::Result<()> {
     writeln!(
         out,
         "{:>9}  {:>22}  {:>22}  factor",
-        "resources", "kustomize CPU s / MiB", "sluice CPU s / MiB"
+        "resources", "sluice CPU s / MiB", "kustomize CPU s / MiB"
     )?;
     for count in counts.iter().filter_map(|count| count.parse::<usize>().ok()) {
         let directory = tempfile::tempdir()?;
