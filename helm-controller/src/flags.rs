@@ -8,7 +8,7 @@ use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
 
 /// Installs Helm charts and keeps the releases as HelmReleases say.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "helm-controller", version)]
+#[command(args_override_self = true, name = "helm-controller", version)]
 pub(crate) struct Flags {
     /// Flags of every controller.
     #[command(flatten)]

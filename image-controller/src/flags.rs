@@ -8,7 +8,7 @@ use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
 
 /// Looks for new tags of images and commits them to Git.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "image-controller", version)]
+#[command(args_override_self = true, name = "image-controller", version)]
 pub(crate) struct Flags {
     /// Flags of every controller.
     #[command(flatten)]
