@@ -8,6 +8,7 @@
 
 mod app;
 mod arguments;
+mod changes;
 mod cluster;
 mod documents;
 mod failure;

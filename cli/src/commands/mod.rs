@@ -2,11 +2,13 @@
 
 mod artifact;
 mod bootstrap;
+mod build;
 pub(crate) mod check;
 mod completion;
 mod create;
 mod debug;
 pub(crate) mod delete;
+mod diff;
 mod envsubst;
 mod events;
 mod export;
@@ -14,6 +16,7 @@ mod get;
 mod helm;
 mod install;
 mod kustomize;
+mod local;
 mod logs;
 mod man;
 mod migrate;
@@ -76,6 +79,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         target: Target<export::ExportArgs>,
     },
+    /// Print what a Kustomization would apply from a local directory, or write an archive as it would be pushed.
+    Build(build::BuildArgs),
+    /// Show what a local directory would change in the cluster, or compare it with what was pushed.
+    Diff(diff::DiffArgs),
     /// Show what an object applied, as a tree.
     Tree(tree::TreeArgs),
     /// Show where an object in the cluster comes from.
@@ -106,11 +113,6 @@ pub(crate) enum Command {
     Test(test::TestArgs),
     /// Send a webhook to a Receiver.
     Trigger(trigger::TriggerArgs),
-    /// Write an archive of a folder, as it would be pushed.
-    Build {
-        #[command(subcommand)]
-        target: artifact::build::BuildTarget,
-    },
     /// Push a folder to a registry.
     Push {
         #[command(subcommand)]
@@ -130,11 +132,6 @@ pub(crate) enum Command {
     List {
         #[command(subcommand)]
         target: artifact::list::ListTarget,
-    },
-    /// Compare a folder with what was pushed.
-    Diff {
-        #[command(subcommand)]
-        target: artifact::diff::DiffTarget,
     },
     /// What kustomize does with overlays: build.
     Kustomize(kustomize::KustomizeArgs),
@@ -167,17 +164,17 @@ impl Command {
             Self::Test(args) => test::run(app, &args),
             Self::Trigger(args) => trigger::run(app, args).await,
             Self::Man(args) => man::run(app, &args),
-            Self::Build { target } => artifact::build::run(app, target),
             Self::Push { target } => artifact::push::run(app, target).await,
             Self::Pull { target } => artifact::pull::run(app, target).await,
             Self::Tag { target } => artifact::tag::run(app, target).await,
             Self::List { target } => artifact::list::run(app, target).await,
-            Self::Diff { target } => artifact::diff::run(app, target).await,
             Self::Kustomize(args) => kustomize::run(app, &args).await,
             Self::Sops(args) => sops::run(app, &args),
             Self::Create(args) => create::run(app, args).await,
             Self::Delete { target } => delete::run(app, target).await,
             Self::Export { target } => export::run(app, target).await,
+            Self::Build(args) => build::run(app, args).await,
+            Self::Diff(args) => diff::run(app, args).await,
             Self::Tree(args) => tree::run(app, args).await,
             Self::Trace(args) => trace::run(app, args).await,
             Self::Logs(args) => logs::run(app, args).await,

@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 
 use sluice_api::kustomize::{Kustomization, KustomizationSpec};
 use sluice_api::meta::{Artifact, HEALTHY_CONDITION, READY_CONDITION};
-use sluice_runtime::apply::{Action, IgnoreRules};
+use sluice_manifests::{Built, Decryptor, Input, Purpose, Variables};
+use sluice_runtime::apply::{Action, IgnoreRules, Plan};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{ObjectKey, conditions};
 
 use super::apply::prune;
-use super::build::{self, Built, Input};
-use super::decryption::Decryptor;
 use super::failure::Failure;
 use super::memory::{Applied, Inputs, Memory};
 use super::run::Run;
 use super::steps::{self, Changes};
-use super::variables::Variables;
-use super::{Context, Done, dependencies, drift, generate, health, identity, reason, source};
+use super::{Context, Done, dependencies, drift, health, identity, reason, source};
 use crate::artifacts::Unpacked;
 
 /// Annotation that turns off the check that encrypted files are as they were made: `ignore`.
@@ -77,13 +75,14 @@ pub(super) async fn attempt(
     let decryptor = decryptor(context, run).await?;
     let built = build(context, run, unpacked, variables, decryptor).await?;
     run.checksum.clone_from(&built.checksum);
-    let jobs = health::vanishing_jobs(built.plan.objects());
+    let plan = Plan::of(built.objects, steps::understands_argo(&run.object)).map_err(Failure::build)?;
+    let jobs = health::vanishing_jobs(plan.objects());
     if settled && mode == drift::Mode::Warn {
-        return drift::tell(context, run, memory, &identity, built, ignore).await.map(|()| Done::Finished);
+        return drift::tell(context, run, memory, &identity, plan, ignore).await.map(|()| Done::Finished);
     }
     conditions::remove(&mut run.status.conditions, drift::CONDITION);
     let Some(changes) =
-        steps::apply_all(context, run, memory, &identity, built.plan, ignore, &rules, &inputs).await?
+        steps::apply_all(context, run, memory, &identity, plan, ignore, &rules, &inputs).await?
     else {
         return Ok(Done::Waiting);
     };
@@ -151,7 +150,7 @@ pub(super) async fn fetch(
 ) -> Result<Arc<Unpacked>, Failure> {
     let fetched = run.phase(context, "Fetching manifests", context.artifacts.get(artifact)).await;
     let unpacked = fetched.map_err(|error| Failure::fetch(&error, context.settings.requeue_dependency))?;
-    let directory = generate::scoped_join(unpacked.path(), &run.object.spec.path);
+    let directory = sluice_manifests::scoped_join(unpacked.path(), &run.object.spec.path);
     if let Err(error) = std::fs::metadata(&directory) {
         let path = directory.strip_prefix(unpacked.path()).unwrap_or(&directory).display().to_string();
         let cause = match error.kind() {
@@ -194,18 +193,23 @@ pub(super) async fn build(
 ) -> Result<Built, Failure> {
     let key = ObjectKey::of(&*run.object);
     let input = Input {
-        artifact,
+        root: artifact.path().to_owned(),
         spec: run.object.spec.clone(),
         variables,
         decryptor,
-        argo_hooks: steps::understands_argo(&run.object),
+        purpose: Purpose::Apply,
         owner_name: key.name,
         owner_namespace: key.namespace,
     };
     let work = async {
         // The semaphore is never closed.
         let _permit = context.builds.acquire().await;
-        tokio::task::spawn_blocking(move || build::build(&input)).await
+        tokio::task::spawn_blocking(move || {
+            // Held as long as somebody reads there.
+            let _artifact = artifact;
+            sluice_manifests::build(&input)
+        })
+        .await
     };
     match run.phase(context, "Building manifests", work).await {
         Ok(Ok(built)) => Ok(built),

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::ConditionStatus;
-use sluice_runtime::apply::{Applier, IgnoreRules, lines};
+use sluice_runtime::apply::{Applier, IgnoreRules, Plan, lines};
 use sluice_runtime::identity::Identity;
 use sluice_runtime::{Severity, conditions};
 
-use super::build::Built;
 use super::failure::Failure;
 use super::memory::Memory;
 use super::run::{Run, event_metadata};
@@ -55,12 +54,12 @@ pub(crate) async fn tell(
     run: &mut Run,
     memory: &mut Memory,
     identity: &Identity,
-    built: Built,
+    plan: Plan,
     ignore: IgnoreRules,
 ) -> Result<(), Failure> {
     let options = super::apply::options(context, run, ignore, true);
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options: &options };
-    let work = applier.apply_all(built.plan.into_lasting(), &mut memory.ledger);
+    let work = applier.apply_all(plan.into_lasting(), &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
     if let Some(error) = outcome.error {
         return Err(Failure::new(reason::RECONCILIATION_FAILED, error.to_string()));

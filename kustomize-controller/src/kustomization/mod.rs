@@ -5,26 +5,21 @@
 
 mod apply;
 mod attempt;
-mod build;
-mod decryption;
 mod deletion;
 mod dependencies;
 pub(crate) mod dependents;
 mod drift;
 mod failure;
 mod finish;
-mod generate;
 mod health;
 mod history;
 mod lookout;
 mod memory;
-mod overlay;
 mod reason;
 mod resume;
 mod run;
 mod source;
 mod steps;
-mod variables;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -157,7 +157,7 @@ impl Applier<'_> {
 
     /// Whether a refused object is to be deleted and made anew: force is on, and the refusal is about a field that
     /// cannot be changed, not about a plain fault that a new object would have as well.
-    async fn may_recreate(&self, item: &Item, live: &Object, refusal: &Refusal) -> bool {
+    pub(super) async fn may_recreate(&self, item: &Item, live: &Object, refusal: &Refusal) -> bool {
         let Item { object, resource, .. } = item;
         let force = self.mark("force");
         let forced =
@@ -182,7 +182,7 @@ impl Applier<'_> {
 
 /// Whether live objects differ, in the words of `drift`.
 impl IgnoreRules {
-    fn has_drifted(&self, live: &Object, answer: &Object) -> bool {
+    pub(super) fn has_drifted(&self, live: &Object, answer: &Object) -> bool {
         if !self.concerns(answer) {
             return drift::has_drifted(live, answer);
         }

@@ -12,6 +12,7 @@ enum Part {
     Engine,
     Api,
     Runtime,
+    Manifests,
     Controller,
     Cli,
     Test,
@@ -22,6 +23,7 @@ fn part_of(path: &str) -> Option<Part> {
     let part = match path {
         "api" => Part::Api,
         "runtime" => Part::Runtime,
+        "manifests" => Part::Manifests,
         "cli" => Part::Cli,
         "xtask" => Part::Xtask,
         path if path.starts_with("crates/") => Part::Engine,
@@ -41,7 +43,9 @@ fn refused(from: Part, name: &str, to: Part) -> Option<&'static str> {
         (Part::Api, _) => Some("the types depend on nothing here but durations"),
         (Part::Runtime, Part::Api | Part::Engine) => None,
         (Part::Runtime, _) => Some("the runtime knows types and engines only"),
-        (Part::Controller | Part::Cli, Part::Runtime | Part::Api | Part::Engine) => None,
+        (Part::Manifests, Part::Runtime | Part::Api | Part::Engine) => None,
+        (Part::Manifests, _) => Some("manifests are built for programs, not by them"),
+        (Part::Controller | Part::Cli, Part::Manifests | Part::Runtime | Part::Api | Part::Engine) => None,
         (Part::Controller | Part::Cli, _) => Some("programs never depend on each other"),
         (Part::Test | Part::Xtask, _) => None,
     }

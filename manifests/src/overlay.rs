@@ -42,9 +42,18 @@ impl Overlay {
         plain.starts_with(&self.root)
     }
 
+    fn outside(&self, path: &str) -> String {
+        let root = self.root.display();
+        format!("fs-security-constraint open {path}: path '{path}' is not in or below '{root}'")
+    }
+
     /// A text without the name of the temporary directory.
     pub(crate) fn relative(&self, text: &str) -> String {
         let root = self.root.to_string_lossy();
+        // The root of the disk is in every path.
+        if root == "/" {
+            return text.to_owned();
+        }
         text.replace(&format!("{root}/"), "").replace(&*root, ".")
     }
 }
@@ -58,10 +67,7 @@ impl FileSystem for Overlay {
         }
         // Before anybody looks: not even whether a file outside is there may be told.
         if !self.is_inside(path) {
-            let root = self.root.display();
-            return Err(format!(
-                "fs-security-constraint open {path}: path '{path}' is not in or below '{root}'"
-            ));
+            return Err(self.outside(path));
         }
         self.disk.resolve(path).map_err(|error| {
             let escapes = error.contains("is not in or below");
@@ -72,6 +78,7 @@ impl FileSystem for Overlay {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         match self.replaced.get(path) {
             Some(content) => Ok(content.clone()),
+            None if !self.is_inside(path) => Err(self.outside(path)),
             None => self.disk.read(path),
         }
     }

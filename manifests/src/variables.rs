@@ -15,7 +15,7 @@ const NAME_PATTERN: &str = "^[_[:alpha:]][_[:alpha:][:digit:]]*$";
 
 /// The variables of a Kustomization and how to use them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Variables {
+pub struct Variables {
     values: BTreeMap<String, String>,
     always: bool,
     strict: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Variables {
 
 impl Variables {
     /// Reads the variables, with the controller's own rights, from the namespace of the Kustomization.
-    pub(crate) async fn load(
+    pub async fn load(
         client: &Client,
         namespace: &str,
         post_build: &PostBuild,
@@ -59,16 +59,25 @@ impl Variables {
                 }
             }
         }
+        Ok(Self::new(values, post_build, strict))
+    }
+
+    /// The variables that are given in the spec itself, without asking a cluster for others.
+    pub fn given(post_build: &PostBuild, strict: bool) -> Self {
+        Self::new(BTreeMap::new(), post_build, strict)
+    }
+
+    fn new(mut values: BTreeMap<String, String>, post_build: &PostBuild, strict: bool) -> Self {
         values.extend(post_build.substitute.clone());
         for value in values.values_mut() {
             value.retain(|character| character != '\n');
         }
         let always = post_build.substitute_strategy == Some(SubstituteStrategy::Always);
-        Ok(Self { values, always, strict })
+        Self { values, always, strict }
     }
 
     /// Stands for names and values.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for (name, value) in &self.values {
             for text in [name, value] {
@@ -81,12 +90,12 @@ impl Variables {
     }
 
     /// Whether texts are to be evaluated at all.
-    pub(crate) fn are_used(&self) -> bool {
+    pub fn are_used(&self) -> bool {
         self.always || !self.values.is_empty()
     }
 
     /// Evaluates the text of one object.
-    pub(crate) fn apply(&self, text: &str) -> Result<String, String> {
+    pub fn apply(&self, text: &str) -> Result<String, String> {
         if let Some(name) = self.values.keys().find(|name| !is_variable_name(name)) {
             return Err(format!("envsubst error: '{name}' var name is invalid, must match '{NAME_PATTERN}'"));
         }

@@ -1,51 +1,59 @@
 //! From an unpacked artifact to the objects to apply. Blocking and without a cluster.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sluice_api::kustomize::KustomizationSpec;
 use sluice_api::meta::SUBSTITUTE_ANNOTATION;
 use sluice_kustomize::Options;
-use sluice_runtime::apply::{Object, Plan, flatten, normalize};
+use sluice_runtime::apply::{Object, flatten, normalize};
 
-use super::decryption::Decryptor;
-use super::generate::{Generated, generate, scoped_join, to_json};
-use super::overlay::Overlay;
-use super::variables::Variables;
-use crate::artifacts::Unpacked;
+use crate::decryption::Decryptor;
+use crate::generate::{Generated, generate, scoped_join, to_json};
+use crate::mask::mask;
+use crate::overlay::Overlay;
+use crate::variables::Variables;
 
 /// Everything that a build depends on.
-pub(crate) struct Input {
-    /// The content.
-    pub(crate) artifact: Arc<Unpacked>,
+pub struct Input {
+    /// The directory that nothing leaves.
+    pub root: PathBuf,
     /// What to do with it.
-    pub(crate) spec: KustomizationSpec,
+    pub spec: KustomizationSpec,
     /// Variables, where the spec has a `postBuild`.
-    pub(crate) variables: Option<Variables>,
+    pub variables: Option<Variables>,
+    /// What the objects are for.
+    pub purpose: Purpose,
     /// Keys, where the spec has a `decryption`.
-    pub(crate) decryptor: Option<Decryptor>,
-    /// Whether annotations of Argo CD order the objects.
-    pub(crate) argo_hooks: bool,
+    pub decryptor: Option<Decryptor>,
     /// Name of the Kustomization.
-    pub(crate) owner_name: String,
+    pub owner_name: String,
     /// Namespace of the Kustomization.
-    pub(crate) owner_namespace: String,
+    pub owner_namespace: String,
+}
+
+/// What built objects are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be applied: as the server has them, and never with a Secret that is still encrypted.
+    Apply,
+    /// To be shown: as they are written, with encrypted values hidden.
+    Show,
 }
 
 /// What a build yields.
-pub(crate) struct Built {
-    /// The objects as they are to be applied, in their order.
-    pub(crate) plan: Plan,
+pub struct Built {
+    /// The objects as they are to be applied, in the order of the build.
+    pub objects: Vec<Object>,
     /// Digest of the manifests, as the history shows it.
-    pub(crate) checksum: String,
+    pub checksum: String,
 }
 
 /// Builds. The error is the message of the condition.
-pub(crate) fn build(input: &Input) -> Result<Built, String> {
+pub fn build(input: &Input) -> Result<Built, String> {
     // Without links in its own path, so that names below it compare.
-    let root = &input.artifact.path().canonicalize().map_err(|error| error.to_string())?;
+    let root = &input.root.canonicalize().map_err(|error| error.to_string())?;
     let directory = scoped_join(root, &input.spec.path);
     let file = generate(root, &directory, &input.spec)?;
     let resources = kustomize(input, root, &directory, file)?;
@@ -69,8 +77,7 @@ pub(crate) fn build(input: &Input) -> Result<Built, String> {
         ));
     }
     let checksum = format!("sha256:{}", hex(&hasher.finalize()));
-    let plan = Plan::of(objects, input.argo_hooks)?;
-    Ok(Built { plan, checksum })
+    Ok(Built { objects, checksum })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -124,7 +131,16 @@ fn prepare(object: &mut Object, input: &Input) {
         (KUSTOMIZATION_NAMESPACE_LABEL, input.owner_namespace.as_str()),
     ];
     object.set_tags("labels", owner);
-    normalize(object);
+    match input.purpose {
+        Purpose::Apply => normalize(object),
+        Purpose::Show => {
+            let mut value = std::mem::take(object.fields_mut()).into();
+            mask(&mut value);
+            if let Value::Object(fields) = value {
+                *object.fields_mut() = fields;
+            }
+        }
+    }
     if let Some(common) = &input.spec.common_metadata {
         for (field, tags) in [("labels", &common.labels), ("annotations", &common.annotations)] {
             object.set_tags(field, tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));

@@ -13,8 +13,8 @@ use serde_json::Value;
 use sluice_runtime::errors;
 use sluice_sops::{Format, KeyService, Keyring, Options, decrypt};
 
-use super::generate::{FILE_NAMES, scoped_join, to_json};
-use super::overlay::Overlay;
+use crate::generate::{FILE_NAMES, scoped_join, to_json};
+use crate::overlay::Overlay;
 
 /// Largest file that is decrypted.
 const MAX_FILE: u64 = 5 << 20;
@@ -22,7 +22,7 @@ const MAX_FILE: u64 = 5 << 20;
 const MAX_DIRECTORIES: usize = 10_000;
 
 /// The keys of one Kustomization.
-pub(crate) struct Decryptor {
+pub struct Decryptor {
     keyring: Keyring,
     /// Whether files must be as they were encrypted. Objects cannot be checked: kustomize has changed them.
     verify_files: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Decryptor {
 
 impl Decryptor {
     /// Reads keys from a Secret. `only_age`: the Secret is one for all, and only its age keys count.
-    pub(crate) async fn load(
+    pub async fn load(
         client: &Client,
         secret: Option<(&str, &str)>,
         only_age: bool,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_api::kustomize::{Image, KustomizationSpec, Selector};
 
 /// Names of kustomization files, in the order in which they are looked for.
-pub(super) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// How deep directories of manifests may be nested.
 const MAX_DEPTH: usize = 64;
@@ -23,7 +23,7 @@ pub(crate) struct Generated {
 }
 
 /// Joins a path to a root without ever leaving it: `..` stops at the root.
-pub(crate) fn scoped_join(root: &Path, path: &str) -> PathBuf {
+pub fn scoped_join(root: &Path, path: &str) -> PathBuf {
     let mut joined = PathBuf::new();
     for component in Path::new(path).components() {
         match component {

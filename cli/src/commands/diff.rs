@@ -1,0 +1,141 @@
+//! `diff`: what a Kustomization would change in the cluster, asked of the server without writing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
+use sluice_manifests::is_masked;
+use sluice_runtime::apply::{
+    Action, Applier, Cluster, Difference, IgnoreRules, Options, Takeover, inventory,
+};
+
+use super::artifact;
+use super::local::{self, LocalArgs, Lookup};
+use crate::app::App;
+use crate::changes;
+use crate::failure::{Exit, Mark};
+use crate::output::Colour;
+
+/// The field manager of the controller whose apply is tried.
+const FIELD_MANAGER: &str = "kustomize-controller";
+
+/// What follows `diff`.
+#[derive(Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct DiffArgs {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// Show what a Kustomization would change; ends with 1 if there is anything, with 2 on errors.
+    #[command(visible_alias = "ks")]
+    Kustomization {
+        #[command(flatten)]
+        local: LocalArgs,
+        /// Take a Kustomization that is not in the cluster for a new one; needs --kustomization-file.
+        #[arg(long)]
+        ignore_not_found: bool,
+        /// Accepted: no bar is shown.
+        #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+        progress_bar: Option<bool>,
+    },
+    #[command(flatten)]
+    Pushed(artifact::diff::DiffTarget),
+}
+
+pub(crate) async fn run(app: &App, args: DiffArgs) -> Result<()> {
+    let (local, ignore_not_found) = match args.subject {
+        Subject::Kustomization { local, ignore_not_found, .. } => (local, ignore_not_found),
+        Subject::Pushed(target) => return artifact::diff::run(app, target).await,
+    };
+    let changed = compare(app, &local, ignore_not_found).await;
+    if !changed.map_err(|error| Exit::with(2, Mark::Symbol, error))? {
+        return Ok(());
+    }
+    let error = anyhow!("identified at least one change, exiting with non-zero exit code");
+    Err(Exit::with(1, Mark::Symbol, error))
+}
+
+async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result<bool> {
+    if ignore_not_found && local.kustomization_file.is_none() {
+        bail!("--ignore-not-found needs --kustomization-file");
+    }
+    let lookup = if ignore_not_found { Lookup::ClusterOrNew } else { Lookup::Cluster };
+    let (kustomization, built) = local::built(app, local, lookup).await?;
+    let client = app.cluster().await?.client.clone();
+    let cluster = Cluster::new(client.clone(), KUSTOMIZATION_NAME_LABEL);
+    let options = Options {
+        field_manager: FIELD_MANAGER.to_owned(),
+        group: sluice_api::kustomize::GROUP,
+        takeover: Arc::new(Takeover::new(FIELD_MANAGER, &[])),
+        custom_kinds: Arc::default(),
+        concurrency: 1,
+        force: kustomization.spec.force,
+        migrate_api_version: false,
+        ignore: Arc::new(IgnoreRules::compile(&kustomization.spec.ignore)?),
+        preview: true,
+        stage_timeout: Duration::from_mins(1),
+    };
+    let applier = Applier { cluster: &cluster, client: &client, options: &options };
+    let known = cluster.identities(built.objects.iter()).await;
+    let mut errors = Vec::new();
+    let mut changed = false;
+    for object in built.objects {
+        let hidden = is_masked(&object.clone().into_value());
+        let asked = app.bounded("comparing", async { Ok(applier.difference(object).await) }).await?;
+        match asked {
+            Ok(difference) => changed |= show(app, &difference, hidden)?,
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    if !errors.is_empty() {
+        bail!("{}", errors.join("\n"));
+    }
+    if kustomization.spec.prune {
+        let old = kustomization.status.as_ref().and_then(|status| status.inventory.as_ref());
+        let kept: BTreeSet<_> = known.into_iter().map(|tracked| tracked.id).collect();
+        for gone in inventory::read(old).into_iter().filter(|tracked| !kept.contains(&tracked.id)) {
+            line(app, &format!("► {} deleted", gone.id), Colour::Red)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+fn line(app: &App, text: &str, colour: Colour) -> Result<()> {
+    app.output.data(app.output.data_style.paint(colour, text) + "\n")
+}
+
+/// Prints one difference. Returns whether there is one.
+fn show(app: &App, difference: &Difference, hidden: bool) -> Result<bool> {
+    let subject = &difference.subject;
+    match difference.action {
+        Action::Created => line(app, &format!("► {subject} created"), Colour::Green)?,
+        Action::Skipped => {
+            line(app, &format!("► {subject} skipped"), Colour::Dim)?;
+            return Ok(false);
+        }
+        Action::Configured => {
+            let (Some(live), Some(merged)) = (&difference.live, &difference.merged) else { return Ok(false) };
+            let (live, merged) = (live.clone().into_value(), merged.clone().into_value());
+            // What is hidden cannot be compared: only whether the same keys are there.
+            if hidden && keys(&live) == keys(&merged) {
+                return Ok(false);
+            }
+            line(app, &format!("► {subject} drifted"), Colour::Yellow)?;
+            app.output.data(changes::between(&live, &merged, app.output.data_style))?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn keys(object: &Value) -> BTreeSet<String> {
+    object["data"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+}

@@ -1,0 +1,17 @@
+//! From a directory and a Kustomization to the objects to apply: what the kustomize-controller does in the cluster and the
+//! command line before a commit, so that both come to the same.
+//!
+//! [`build`] is where to enter. Nothing here writes to a cluster, to a disk or to a log; what is decrypted stays in memory.
+
+mod build;
+mod decryption;
+mod generate;
+mod mask;
+mod overlay;
+mod variables;
+
+pub use build::{Built, Input, Purpose, build};
+pub use decryption::Decryptor;
+pub use generate::scoped_join;
+pub use mask::{is_masked, mask};
+pub use variables::Variables;
