@@ -221,5 +221,5 @@ async fn commits_that_are_signed_here_verify() {
     assert_eq!(SigningKey::ssh(&identity, Some("wrong")).unwrap_err(), SignError::Passphrase);
     let signed = signed_here(&SigningKey::ssh(&identity, Some("open sesame")).unwrap()).await;
     let public = std::fs::read(file.with_extension("pub")).unwrap();
-    keyring(&[("own.pub", &public)]).verify(&signed).unwrap();
+    keyring(&[("own.sshpub", &public)]).verify(&signed).unwrap();
 }
