@@ -81,6 +81,12 @@ bench-push: controlplane ## From a webhook to applied objects, with N Kustomizat
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench-push --count $(N)
 
+.PHONY: bench-sources
+bench-sources: controlplane ## Seconds, CPU and memory for N OCIRepositories and N HelmCharts (N=100)
+	@tests/tools/install.sh registry >/dev/null && tests/tools/install.sh helm >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_sources --count $(N)
+
 .PHONY: bench-kustomize
 bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize
 	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples

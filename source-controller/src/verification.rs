@@ -1,7 +1,7 @@
 //! Signatures of what is in registries.
 
 use kube::ResourceExt as _;
-use sluice_api::source::{OCIRepository, OciVerification, VerificationProvider};
+use sluice_api::source::{HelmChartVerification, OCIRepository, OciVerification, VerificationProvider};
 use sluice_oci::{Client, Reference};
 use sluice_runtime::errors::chain;
 use sluice_signature::{Policy, PublicKey};
@@ -30,6 +30,25 @@ pub(crate) async fn oci(
         Ok(()) => Ok(format!("verified signature of revision {revision}")),
         Err(problem) => Err(failure(verify, &problem)),
     }
+}
+
+/// Verifies a chart in a registry by the digest of its reference.
+pub(crate) async fn chart(
+    shared: &Shared,
+    namespace: &str,
+    verify: &HelmChartVerification,
+    client: &Client,
+    reference: &Reference,
+) -> Result<(), String> {
+    let verify = OciVerification {
+        match_oidc_identity: verify.match_oidc_identity.clone(),
+        provider: verify.provider,
+        secret_ref: verify.secret_ref.clone(),
+        trusted_root_secret_ref: None,
+    };
+    let digest = reference.digest.as_deref().ok_or("the chart has no digest to verify")?;
+    let verified = signature(shared, namespace, &verify, client, reference, digest).await;
+    verified.map_err(|problem| failure(&verify, &problem).message)
 }
 
 fn failure(verify: &OciVerification, problem: &str) -> Failure {

@@ -18,6 +18,7 @@ mod images;
 mod install;
 mod manifests;
 mod notification;
+mod oci_repository;
 mod old_manifests;
 mod setting;
 mod sources;

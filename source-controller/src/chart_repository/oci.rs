@@ -47,6 +47,15 @@ impl OciRepository {
         }
     }
 
+    /// Asks for the digest of a chart. It and its reference come back with that.
+    pub(crate) async fn pin(&self, found: FoundChart) -> Result<(FoundChart, Reference), RepositoryError> {
+        let Place::Oci(reference) = &found.place else {
+            return Err(RepositoryError::NoUrl { name: found.name });
+        };
+        let pinned = reference.with_digest(&self.client.digest(reference).await?);
+        Ok((FoundChart { place: Place::Oci(pinned.clone()), ..found }, pinned))
+    }
+
     pub(super) async fn download(
         &self,
         reference: &Reference,

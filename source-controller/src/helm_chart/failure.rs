@@ -39,6 +39,15 @@ pub(super) fn package(problem: &str) -> Failure {
     Failure::new(BUILD_FAILED_CONDITION, "ChartPackageError", Retry::Backoff, message)
 }
 
+/// Both the chart and its signature are said to have failed.
+pub(super) fn verification(problem: &str) -> Failure {
+    let message = format!("chart verification error: {problem}");
+    Failure {
+        unverified: true,
+        ..Failure::new(BUILD_FAILED_CONDITION, "ChartVerificationError", Retry::Backoff, message)
+    }
+}
+
 /// An unusable repository.
 pub(super) fn access(error: &AccessError) -> Failure {
     match error {

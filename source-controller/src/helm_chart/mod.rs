@@ -136,8 +136,13 @@ impl Fetch for HelmCharts {
     }
 
     fn succeed(object: &HelmChart, success: &mut Success<'_, HelmChart>, outcome: Outcome) {
-        let verified = object.spec.verify.is_some();
-        success.verified(verified, None);
+        let version = match &outcome {
+            Outcome::Kept => success.status.artifact.as_ref().map(|artifact| artifact.revision.clone()),
+            Outcome::Stored { artifact, .. } => Some(artifact.revision.clone()),
+        };
+        let verified = version.filter(|_| object.spec.verify.is_some());
+        let verified = verified.map(|version| format!("verified signature of version {version}"));
+        success.verified(object.spec.verify.is_some(), verified);
         match outcome {
             Outcome::Kept => {
                 let status = &success.status;

@@ -15,6 +15,7 @@ use crate::Shared;
 use crate::chart_repository::{Access, FoundChart, Repository, RepositoryError, find, open};
 use crate::helm_repository::within;
 use crate::source::{Context, Failure, blocking};
+use crate::verification;
 
 /// Builds a chart from a repository; `None` if the one in the storage will do.
 pub(super) async fn build(
@@ -29,10 +30,6 @@ pub(super) async fn build(
     let namespace = object.namespace().unwrap_or_default();
     let access = Access::read(shared, &namespace, spec).await.map_err(|error| failure::access(&error))?;
     let repository = open(shared, &spec.url, access).map_err(|error| failure::access(&error))?;
-    if let Some(verify) = &object.spec.verify {
-        let _ = verify;
-        return Err(failure::unknown("the verification of charts is not supported yet by Sluice"));
-    }
     let timeout = spec.timeout().to_std();
     let found = match (&repository, artifact) {
         (Repository::Oci(repository), _) => {
@@ -45,6 +42,8 @@ pub(super) async fn build(
             .map_err(|error| failure::lookup(&goal.chart, &goal.version, &error))?,
         (Repository::Http(_), None) => return Err(origin::no_artifact(object)),
     };
+    // From here on the registry is asked by the digest that was verified.
+    let found = verify(context, object, &repository, found).await?;
     let name = found.name.rsplit('/').next().unwrap_or(&found.name).to_owned();
     let version = goal.version_of(&found.version, None)?;
     if goal.is_stored(&name, &version) {
@@ -57,6 +56,24 @@ pub(super) async fn build(
     })?;
     let (goal, file_limit) = (goal.clone(), shared.flags.helm_chart_file_max_size);
     blocking(move || finish(&goal, bytes, &found, file_limit)).await.map(Some)
+}
+
+/// Verifies the signature that the spec asks for. The chart comes back with its digest.
+async fn verify(
+    context: &Context<HelmChart>,
+    object: &HelmChart,
+    repository: &Repository,
+    found: FoundChart,
+) -> Result<FoundChart, Failure> {
+    let Some(verify) = &object.spec.verify else { return Ok(found) };
+    let failed = |problem: &str| failure::verification(problem);
+    let Repository::Oci(registry) = repository else { return Err(failed("not implemented")) };
+    let (found, reference) = registry.pin(found).await.map_err(|error| failed(&chain(&error)))?;
+    let namespace = object.namespace().unwrap_or_default();
+    let verified =
+        verification::chart(&context.shared, &namespace, verify, &registry.client, &reference).await;
+    verified.map_err(|problem| failed(&problem))?;
+    Ok(found)
 }
 
 /// The version of a chart that an index in the storage has; `None` if the file is not there.

@@ -25,6 +25,8 @@ pub(crate) struct Failure {
     pub(crate) reason: &'static str,
     pub(crate) retry: Retry,
     pub(crate) message: String,
+    /// Whether the signature is to blame, beside what `condition` says.
+    pub(crate) unverified: bool,
 }
 
 impl Failure {
@@ -34,7 +36,7 @@ impl Failure {
         retry: Retry,
         message: impl Into<String>,
     ) -> Self {
-        Failure { condition, reason, retry, message: message.into() }
+        Failure { condition, reason, retry, message: message.into(), unverified: false }
     }
 
     /// Upstream could not be fetched; it is tried again.

@@ -224,10 +224,14 @@ fn ready(status: &mut impl Status, generation: i64) {
 }
 
 fn fail(status: &mut impl Status, generation: i64, failure: Failure) -> (Vec<Event>, NextRun) {
-    let Failure { condition, reason, retry, message } = failure;
+    let Failure { condition, reason, retry, message, unverified } = failure;
     let value =
         if condition == SOURCE_VERIFIED_CONDITION { ConditionStatus::False } else { ConditionStatus::True };
     conditions::set(status.conditions_mut(), generation, condition, value, reason, &message);
+    if unverified {
+        let (type_, false_) = (SOURCE_VERIFIED_CONDITION, ConditionStatus::False);
+        conditions::set(status.conditions_mut(), generation, type_, false_, "VerificationError", &message);
+    }
     let (severity, next) = match retry {
         Retry::Never => {
             conditions::mark_stalled(status.conditions_mut(), generation, reason, &message);

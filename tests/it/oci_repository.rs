@@ -1,0 +1,305 @@
+//! What an OCIRepository makes of artifacts in the real registry.
+
+use crate::gitops::{SOURCE, gitops, is_ready, message};
+use anyhow::{Result, ensure};
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+use sluice_oci::{Client, ClientOptions, Credentials, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
+use sluice_tests::{Registry, condition, wait};
+use std::io::Write as _;
+use std::process::Command;
+
+const KIND: &str = "OCIRepository";
+const CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
+const LAYER: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
+
+/// A registry that wants a login, and a client that has it.
+struct Upstream {
+    registry: Registry,
+    client: Client,
+}
+
+impl Upstream {
+    async fn start() -> Result<Self> {
+        let registry = Registry::start_closed().await?;
+        let (username, password) = Registry::login();
+        let credentials = Credentials::Basic { username: username.into(), password: password.into() };
+        let options = ClientOptions { credentials, ..ClientOptions::default() };
+        let reference = Reference::parse(&format!("{}/any", registry.address()))?;
+        let client = Client::new(&reference.registry, options)?;
+        Ok(Self { registry, client })
+    }
+
+    /// Pushes layers under a tag, as `flux push artifact` lays them out. Returns the digest.
+    async fn push(&self, tag: &str, layers: &[(&str, Vec<u8>)]) -> Result<String> {
+        let reference = Reference::parse(&format!("{}/org/app:{tag}", self.registry.address()))?;
+        let repository = &reference.repository;
+        let config = self.client.push_blob(repository, CONFIG, &Upload::Bytes(b"{}".to_vec())).await?;
+        let mut descriptors = Vec::new();
+        for (media_type, content) in layers {
+            let upload = Upload::Bytes(content.clone());
+            descriptors.push(self.client.push_blob(repository, media_type, &upload).await?);
+        }
+        let annotation =
+            |key: &str, value: &str| (format!("org.opencontainers.image.{key}"), value.to_owned());
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+            config,
+            layers: descriptors,
+            annotations: [
+                annotation("source", "https://git.example.test/app"),
+                annotation("revision", "main@sha1:1234"),
+            ]
+            .into(),
+            ..Manifest::default()
+        };
+        Ok(self.client.push_manifest(&reference, &manifest).await?)
+    }
+
+    fn url(&self) -> String {
+        format!("oci://{}/org/app", self.registry.address())
+    }
+
+    /// How many blobs were fetched.
+    fn fetched_blobs(&self) -> usize {
+        let log = self.registry.log();
+        log.lines()
+            .filter(|line| line.contains("response completed"))
+            .filter(|line| line.contains("\"http.request.method\":\"GET\"") && line.contains("/blobs/"))
+            .count()
+    }
+
+    fn docker_config(&self, password: &str) -> Value {
+        let (username, _) = Registry::login();
+        let auths = json!({self.registry.address(): {"username": username, "password": password}});
+        json!({".dockerconfigjson": json!({"auths": auths}).to_string()})
+    }
+}
+
+/// A tar.gz of these files; names are taken as they are.
+fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        let field = &mut header.as_old_mut().name;
+        field[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        if let Some(target) = content.strip_prefix("-> ") {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_link_name(target)?;
+        }
+        header.set_cksum();
+        tar.append(&header, if content.starts_with("-> ") { &[][..] } else { content.as_bytes() })?;
+    }
+    let mut gzip = tar.into_inner()?;
+    gzip.flush()?;
+    Ok(gzip.finish()?)
+}
+
+fn names(file: &std::path::Path) -> Result<Vec<String>> {
+    let output = Command::new("tar").arg("-tzf").arg(file).output()?;
+    ensure!(output.status.success(), "{} is no archive", file.display());
+    Ok(String::from_utf8(output.stdout)?.lines().map(|line| line.trim_end_matches('/').to_owned()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_are_found_selected_and_kept() -> Result<()> {
+    gitops("oci", async |ops| {
+        let upstream = Upstream::start().await?;
+        let (_, password) = Registry::login();
+        let secret = |name: &str, data: Value| {
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+                "metadata": {"name": name}, "stringData": data,
+            })
+        };
+        ops.apply(&secret("pull", upstream.docker_config(password)).to_string()).await?;
+        ops.apply(&secret("wrong", upstream.docker_config("wr0ng")).to_string()).await?;
+        let account = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "puller"},
+            "imagePullSecrets": [{"name": "pull"}],
+        });
+        ops.apply(&account.to_string()).await?;
+
+        let files = archive(&[("a.yaml", "a: 1\n"), ("link", "-> a.yaml"), ("docs/b.md", "b"), ("c.jpg", "c")])?;
+        let first = upstream.push("v1.0.0", &[(LAYER, files.clone())]).await?;
+        let other = b"{\"sbom\": true}".to_vec();
+        let second = upstream
+            .push("v1.1.0", &[(LAYER, archive(&[("a.yaml", "a: 2\n")])?), ("application/json", other.clone())])
+            .await?;
+        let third = upstream.push("2.0.0-nightly", &[(LAYER, files.clone())]).await?;
+        upstream.push("latest", &[(LAYER, archive(&[("../escape", "x")])?)]).await?;
+        upstream.push("broken", &[(LAYER, b"no archive".to_vec())]).await?;
+
+        let create = async |name: &str, more: Value| {
+            let mut spec = json!({"url": upstream.url(), "interval": "1h", "secretRef": {"name": "pull"}});
+            if let (Value::Object(spec), Value::Object(more)) = (&mut spec, more) {
+                spec.extend(more);
+                spec.retain(|_, value| !value.is_null());
+            }
+            ops.source_object(KIND, name, spec).await
+        };
+        create("tag", json!({"ref": {"tag": "v1.0.0"}, "secretRef": null, "serviceAccountName": "puller"})).await?;
+        create("range", json!({"ref": {"semver": "1.x"}})).await?;
+        let filter = json!({"ref": {"semver": ">0.0.0-0", "semverFilter": ".*-nightly$"}});
+        create("filter", filter).await?;
+        create("digest", json!({"ref": {"digest": first, "tag": "latest"}})).await?;
+        let copy = json!({"mediaType": "application/json", "operation": "copy"});
+        create("copy", json!({"ref": {"tag": "v1.1.0"}, "layerSelector": copy})).await?;
+        create("ignore", json!({"ref": {"tag": "v1.0.0"}, "ignore": "/docs\n"})).await?;
+        create("escape", json!({})).await?;
+        create("broken", json!({"ref": {"tag": "broken"}})).await?;
+        create("absent", json!({"ref": {"tag": "absent"}})).await?;
+        create("nothing", json!({"ref": {"tag": "v1.0.0"}, "layerSelector": {"mediaType": "x/y"}})).await?;
+        create("tagged", json!({"url": format!("{}:v1.0.0", upstream.url())})).await?;
+        create("anonymous", json!({"ref": {"tag": "v1.0.0"}, "secretRef": null})).await?;
+        create("denied", json!({"ref": {"tag": "v1.0.0"}, "secretRef": {"name": "wrong"}})).await?;
+
+        let tag = ops.has(KIND, "tag", &format!("v1.0.0@{first}")).await?;
+        let names_of = |object: &DynamicObject| names(&ops.file(object)?);
+        ensure!(names_of(&tag)? == [".", "a.yaml", "docs", "docs/b.md"], "{:?}", names_of(&tag)?);
+        ensure!(message(&tag) == format!("stored artifact for digest 'v1.0.0@{first}'"), "{}", message(&tag));
+        let status = &tag.data["status"];
+        ensure!(status["artifact"]["metadata"]["org.opencontainers.image.revision"] == "main@sha1:1234");
+        ensure!(status["artifact"]["path"].as_str().is_some_and(|path| path.ends_with(&format!("/{first}.tar.gz"))));
+        ensure!(status["url"].as_str().is_some_and(|url| url.ends_with("/latest.tar.gz")));
+        ops.has(KIND, "range", &format!("v1.1.0@{second}")).await?;
+        ops.has(KIND, "filter", &format!("2.0.0-nightly@{third}")).await?;
+        ops.has(KIND, "digest", &first).await?;
+        let copied = ops.has(KIND, "copy", &format!("v1.1.0@{second}")).await?;
+        ensure!(std::fs::read(ops.file(&copied)?)? == other);
+        let ignoring = ops.has(KIND, "ignore", &format!("v1.0.0@{first}")).await?;
+        // Own patterns stand in for the default ones.
+        ensure!(names_of(&ignoring)? == [".", "a.yaml", "c.jpg"], "{:?}", names_of(&ignoring)?);
+
+        for (name, reason, text) in [
+            ("escape", "OCIArtifactLayerOperationFailed", "\"../escape\" has an invalid name"),
+            ("broken", "OCIArtifactLayerOperationFailed", "failed to extract layer contents"),
+            ("nothing", "OCIArtifactLayerOperationFailed", "failed to find layer with media type 'x/y'"),
+            ("absent", "OCIArtifactPullFailed", "404 Not Found: MANIFEST_UNKNOWN"),
+            ("tagged", "URLInvalid", "remove ':v1.0.0'"),
+            ("anonymous", "OCIArtifactPullFailed", "401 Unauthorized"),
+            ("denied", "OCIArtifactPullFailed", "401 Unauthorized"),
+        ] {
+            let failed = ops.fails(SOURCE, KIND, name, reason).await?;
+            let said = message(&failed);
+            ensure!(said.contains(text) && !said.contains("wr0ng"), "{name}: {said}");
+        }
+        let tagged = ops.get(SOURCE, KIND, "tagged").await?;
+        ensure!(condition(&tagged, "Stalled") == Some("True"));
+
+        // What did not change is not fetched again; what did, is, unless it is no good: then the last good one stays.
+        let fetched = upstream.fetched_blobs();
+        ensure!(fetched >= 6, "{fetched}");
+        let again = ops.reconcile_kind(SOURCE, KIND, "range").await?;
+        ensure!(is_ready(&again) && upstream.fetched_blobs() == fetched, "{}", upstream.fetched_blobs() - fetched);
+        upstream.push("v1.2.0", &[(LAYER, b"no archive".to_vec())]).await?;
+        ops.request_reconcile(SOURCE, KIND, "range").await?;
+        let failed = ops.fails(SOURCE, KIND, "range", "OCIArtifactLayerOperationFailed").await?;
+        ensure!(failed.data["status"]["artifact"]["revision"] == format!("v1.1.0@{second}"));
+        let good = upstream.push("v1.3.0", &[(LAYER, files)]).await?;
+        ops.request_reconcile(SOURCE, KIND, "range").await?;
+        ops.has(KIND, "range", &format!("v1.3.0@{good}")).await?;
+        let events = ops.events(KIND, "range").await?;
+        let told = format!(
+            "stored artifact with revision 'v1.3.0@{good}' from '{}', origin source 'https://git.example.test/app', \
+             origin revision 'main@sha1:1234'",
+            upstream.url()
+        );
+        ensure!(events.iter().any(|(_, reason, text)| reason == "NewArtifact" && *text == told), "{events:?}");
+        ops.delete(SOURCE, KIND, "tag").await?;
+        wait::gone(&ops.api(SOURCE, KIND).await?, "tag").await?;
+        ensure!(!ops.file(&tag)?.exists(), "the artifact is left");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_of_the_real_cosign_are_verified_in_both_layouts() -> Result<()> {
+    gitops("cosign", async |ops| {
+        let cosign = tokio::task::spawn_blocking(|| sluice_reference::tool("cosign")).await?;
+        let upstream = Upstream::start().await?;
+        let (username, password) = Registry::login();
+        let keys = tempfile::tempdir()?;
+        let cosign = |arguments: &[&str]| -> Result<()> {
+            let output = Command::new(&cosign)
+                .args(arguments)
+                .current_dir(keys.path())
+                .env("COSIGN_PASSWORD", "")
+                .env("HOME", keys.path())
+                .output()?;
+            ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            Ok(())
+        };
+        cosign(&["generate-key-pair", "--output-key-prefix", "known"])?;
+        cosign(&["generate-key-pair", "--output-key-prefix", "other"])?;
+        let public = |name: &str| std::fs::read_to_string(keys.path().join(name));
+        let entries = json!({"other.pub": public("other.pub")?, "known.pub": public("known.pub")?});
+        ops.secret("keys", entries).await?;
+        ops.secret("stranger", json!({"other.pub": public("other.pub")?})).await?;
+        ops.secret("empty", json!({"note": "x"})).await?;
+        let docker = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": "pull"}, "stringData": upstream.docker_config(password),
+        });
+        ops.apply(&docker.to_string()).await?;
+
+        let mut digests = Vec::new();
+        for (tag, layout) in [("old", Some("false")), ("new", Some("true")), ("unsigned", None)] {
+            let digest =
+                upstream.push(tag, &[(LAYER, archive(&[("a.yaml", &format!("a: {tag}\n"))])?)]).await?;
+            if let Some(layout) = layout {
+                let layout = format!("--new-bundle-format={layout}");
+                let target = format!("{}/org/app@{digest}", upstream.registry.address());
+                cosign(&[
+                    "sign",
+                    "--yes",
+                    "--key",
+                    "known.key",
+                    "--use-signing-config=false",
+                    "--tlog-upload=false",
+                    &layout,
+                    "--allow-http-registry",
+                    "--registry-username",
+                    username,
+                    "--registry-password",
+                    password,
+                    &target,
+                ])?;
+            }
+            digests.push((tag, digest));
+        }
+        let create = async |name: &str, tag: &str, secret: &str| {
+            let spec = json!({
+                "url": upstream.url(), "interval": "1h", "secretRef": {"name": "pull"}, "ref": {"tag": tag},
+                "verify": {"provider": "cosign", "secretRef": {"name": secret}},
+            });
+            ops.source_object(KIND, name, spec).await
+        };
+        create("old", "old", "keys").await?;
+        create("new", "new", "keys").await?;
+        create("unsigned", "unsigned", "keys").await?;
+        create("stranger-old", "old", "stranger").await?;
+        create("stranger-new", "new", "stranger").await?;
+        create("empty", "new", "empty").await?;
+        for (name, digest) in digests.iter().take(2) {
+            let stored = ops.has(KIND, name, &format!("{name}@{digest}")).await?;
+            ensure!(condition(&stored, "SourceVerified") == Some("True"), "{name}");
+        }
+        for name in ["unsigned", "stranger-old", "stranger-new"] {
+            let failed = ops.fails(SOURCE, KIND, name, "VerificationError").await?;
+            let said = message(&failed);
+            ensure!(said.contains("no matching signatures were found for"), "{name}: {said}");
+            ensure!(failed.data["status"]["artifact"].is_null(), "{name} was stored");
+        }
+        let failed = ops.fails(SOURCE, KIND, "empty", "VerificationError").await?;
+        ensure!(message(&failed).contains("no public keys found"), "{}", message(&failed));
+        Ok(())
+    })
+    .await
+}
