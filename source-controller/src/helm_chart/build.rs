@@ -193,13 +193,13 @@ mod tests {
     fn later_values_files_win_and_missing_ones_are_errors_unless_ignored() {
         let files = |path: &str| {
             Ok(match path {
-                "a" => Some(b"x: {a: 1, l: [1, 2]}\ny: 1\n".to_vec()),
+                "a" => Some(b"x: {a: 1, l: [1, 2]}\nw: 1\n".to_vec()),
                 "b" => Some(b"x: {l: [3]}\nz: null\n".to_vec()),
                 _ => None,
             })
         };
         let (text, found) = merge_values(&goal(&["a", "b"], false), files).unwrap().unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), "x:\n  a: 1\n  l:\n  - 3\n\"y\": 1\nz: null\n");
+        assert_eq!(String::from_utf8(text).unwrap(), "w: 1\nx:\n  a: 1\n  l:\n  - 3\nz: null\n");
         assert_eq!(found, ["a", "b"]);
         let failure = merge_values(&goal(&["a", "c"], false), files).unwrap_err();
         assert_eq!((failure.reason, failure.message.contains("'c'")), ("ValuesFilesError", true));
