@@ -158,7 +158,7 @@ impl Command {
             Self::Resume { target } => resume::run(app, target).await,
             Self::Wait { target } => wait::run(app, target).await,
             Self::Install(args) => install::run(app, args).await,
-            Self::Bootstrap(args) => bootstrap::run(app, args).await,
+            Self::Bootstrap(args) => Box::pin(bootstrap::run(app, args)).await,
             Self::Uninstall(args) => uninstall::run(app, args).await,
             Self::Migrate(args) => migrate::run(app, args).await,
             Self::Test(args) => test::run(app, &args),

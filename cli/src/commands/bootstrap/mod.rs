@@ -113,11 +113,11 @@ struct GitArgs {
 
 pub(crate) async fn run(app: &App, args: BootstrapArgs) -> Result<()> {
     match args.place {
-        Place::Git(args) => git(app, *args).await,
-        Place::Github(args) => host::run(app, Kind::GitHub, *args).await,
-        Place::Gitlab(args) => host::run(app, Kind::GitLab, *args).await,
-        Place::Gitea(args) => host::run(app, Kind::Gitea, *args).await,
-        Place::BitbucketServer(args) => host::run(app, Kind::BitbucketServer, *args).await,
+        Place::Git(args) => Box::pin(git(app, *args)).await,
+        Place::Github(args) => Box::pin(host::run(app, Kind::GitHub, *args)).await,
+        Place::Gitlab(args) => Box::pin(host::run(app, Kind::GitLab, *args)).await,
+        Place::Gitea(args) => Box::pin(host::run(app, Kind::Gitea, *args)).await,
+        Place::BitbucketServer(args) => Box::pin(host::run(app, Kind::BitbucketServer, *args)).await,
     }
 }
 

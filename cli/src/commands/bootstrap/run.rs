@@ -149,7 +149,7 @@ impl Bootstrap<'_> {
             .await?;
         match &clone.pushed {
             Some(commit) => {
-                output.success(&format!("committed sync manifests to {:?} ({commit:?})", self.common.branch))
+                output.success(&format!("committed sync manifests to {:?} ({commit:?})", self.common.branch));
             }
             None => output.success("sync manifests are up to date"),
         }
