@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 # Reference tools that `make test` needs; tests/tools/tools.txt has them all.
-TOOLS ?= kwok helm registry
+TOOLS ?= kwok helm kustomize registry versitygw
 # For bench: how many Kustomizations, and where the JSON goes.
 N ?= 100
 BENCH_OUT ?=

@@ -1,12 +1,13 @@
 //! What clusters do to a controller: denials, namespaces that do not go, definitions and their resources in one commit,
 //! many objects, and a state that Flux has left.
 
-use crate::gitops::{KUSTOMIZE, gitops, message};
+use crate::gitops::{GitOps, KUSTOMIZE, gitops, message};
 use anyhow::{Context, Result, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use sluice_tests::{Audit, wait};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_flux_left_is_taken_over_without_a_change() -> Result<()> {
@@ -150,6 +151,7 @@ async fn a_denial_and_a_namespace_that_does_not_go_are_told_and_survived() -> Re
         });
         ops.apply(&rule.to_string()).await?;
         ops.apply(&binding.to_string()).await?;
+        denies(ops).await?;
         for (name, data) in [("denied", "denied"), ("allowed", "fine")] {
             let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {data: "x"}});
             ops.repository.write(&format!("denied/{name}.yaml"), map.to_string())?;
@@ -189,6 +191,19 @@ async fn a_denial_and_a_namespace_that_does_not_go_are_told_and_survived() -> Re
         Ok(())
     })
     .await
+}
+
+/// Waits until the policy is in force: the API server compiles policies some time after it has stored them.
+async fn denies(ops: &GitOps) -> Result<()> {
+    let maps = ops.api("v1", "ConfigMap").await?;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "try"}, "data": {"denied": "x"}});
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply("test") };
+    let refused = async {
+        while maps.patch("try", &dry, &Patch::Apply(&map)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(wait::PATIENCE, refused).await.context("the policy never came into force")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,6 @@ impl Cli {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not seen to pass yet: written when the machine was too busy to build what it runs"]
 async fn artifacts_are_pushed_listed_tagged_compared_and_pulled() -> Result<()> {
     let program = tokio::task::spawn_blocking(binaries).await??.get("sluice").context("no sluice")?.clone();
     let cli = Cli { program, home: tempfile::tempdir()? };
