@@ -222,7 +222,7 @@ async fn five_thousand_objects_fit_into_one_kustomization() -> Result<()> {
         ops.kustomization("app", json!({"timeout": "10m"})).await?;
         let api = ops.api(KUSTOMIZE, "Kustomization").await?;
         let revision = format!("main@sha1:{commit}");
-        let patience = std::time::Duration::from_secs(400);
+        let patience = Duration::from_secs(400);
         let done = wait::until_within(&api, "app", "applied", patience, |object| {
             object.data["status"]["lastAppliedRevision"] == revision.as_str()
         })
@@ -236,11 +236,11 @@ async fn five_thousand_objects_fit_into_one_kustomization() -> Result<()> {
             ensure!(calls.is_empty(), "an unchanged set costs {} requests", calls.len());
         }
         ops.delete(KUSTOMIZE, "Kustomization", "app").await?;
-        let gone = std::time::Duration::from_secs(200);
+        let gone = Duration::from_secs(200);
         let deadline = std::time::Instant::now() + gone;
         while ops.find(KUSTOMIZE, "Kustomization", "app").await?.is_some() {
             ensure!(std::time::Instant::now() < deadline, "it is not gone");
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), wait::gone(&api, "app")).await;
+            let _ = tokio::time::timeout(Duration::from_secs(5), wait::gone(&api, "app")).await;
         }
         let left = ops.api("v1", "ConfigMap").await?.list(&ListParams::default()).await?;
         ensure!(left.items.len() <= 1, "{} are left", left.items.len());
