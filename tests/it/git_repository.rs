@@ -48,13 +48,10 @@ async fn a_restart_downloads_nothing_and_damage_is_repaired() -> Result<()> {
         ensure!(std::fs::read(&file)? == good, "the same tree gave other bytes");
         let digest = |object: &DynamicObject| object.data["status"]["artifact"]["digest"].clone();
         ensure!(digest(&repaired) == digest(&stored));
-        let events = ops.events(KIND, "app").await?;
-        ensure!(
-            events
-                .iter()
-                .any(|(kind, reason, _)| kind == "Warning" && reason == "ArtifactVerificationFailed"),
-            "{events:?}"
-        );
+        ops.told(KIND, "app", "of the damage", |type_, reason, _| {
+            type_ == "Warning" && reason == "ArtifactVerificationFailed"
+        })
+        .await?;
 
         std::fs::remove_file(&file)?;
         ops.reconcile_kind(SOURCE, KIND, "app").await?;
@@ -110,9 +107,8 @@ async fn a_new_revision_replaces_the_artifact_and_old_ones_go() -> Result<()> {
             .collect::<Result<Vec<_>, _>>()?;
         let archives: Vec<&String> = left.iter().filter(|name| name.ends_with(".tar.gz")).collect();
         ensure!(archives.len() == 2 && left.len() == 4, "{left:?}");
-        let events = ops.events(KIND, "app").await?;
         let cut = "stored artifact for commit 'A subject that is much longer than fifty character...'";
-        ensure!(events.iter().any(|(_, reason, text)| reason == "NewArtifact" && text == cut), "{events:?}");
+        ops.told(KIND, "app", cut, |_, reason, text| reason == "NewArtifact" && text == cut).await?;
         Ok(())
     })
     .await
@@ -256,11 +252,10 @@ async fn only_what_is_signed_by_a_known_key_is_published() -> Result<()> {
         let better = signed_with("known")?;
         ops.request_reconcile(SOURCE, KIND, "app").await?;
         ops.stored("app", &format!("main@sha1:{better}")).await?;
-        let events = ops.events(KIND, "app").await?;
-        ensure!(
-            events.iter().any(|event| event.1 == "VerificationError" && event.0 == "Warning"),
-            "{events:?}"
-        );
+        ops.told(KIND, "app", "of the signature", |type_, reason, _| {
+            type_ == "Warning" && reason == "VerificationError"
+        })
+        .await?;
         Ok(())
     })
     .await

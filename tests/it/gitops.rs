@@ -164,7 +164,18 @@ impl GitOps {
         self.apply(&object.to_string()).await.map(drop)
     }
 
-    /// The messages of the Events about an object, by reason.
+    /// Waits for an Event about an object whose type, reason and message are `good`.
+    pub(crate) async fn told(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        good: impl Fn(&str, &str, &str) -> bool,
+    ) -> Result<String> {
+        wait::told(&self.api("v1", "Event").await?, kind, name, what, good).await
+    }
+
+    /// Type, reason and message of the Events about an object that are there now.
     pub(crate) async fn events(&self, kind: &str, name: &str) -> Result<Vec<(String, String, String)>> {
         let events = self.api("v1", "Event").await?.list(&kube::api::ListParams::default()).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -2,13 +2,10 @@
 
 use crate::setting::Setting;
 use anyhow::{Context, Result, ensure};
-use futures::StreamExt as _;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use sluice_tests::{ChartServer, Controller, ServedChart, TestChart, condition, reason, wait};
 use std::ops::Deref;
-use std::pin::pin;
 
 pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
@@ -169,21 +166,15 @@ impl HelmOps {
 
     /// Waits for an event of a HelmRelease whose message has a text.
     pub(crate) async fn told(&self, name: &str, why: &str, text: &str) -> Result<String> {
-        let config = watcher::Config::default()
-            .fields(&format!("involvedObject.kind=HelmRelease,involvedObject.name={name},reason={why}"));
-        let mut events =
-            pin!(watcher(self.api("v1", "Event").await?, config).default_backoff().applied_objects());
-        let found = tokio::time::timeout(wait::PATIENCE, async {
-            while let Some(event) = events.next().await {
-                let Ok(event) = event else { continue };
-                let message = event.data["message"].as_str().unwrap_or_default().to_owned();
-                if message.contains(text) {
-                    return message;
-                }
-            }
-            String::new()
-        });
-        found.await.with_context(|| format!("no event {why} of {name} says {text:?}"))
+        let events = self.api("v1", "Event").await?;
+        wait::told(
+            &events,
+            "HelmRelease",
+            name,
+            &format!("{why} that says {text:?}"),
+            |_, reason, message| reason == why && message.contains(text),
+        )
+        .await
     }
 
     /// Revision and status of each record of a release.

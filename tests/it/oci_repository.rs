@@ -204,13 +204,12 @@ async fn artifacts_are_found_selected_and_kept() -> Result<()> {
         let good = upstream.push("v1.3.0", &[(LAYER, files)]).await?;
         ops.request_reconcile(SOURCE, KIND, "range").await?;
         ops.has(KIND, "range", &format!("v1.3.0@{good}")).await?;
-        let events = ops.events(KIND, "range").await?;
         let told = format!(
             "stored artifact with revision 'v1.3.0@{good}' from '{}', origin source 'https://git.example.test/app', \
              origin revision 'main@sha1:1234'",
             upstream.url()
         );
-        ensure!(events.iter().any(|(_, reason, text)| reason == "NewArtifact" && *text == told), "{events:?}");
+        ops.told(KIND, "range", &told, |_, reason, text| reason == "NewArtifact" && text == told).await?;
         ops.delete(SOURCE, KIND, "tag").await?;
         wait::gone(&ops.api(SOURCE, KIND).await?, "tag").await?;
         ensure!(!ops.file(&tag)?.exists(), "the artifact is left");

@@ -61,13 +61,12 @@ async fn a_commit_becomes_objects_and_the_next_one_rolls_out() -> Result<()> {
         ensure!(before.len() == 1 && generated.starts_with("staging-shop-"), "{before:?}");
         let container = &deployment.data["spec"]["template"]["spec"]["containers"][0];
         ensure!(container["envFrom"][0]["configMapRef"]["name"] == generated.as_str(), "{container}");
-        let events = ops.events("Kustomization", "shop").await?;
-        ensure!(
-            events.iter().any(|(kind, reason, text)| kind == "Normal"
+        ops.told("Kustomization", "shop", "of success", |type_, reason, text| {
+            type_ == "Normal"
                 && reason == "ReconciliationSucceeded"
-                && text.starts_with("Reconciliation finished in ")),
-            "{events:?}"
-        );
+                && text.starts_with("Reconciliation finished in ")
+        })
+        .await?;
 
         ops.repository.replace("overlays/staging/shop.properties", "hello", "welcome")?;
         ops.repository.replace("base/deployment.yaml", "1.0.0", "1.1.0")?;

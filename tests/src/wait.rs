@@ -85,6 +85,42 @@ pub async fn gone(api: &Api<DynamicObject>, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until an Event about the object `kind` `name` is there whose type, reason and message are `good`, and returns its
+/// message. Controllers record events beside their work, so an event may come after the status that it tells of.
+pub async fn told(
+    events: &Api<DynamicObject>,
+    kind: &str,
+    name: &str,
+    what: &str,
+    good: impl Fn(&str, &str, &str) -> bool,
+) -> Result<String> {
+    let fields = format!("involvedObject.kind={kind},involvedObject.name={name}");
+    let mut stream = pin!(
+        watcher(events.clone(), watcher::Config::default().fields(&fields))
+            .default_backoff()
+            .applied_objects()
+    );
+    let mut seen = Vec::new();
+    let found = timeout(PATIENCE, async {
+        while let Some(event) = stream.next().await {
+            // A watch that fails is tried again, up to the deadline.
+            let Ok(event) = event else { continue };
+            let text = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
+            let (type_, reason, message) = (text("type"), text("reason"), text("message"));
+            if good(&type_, &reason, &message) {
+                return Some(message);
+            }
+            seen.push(format!("{type_} {reason}: {message}"));
+        }
+        None
+    })
+    .await;
+    match found {
+        Ok(Some(message)) => Ok(message),
+        _ => bail!("{kind}/{name}: no event {what} after {PATIENCE:?}; there were {seen:#?}"),
+    }
+}
+
 /// What a person wants to see of an object that is not as expected.
 fn describe(object: Option<&DynamicObject>) -> String {
     let Some(object) = object else { return "it was never seen".into() };
