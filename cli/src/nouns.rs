@@ -65,6 +65,10 @@ fn group(word: &str) -> Option<(&'static str, &'static str, &'static str)> {
     GROUPS.into_iter().find(|(singular, plural, _)| *singular == word || *plural == word)
 }
 
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['A', 'E', 'I', 'O', 'U']) { "An" } else { "A" }
+}
+
 fn leaf<A: VerbArgs>(kind: &'static Kind) -> Command {
     let [.., last] = kind.noun else { return Command::new(kind.kind) };
     let standalone = kind.noun.len() == 1;
@@ -72,7 +76,7 @@ fn leaf<A: VerbArgs>(kind: &'static Kind) -> Command {
     let (name, other) = if A::plural() && standalone { (plural, *last) } else { (*last, plural) };
     let about = match A::VERB {
         Verb::Get => format!("{} objects", kind.kind),
-        _ => format!("A {} object", kind.kind),
+        _ => format!("{} {} object", article(kind.kind), kind.kind),
     };
     let mut command = Command::new(name).visible_aliases(kind.aliases.iter().copied());
     if !plural.is_empty() {

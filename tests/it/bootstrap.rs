@@ -1,19 +1,13 @@
 //! Bootstrap end to end: real Git servers over HTTPS and SSH, a real control plane, and controllers that are started with
 //! the arguments of the committed manifests.
 
+mod hosts;
+
 use anyhow::{Context, Result, ensure};
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::response::IntoResponse;
-use http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::{Value, json};
 use sluice_tests::{
-    Access, Cluster, ControlPlane, Controller, GitServer, Options, Repository, SshServer, binaries, wait,
+    Access, Cluster, ControlPlane, Controller, GitServer, Options, Repository, binaries, wait,
 };
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::process::Command;
 
 #[derive(Debug)]
@@ -153,103 +147,5 @@ async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_
     .await
     .with_context(logs)?;
 
-    hosted(plane, &source, &kustomize).await
-}
-
-/// A host of repositories: GitHub's API, and SSH for those whose keys are registered.
-struct FakeHost {
-    http: String,
-    ssh: String,
-    authorized: PathBuf,
-    made: Mutex<bool>,
-    keys: Mutex<Vec<Value>>,
-    writes: Mutex<Vec<String>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn answer(
-    State(host): State<Arc<FakeHost>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> axum::response::Response {
-    let reply = |status: StatusCode, body: Value| (status, body.to_string()).into_response();
-    if headers.get("authorization").is_none_or(|value| value != "Bearer t0ken") {
-        return reply(StatusCode::UNAUTHORIZED, json!({"message": "Bad credentials"}));
-    }
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if method != Method::GET {
-        lock(&host.writes).push(format!("{method} {}", uri.path()));
-    }
-    let repository = json!({"name": "fleet", "private": true, "clone_url": host.http, "ssh_url": host.ssh});
-    match (method.as_str(), uri.path()) {
-        ("GET", "/api/v3/repos/org/fleet") if *lock(&host.made) => reply(StatusCode::OK, repository),
-        ("POST", "/api/v3/orgs/org/repos") if body["name"] == "fleet" && body["private"] == true => {
-            *lock(&host.made) = true;
-            reply(StatusCode::CREATED, repository)
-        }
-        ("PUT", "/api/v3/orgs/org/teams/platform/repos/org/fleet") => StatusCode::NO_CONTENT.into_response(),
-        ("GET", "/api/v3/repos/org/fleet/keys") => reply(StatusCode::OK, json!(*lock(&host.keys))),
-        ("POST", "/api/v3/repos/org/fleet/keys") if body["read_only"] == true => {
-            let mut key = body.clone();
-            key["id"] = 1.into();
-            std::fs::write(&host.authorized, body["key"].as_str().unwrap_or_default())
-                .expect("the file of the SSH server");
-            lock(&host.keys).push(key.clone());
-            reply(StatusCode::CREATED, key)
-        }
-        _ => reply(StatusCode::NOT_FOUND, json!({"message": "Not Found"})),
-    }
-}
-
-/// The same at a host with an API: the repository is made, the cluster logs in by a deploy key.
-async fn hosted(plane: &ControlPlane, source: &Controller, kustomize: &Controller) -> Result<()> {
-    let server = GitServer::start().await?;
-    let fleet = server.repository("hosted")?;
-    let ssh = SshServer::start()?;
-    let host = Arc::new(FakeHost {
-        http: fleet.url().to_owned(),
-        ssh: ssh.url(fleet.served()),
-        authorized: ssh.authorized_keys(),
-        made: Mutex::new(false),
-        keys: Mutex::default(),
-        writes: Mutex::default(),
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let router = Router::new().fallback(answer).with_state(host.clone());
-    let task = tokio::spawn(async move {
-        let _ = axum::serve(listener, router).await;
-    });
-    let line = format!(
-        "bootstrap github --namespace=hosted --owner=org --repository=fleet --team=platform --hostname=http://{address} --path=clusters/b --components=source-controller,kustomize-controller --timeout=3m"
-    );
-    let wrong = sluice(plane, &line, &[("GITHUB_TOKEN", "wrong")]).await?;
-    ensure!(
-        wrong.talk.contains("the token is not accepted") && wrong.talk.contains("Bad credentials"),
-        "{wrong:?}"
-    );
-    let token = [("GITHUB_TOKEN", "t0ken")];
-    let ran = sluice(plane, &line, &token).await?;
-    ensure!(ran.code == Some(0), "{}\n{}\n---\n{}", ran.talk, source.log_tail(), kustomize.log_tail());
-    ensure!(
-        ran.talk.contains("✔ repository")
-            && ran.talk.contains("✔ configured deploy key \"hosted-main-hosted-./clusters/b\""),
-        "{}",
-        ran.talk
-    );
-    ensure!(log(&fleet)?.len() == 2, "{:?}", log(&fleet)?);
-    let before = lock(&host.writes).len();
-    ensure!(before == 3, "{:?}", lock(&host.writes));
-    let again = fine(plane, &line, &token).await?;
-    ensure!(again.talk.contains("✔ deploy key up to date") && log(&fleet)?.len() == 2, "{}", again.talk);
-    // Access is given again, which changes nothing.
-    let writes = lock(&host.writes)[before..].to_vec();
-    ensure!(writes == ["PUT /api/v3/orgs/org/teams/platform/repos/org/fleet"], "{writes:?}");
-    task.abort();
-    Ok(())
+    hosts::all(plane, &source, &kustomize).await
 }

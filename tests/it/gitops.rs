@@ -277,5 +277,6 @@ pub(crate) fn login(access: &Access) -> Value {
         Access::Open => json!({}),
         Access::Basic(username, password) => json!({"username": username, "password": password}),
         Access::Bearer(token) => json!({"bearerToken": token}),
+        Access::AnyOf(several) => several.first().map_or_else(|| json!({}), login),
     }
 }

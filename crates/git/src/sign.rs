@@ -31,6 +31,9 @@ pub enum SignError {
     /// There are several keys.
     #[error("there is more than one key")]
     Several,
+    /// No key has the id that was asked for.
+    #[error("no key has that id")]
+    Missing,
     /// It is encrypted, and no passphrase was given.
     #[error("the signing key is encrypted")]
     Encrypted,
@@ -51,8 +54,20 @@ impl std::fmt::Debug for SigningKey {
 impl SigningKey {
     /// An armored OpenPGP key.
     pub fn pgp(armored: &[u8], passphrase: Option<&str>) -> Result<Self, SignError> {
-        let (keys, _) = SignedSecretKey::from_armor_many(armored).map_err(|_| SignError::Unreadable)?;
+        Self::pgp_of_ring(armored, None, passphrase)
+    }
+
+    /// A key of an OpenPGP key ring, armored or binary: the one with the id, of its primary key or of one of its
+    /// subkeys, in hexadecimal; without an id there must be one only.
+    pub fn pgp_of_ring(ring: &[u8], id: Option<&str>, passphrase: Option<&str>) -> Result<Self, SignError> {
+        let (keys, _) = SignedSecretKey::from_reader_many(ring).map_err(|_| SignError::Unreadable)?;
         let mut keys = keys.collect::<Result<Vec<_>, _>>().map_err(|_| SignError::Unreadable)?;
+        if let Some(id) = id {
+            keys.retain(|key| has_id(key, id));
+            if keys.is_empty() {
+                return Err(SignError::Missing);
+            }
+        }
         if keys.len() > 1 {
             return Err(SignError::Several);
         }
@@ -108,6 +123,14 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// Whether a key, or one of its subkeys, has an id.
+fn has_id(key: &SignedSecretKey, id: &str) -> bool {
+    let id = id.trim_start_matches("0x");
+    let mut ids = key.secret_subkeys.iter().map(|subkey| subkey.key.legacy_key_id().to_string());
+    key.primary_key.legacy_key_id().to_string().eq_ignore_ascii_case(id)
+        || ids.any(|known| known.eq_ignore_ascii_case(id))
 }
 
 /// The subkey that is there for signing, if there is one; else the primary key signs.

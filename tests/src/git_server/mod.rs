@@ -34,6 +34,8 @@ pub enum Access {
     Basic(String, String),
     /// A bearer token.
     Bearer(String),
+    /// Who has one of these.
+    AnyOf(Vec<Access>),
 }
 
 impl Access {
@@ -42,6 +44,7 @@ impl Access {
             Self::Open => return true,
             Self::Basic(user, password) => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
             Self::Bearer(token) => format!("Bearer {token}"),
+            Self::AnyOf(several) => return several.iter().any(|access| access.admits(headers)),
         };
         headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == expected.as_bytes())
     }
@@ -94,9 +97,16 @@ pub struct GitServerBuilder {
     access: Access,
     tls: bool,
     client_certificates: bool,
+    beside: Router,
 }
 
 impl GitServerBuilder {
+    /// Serves something else too, such as the API of a host. What it has no route for is asked of git.
+    pub fn beside(mut self, router: Router) -> Self {
+        self.beside = router;
+        self
+    }
+
     /// Who may read and push.
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
@@ -129,7 +139,7 @@ impl GitServerBuilder {
             requests: Mutex::default(),
         });
         std::fs::create_dir(&shared.root)?;
-        let router = Router::new().fallback(answer).with_state(shared.clone());
+        let router = self.beside.merge(Router::new().fallback(answer).with_state(shared.clone()));
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });

@@ -6,9 +6,12 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
 
 use super::run::{Bootstrap, Login};
-use super::{Common, without_user};
+use super::signing::TransportKey;
+use super::{Common, layout, without_user};
 use crate::app::App;
 use crate::ssh;
 pub(super) use api::Host;
@@ -105,6 +108,13 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
     if hostname.is_empty() {
         bail!("--hostname is required");
     }
+    if args.common.signing.reuses_private_key() && matches!(kind, Kind::GitHub | Kind::Gitea) {
+        bail!(
+            "--ssh-signing-reuse-private-key is not supported for {name}, whose repositories are pushed to with the token: use --ssh-signing-key-file"
+        );
+    }
+    let transport = TransportKey { file: args.common.key.private_key_file.as_deref(), password: None };
+    let signing = args.common.signing.key(&transport)?;
     let token = match std::env::var(variable).ok().filter(|token| !token.is_empty()) {
         Some(token) => token,
         None => asked(app, &format!("Please enter your {name} personal access token (PAT): "))?,
@@ -141,9 +151,7 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
         let scheme = push_url.split_once("://").map_or("https", |(scheme, _)| scheme);
         (without_user(&push_url, scheme)?, Login::Password { username, password: token, bearer: false })
     } else if args.deploy_token_auth {
-        let namespace = app.namespace()?;
-        let creating = host.deploy_token(&namespace);
-        let (username, password) = app.bounded("making a deploy token", creating).await?;
+        let (username, password) = deploy_token(app, &args.common, &host).await?;
         (push_url.clone(), Login::Password { username, password, bearer: false })
     } else {
         let url = ssh_url(host.ssh_url(), args.common.ssh_hostname.as_deref())?;
@@ -163,8 +171,27 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
         push_login,
         host: Some(host),
         silent: true,
+        signing,
     };
     work.run().await
+}
+
+/// User and password of a deploy token: those that the cluster has, or a new one's.
+async fn deploy_token(app: &App, common: &Common, host: &Host) -> Result<(String, String)> {
+    let namespace = app.namespace()?;
+    let name = common.secret_name.clone().unwrap_or_else(|| namespace.clone());
+    let secrets: Api<Secret> = Api::namespaced(app.cluster().await?.client.clone(), &namespace);
+    let asking = async { Ok(secrets.get_opt(&name).await?) };
+    let secret = app.bounded("asking for the source secret", asking).await?;
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    let text = |key: &str| data.get(key).and_then(|value| String::from_utf8(value.0.clone()).ok());
+    let known = text("username").zip(text("password"));
+    let title = layout::title(&namespace, &common.branch, &name, &common.path)?;
+    let (made, username, password) =
+        app.bounded("making a deploy token", host.deploy_token(&title, known)).await?;
+    let what = if made { "configured deploy token" } else { "deploy token up to date" };
+    app.output.success(&format!("{what} {title:?}"));
+    Ok((username, password))
 }
 
 /// The address for SSH as a URL, at another host where one is given.

@@ -37,6 +37,11 @@ pub(super) fn own_directory(path: &str, namespace: &str) -> Result<String> {
     Ok(if directory.is_empty() { namespace.to_owned() } else { format!("{directory}/{namespace}") })
 }
 
+/// The name of a key or token at a host of repositories.
+pub(super) fn title(namespace: &str, branch: &str, secret: &str, path: &str) -> Result<String> {
+    Ok(format!("{namespace}-{branch}-{secret}-./{}", directory(path)?))
+}
+
 /// What is synchronised.
 #[derive(Clone, Debug)]
 pub(super) struct Sync<'a> {

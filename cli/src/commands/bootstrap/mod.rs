@@ -4,6 +4,7 @@ mod host;
 mod layout;
 mod remote;
 mod run;
+mod signing;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::arguments;
 use crate::installation::Components;
 use crate::ssh::KeyArgs;
 use host::{HostArgs, Kind};
+use signing::{SigningArgs, TransportKey};
 
 /// What follows `bootstrap`.
 #[derive(Args)]
@@ -84,6 +86,8 @@ struct Common {
     /// Text to end the messages of the commits with, such as [ci skip].
     #[arg(long)]
     commit_message_appendix: Option<String>,
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 /// Flags of `bootstrap git`.
@@ -155,6 +159,9 @@ async fn git(app: &App, args: GitArgs) -> Result<()> {
         None if token_auth => Some(host::asked(app, "Please enter your Git repository password: ")?),
         password => password,
     };
+    let transport =
+        TransportKey { file: common.key.private_key_file.as_deref(), password: password.as_deref() };
+    let signing = common.signing.key(&transport)?;
     let login = match scheme.as_str() {
         "ssh" if !token_auth => run::Login::key(app, common, &url, password.as_deref()).await?,
         "ssh" | "https" | "http" => {
@@ -180,6 +187,7 @@ async fn git(app: &App, args: GitArgs) -> Result<()> {
         login,
         host: None,
         silent: args.silent,
+        signing,
     };
     work.run().await
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::Timestamp;
 use sluice_git::tree::{Selection, View, checkout};
 use sluice_git::{
-    Change, Client, Credentials, Error, Identity, Interrupt, ObjectId, RefFilter, RemoteUrl, Repository, Tls,
-    commit,
+    Change, Client, Credentials, Error, Identity, Interrupt, ObjectId, RefFilter, RemoteUrl, Repository,
+    SigningKey, Tls, commit,
 };
 
 use super::run::Login;
@@ -18,6 +19,8 @@ use super::run::Login;
 pub(super) struct Author {
     pub(super) name: String,
     pub(super) email: String,
+    /// What signs for them.
+    pub(super) signing: Option<Arc<SigningKey>>,
 }
 
 /// A branch of a repository elsewhere.
@@ -115,13 +118,21 @@ impl Remote {
                 executable: false,
             })
             .collect();
+        let signing = author.signing.as_ref();
+        let sign = signing.map(|key| |payload: &[u8]| key.sign(payload));
         let author = Identity {
             name: author.name.clone(),
             email: author.email.clone(),
             seconds: Timestamp::now().as_second(),
         };
         let parent = clone.base.as_ref().map(|(repository, id)| (repository, *id));
-        let made = commit(parent, &changes, &author, message, None)?;
+        let made = commit(
+            parent,
+            &changes,
+            &author,
+            message,
+            sign.as_ref().map(|sign| sign as sluice_git::Signer<'_>),
+        )?;
         let old = clone.base.as_ref().map(|(_, id)| *id);
         self.client
             .push(&self.remote, &self.reference(), old, &made)

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::{Value, json};
+use sluice_git::SigningKey;
 use sluice_kstatus::Status;
 use sluice_kustomize::{DiskFileSystem, Options};
 
@@ -93,6 +95,8 @@ pub(super) struct Bootstrap<'a> {
     pub(super) host: Option<Host>,
     /// Nobody is asked whether a new key is set up.
     pub(super) silent: bool,
+    /// What signs the commits.
+    pub(super) signing: Option<Arc<SigningKey>>,
 }
 
 /// How often a push is tried again after somebody else's.
@@ -249,8 +253,11 @@ impl Bootstrap<'_> {
             Some(appendix) => format!("{message}\n\n{appendix}"),
             None => message.to_owned(),
         };
-        let author =
-            Author { name: self.common.author_name.clone(), email: self.common.author_email.clone() };
+        let author = Author {
+            name: self.common.author_name.clone(),
+            email: self.common.author_email.clone(),
+            signing: self.signing.clone(),
+        };
         let mut attempt = 1;
         loop {
             self.app.output.action(&format!(
@@ -385,8 +392,7 @@ impl Bootstrap<'_> {
             self.app.output.success("reconciled source secret");
         }
         if let (Some(host), Login::Key { pair, .. }) = (&self.host, &self.login) {
-            let path = layout::directory(&self.common.path)?;
-            let title = format!("{}-{}-{name}-./{path}", self.namespace, self.common.branch);
+            let title = layout::title(&self.namespace, &self.common.branch, &name, &self.common.path)?;
             let registering = host.register_key(&title, &pair.public);
             let what = if self.app.bounded("registering the deploy key", registering).await? {
                 "configured deploy key"

@@ -311,15 +311,39 @@ impl Host {
         Ok(true)
     }
 
-    /// A new deploy token of GitLab: user and password.
-    pub(super) async fn deploy_token(&self, name: &str) -> Result<(String, String)> {
+    /// A deploy token of GitLab under a name: whether it is new, its user and its password. A token that is `known` by
+    /// its user and password is kept while it is valid.
+    pub(super) async fn deploy_token(
+        &self,
+        name: &str,
+        known: Option<(String, String)>,
+    ) -> Result<(bool, String, String)> {
         if self.settings.kind != Kind::GitLab {
             bail!("--deploy-token-auth goes with GitLab only");
         }
-        let body = json!({"name": name, "username": name, "scopes": ["read_repository"]});
-        let token = self.send(Method::POST, &format!("{}/deploy_tokens", self.path()), body).await?;
+        let path = format!("{}/deploy_tokens", self.path());
+        let listed = self.get(&format!("{path}?active=true&per_page=100")).await?.unwrap_or_default();
+        let own: Vec<Value> = listed.as_array().cloned().unwrap_or_default();
+        let own = own.into_iter().filter(|token| token["name"] == name);
+        let mut stale = Vec::new();
+        for token in own {
+            match &known {
+                Some((username, password)) if token["username"] == username.as_str() => {
+                    return Ok((false, username.clone(), password.clone()));
+                }
+                _ => stale.push(token["id"].clone()),
+            }
+        }
+        let body = json!({"name": name, "scopes": ["read_repository"]});
+        let token = self.send(Method::POST, &path, body).await.context("failed to make a deploy token")?;
+        // Nobody knows the password of the older ones any more.
+        for id in stale {
+            self.ask(Method::DELETE, &format!("{path}/{id}"), None).await?;
+        }
         let text = |key: &str| token[key].as_str().map(str::to_owned);
-        text("username").zip(text("token")).context("the host does not tell the deploy token")
+        let (username, password) =
+            text("username").zip(text("token")).context("the host does not tell the deploy token")?;
+        Ok((true, username, password))
     }
 }
 
