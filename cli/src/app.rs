@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::error::ErrorKind;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::arguments::{self, Globals};
 use crate::cluster::Cluster;
+use crate::commands::plugin::Plugin;
 use crate::failure::{self, Exit};
 use crate::output::Output;
 
@@ -83,6 +85,13 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     let output = Output::standard();
     let parsed = match arguments::parse(&words) {
         Ok(parsed) => parsed,
+        Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
+            if let Some((plugin, words)) = Plugin::meant_by(&words) {
+                output.failure(&plugin.run(words));
+                return ExitCode::FAILURE;
+            }
+            return failure::usage(&output, &error, &words);
+        }
         Err(error) => return failure::usage(&output, &error, &words),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

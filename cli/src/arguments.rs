@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::cluster::Connection;
@@ -43,8 +44,50 @@ pub(crate) struct Globals {
 
 /// Reads a command line.
 pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    match read(words) {
+        Err(error) if error.kind() == ErrorKind::UnknownArgument => {
+            reordered(words.to_vec(), &error, MOVES).ok_or(error)
+        }
+        outcome => outcome,
+    }
+}
+
+fn read(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     let matches = command().try_get_matches_from(words)?;
     CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// How many flags may stand before the command that they belong to.
+const MOVES: usize = 6;
+
+/// Go's tools take the flags of a command before its name too, as in `get -A kustomizations`: a flag that is not known
+/// where it stands is read at the end, alone or with the word after it.
+fn reordered(words: Vec<OsString>, error: &clap::Error, moves: usize) -> Option<CommandLine> {
+    if moves == 0 || words.iter().any(|word| word == "--") {
+        return None;
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let given = |word: &OsString| {
+        let text = word.to_string_lossy();
+        text == *flag || text.split_once('=').is_some_and(|(name, _)| name == flag)
+    };
+    let at = words.iter().position(given)?;
+    if at + 1 >= words.len() {
+        return None;
+    }
+    [1, 2].into_iter().find_map(|count| {
+        let mut moved = words.clone();
+        let flag: Vec<OsString> = moved.drain(at..at + count).collect();
+        moved.extend(flag);
+        match read(&moved) {
+            Ok(line) => Some(line),
+            Err(again) if again.kind() == ErrorKind::UnknownArgument => {
+                let progress = again.get(ContextKind::InvalidArg) != error.get(ContextKind::InvalidArg);
+                if progress { reordered(moved, &again, moves - 1) } else { None }
+            }
+            Err(_) => None,
+        }
+    })
 }
 
 /// The tree of commands.
@@ -94,9 +137,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
     fn read(line: &str) -> Result<CommandLine, clap::Error> {
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        parse(&words)
+        parse(&words(line))
     }
 
     #[test]
@@ -110,6 +156,20 @@ mod tests {
         assert!(!read("sluice get all --verbose --verbose=F").unwrap().globals.verbose);
         assert!(read("sluice get all --verbose=0 --verbose=T").unwrap().globals.verbose);
         assert!(read("sluice get all --verbose=yes").is_err());
+    }
+
+    #[test]
+    fn flags_may_stand_before_the_command_that_has_them() {
+        for line in [
+            "sluice get -A kustomizations",
+            "sluice get --status-selector ready=false -A ks",
+            "sluice -n apps get --show-source ks",
+            "sluice bootstrap --components-extra=image-controller git --url x",
+        ] {
+            assert!(parse(&words(line)).is_ok(), "{line}");
+        }
+        let error = parse(&words("sluice get --nothing ks")).err().unwrap();
+        assert!(error.to_string().contains("--nothing"), "{error}");
     }
 
     #[test]

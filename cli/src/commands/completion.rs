@@ -12,6 +12,7 @@ use kube::api::{Api, ListParams};
 
 use crate::app::App;
 use crate::arguments;
+use crate::commands::plugin;
 use crate::kinds::{KINDS, Kind};
 
 /// Flags of `completion`.
@@ -111,7 +112,13 @@ pub(crate) async fn complete(app: &App, args: CompleteArgs) -> Result<()> {
     let last = last.trim_matches('"');
     let (wanted, namespace) = wanted(&arguments::command(), before, last);
     let lines = match wanted {
-        Wanted::Words(words) => words,
+        Wanted::Words(mut words) => {
+            if before.is_empty() {
+                let plugins = plugin::installed().into_iter().filter(|plugin| plugin.name.starts_with(last));
+                words.extend(plugins.map(|plugin| (plugin.name, "A plugin".to_owned())));
+            }
+            words
+        }
         Wanted::Context => named(app.globals.connection.contexts()),
         // A cluster that does not answer offers nothing; the shell shows no errors.
         Wanted::Namespace => tokio::time::timeout(PATIENCE, namespaces(app))

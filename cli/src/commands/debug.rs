@@ -74,6 +74,9 @@ pub(crate) async fn run(app: &App, args: DebugArgs) -> Result<()> {
                     history(&object, KUSTOMIZATION_PAGE)
                 } else {
                     let variables = variables(cluster, &object).await?;
+                    if variables.is_empty() {
+                        bail!("no post build substitutions found");
+                    }
                     Ok(variables
                         .iter()
                         .map(|(key, value)| format!("{key}={value}\n"))
@@ -103,7 +106,8 @@ fn exactly_one(flags: &[(&str, bool)]) -> Result<()> {
         return Ok(());
     }
     let names: Vec<_> = flags.iter().map(|(name, _)| format!("--show-{name}")).collect();
-    bail!("exactly one of {} must be set", names.join(", "))
+    let (last, others) = names.split_last().context("no flags")?;
+    bail!("exactly one of {}, or {last} must be set", others.join(", "))
 }
 
 fn status(object: &Object, page: &str, anchor: &str) -> Result<String> {
@@ -203,7 +207,7 @@ mod tests {
     fn exactly_one_part_is_shown() {
         assert!(exactly_one(&[("status", true), ("vars", false)]).is_ok());
         let error = exactly_one(&[("status", true), ("vars", true)]).unwrap_err().to_string();
-        assert_eq!(error, "exactly one of --show-status, --show-vars must be set");
+        assert_eq!(error, "exactly one of --show-status, or --show-vars must be set");
         assert!(exactly_one(&[("status", false)]).is_err());
     }
 

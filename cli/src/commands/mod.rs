@@ -20,6 +20,7 @@ mod local;
 mod logs;
 mod man;
 mod migrate;
+pub(crate) mod plugin;
 mod reconcile;
 mod resume;
 mod sops;
@@ -139,6 +140,8 @@ pub(crate) enum Command {
     Sops(sops::SopsArgs),
     /// What helm does with charts on this machine: template, lint, package, show.
     Helm(helm::HelmArgs),
+    /// Programs that are commands too: install, list, search, update, uninstall.
+    Plugin(plugin::PluginArgs),
     /// Print a script that completes commands and names in a shell.
     Completion(completion::CompletionArgs),
     /// Print or write manual pages.
@@ -163,6 +166,7 @@ impl Command {
             Self::Migrate(args) => migrate::run(app, args).await,
             Self::Test(args) => test::run(app, &args),
             Self::Trigger(args) => trigger::run(app, args).await,
+            Self::Plugin(args) => plugin::run(app, args).await,
             Self::Man(args) => man::run(app, &args),
             Self::Push { target } => artifact::push::run(app, target).await,
             Self::Pull { target } => artifact::pull::run(app, target).await,

@@ -252,3 +252,75 @@ fn the_example_repository_passes_and_each_fault_is_found() {
             .contains("<failure type=\"path\"")
     );
 }
+
+/// Serves files on loopback to whoever asks, for as long as the test runs.
+fn serve(files: Vec<(&'static str, Vec<u8>)>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0_u8; 4096];
+            let read = std::io::Read::read(&mut stream, &mut request).expect("a request");
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            let found = files.iter().find(|(name, _)| *name == path);
+            let (status, body) = found.map_or(("404 Not Found", &[][..]), |(_, body)| ("200 OK", body));
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_plugin_is_installed_runs_as_a_command_and_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = b"#!/bin/sh\necho \"greets $*\"\nexit 7\n".to_vec();
+    let digest = sluice_digest(&program);
+    let catalog = "apiVersion: cli.fluxcd.io/v1beta1\nkind: PluginCatalog\nplugins: [{name: greet, description: Says hello}]\n";
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let server = serve(vec![("/flux-greet", program)]);
+    let manifest = |checksum: &str| {
+        format!(
+            "apiVersion: cli.fluxcd.io/v1beta1\nkind: Plugin\nname: greet\nbin: flux-greet\nversions:\n- version: 1.0.0\n  platforms: [{{os: {os}, arch: {arch}, url: '{server}/flux-greet', checksum: '{checksum}'}}]\n"
+        )
+    };
+    let base = serve(vec![
+        ("/good/catalog.yaml", catalog.into()),
+        ("/good/greet.yaml", manifest(&digest).into_bytes()),
+        ("/bad/greet.yaml", manifest("sha256:00").into_bytes()),
+    ]);
+    let plugins = folder.path().join("plugins").display().to_string();
+    let with = |line: &str, catalog: &str| {
+        let variables = [
+            ("FLUXCD_PLUGINS", plugins.as_str()),
+            ("FLUXCD_PLUGIN_CATALOG", catalog),
+            ("PATH", "/bin:/usr/bin"),
+        ];
+        sluice(folder.path(), &line.split(' ').collect::<Vec<_>>(), "", &variables)
+    };
+    let good = format!("{base}/good/");
+    let ran = with("plugin install greet", &format!("{base}/bad/"));
+    assert!(ran.code == 1 && ran.talk.contains("checksum verification failed"), "{ran:?}");
+    assert_eq!(with("plugin list", &good).data, "No plugins found\n");
+    let ran = with("plugin install nobody", &good);
+    assert!(ran.talk.starts_with("✗ plugin \"nobody\" not found in catalog"), "{ran:?}");
+    let ran = with("plugin install greet@1.0.0", &good);
+    assert_eq!((ran.code, ran.talk.as_str()), (0, "✔ installed greet v1.0.0\n"), "{ran:?}");
+    assert!(with("plugin search hello", &good).data.contains("greet"));
+    assert!(with("plugin ls", &good).data.contains("1.0.0"));
+    let ran = with("greet you -n me --help", &good);
+    assert_eq!((ran.code, ran.data.as_str()), (7, "greets you -n me --help\n"), "{ran:?}");
+    assert!(with("plugin update", &good).talk.contains("✔ greet already up to date (v1.0.0)"));
+    assert!(with("__complete -- gre", &good).data.starts_with("greet\t"));
+    assert_eq!(with("plugin delete greet", &good).code, 0);
+    assert_eq!(with("greet", &good).code, 1);
+}
+
+fn sluice_digest(bytes: &[u8]) -> String {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}

@@ -6,6 +6,7 @@ pub(crate) mod list;
 pub(crate) mod pull;
 pub(crate) mod push;
 mod registry;
+mod resolved;
 pub(crate) mod tag;
 mod tree;
 

@@ -44,6 +44,9 @@ pub(crate) struct PushArgs {
     /// Print what was pushed as JSON or YAML.
     #[arg(short, long, value_enum)]
     output: Option<Format>,
+    /// Accepted for compatibility.
+    #[arg(long, hide = true)]
+    debug: bool,
     #[command(flatten)]
     tree: TreeArgs,
     #[command(flatten)]

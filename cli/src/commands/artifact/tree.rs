@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 use sluice_artifact::ignore::Patterns;
 use sluice_artifact::{Archive, Rules, archive};
 
+use super::resolved;
+
 /// What stays out unless other patterns are given.
 const IGNORED: [&str; 12] = [
     ".git/",
@@ -37,6 +39,9 @@ pub(crate) struct TreeArgs {
     /// Further patterns of what stays out.
     #[arg(long, value_delimiter = ',', value_name = "PATTERN")]
     add_ignore_paths: Vec<String>,
+    /// Take what links lead to in their place; links are left out otherwise.
+    #[arg(long)]
+    resolve_symlinks: bool,
 }
 
 impl TreeArgs {
@@ -54,7 +59,10 @@ impl TreeArgs {
         } else {
             let path = Path::new(path);
             let data = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-            if data.is_dir() {
+            if data.is_dir() && self.resolve_symlinks {
+                let copy = resolved::copy(path)?;
+                archive::write_directory(copy.path(), &self.rules(), out)
+            } else if data.is_dir() {
                 archive::write_directory(path, &self.rules(), out)
             } else {
                 let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -53,7 +53,7 @@ pub(super) struct HostArgs {
     #[arg(long)]
     reconcile: bool,
     /// The user that tokens are sent with [default: git].
-    #[arg(long, default_value = "git")]
+    #[arg(short, long, default_value = "git")]
     username: String,
 }
 

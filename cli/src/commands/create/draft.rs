@@ -209,7 +209,7 @@ pub(super) fn reference(text: &str, default: Option<&str>, allowed: &[&str]) -> 
     let Some(kind) = allowed.iter().find(|allowed| allowed.eq_ignore_ascii_case(kind)) else {
         bail!("kind '{kind}' of '{text}' is not supported, must be one of: {}", allowed.join(", "));
     };
-    let (name, namespace) = rest.split_once('.').unwrap_or((rest, ""));
+    let (name, namespace) = rest.rsplit_once('.').unwrap_or((rest, ""));
     if name.is_empty() {
         bail!("invalid reference '{text}': the name is missing");
     }

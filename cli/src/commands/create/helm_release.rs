@@ -111,7 +111,8 @@ fn spec(
         if !POLICIES.contains(&crds.as_str()) {
             bail!("unsupported CRDs policy {crds:?}, must be one of: {}", POLICIES.join(", "));
         }
-        spec.set("install.crds", crds.as_str()).set("upgrade.crds", crds.as_str());
+        // What is not there yet is made in any case.
+        spec.set("install.crds", "Create").set("upgrade.crds", crds.as_str());
     }
     let mut values = Map::new();
     for file in &args.values {

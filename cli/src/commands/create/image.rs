@@ -113,7 +113,7 @@ pub(super) struct UpdateArgs {
 pub(super) async fn run(app: &App, common: &Common, noun: &ImageNoun) -> Result<()> {
     let draft = match noun {
         ImageNoun::Repository(args) => repository(common, args)?,
-        ImageNoun::Policy(args) => policy(args)?,
+        ImageNoun::Policy(args) => policy(common, args)?,
         ImageNoun::Update(args) => update(common, args)?,
     };
     draft.finish(app, common).await.map(drop)
@@ -128,7 +128,7 @@ fn repository(common: &Common, args: &RepositoryArgs) -> Result<Draft> {
     Draft::new(&IMAGE_REPOSITORY, args.name.as_ref(), Words::Ready, spec)
 }
 
-fn policy(args: &PolicyArgs) -> Result<Draft> {
+fn policy(common: &Common, args: &PolicyArgs) -> Result<Draft> {
     let Some(repository) = &args.image_ref else {
         bail!("the name of an ImageRepository in the namespace is required (--image-ref)")
     };
@@ -152,7 +152,13 @@ fn policy(args: &PolicyArgs) -> Result<Draft> {
     }
     spec.text("filterTags.pattern", args.filter_regex.as_ref());
     spec.text("filterTags.extract", args.filter_extract.as_ref());
-    spec.text("digestReflectionPolicy", args.reflect_digest.as_ref());
+    if let Some(policy) = &args.reflect_digest {
+        if !["Never", "IfNotPresent", "Always"].contains(&policy.as_str()) {
+            bail!("invalid value for --reflect-digest, must be one of 'Never', 'IfNotPresent', 'Always'");
+        }
+        spec.set("digestReflectionPolicy", policy.as_str());
+        spec.duration("interval", (policy == "Always").then_some(common.interval));
+    }
     Draft::new(&IMAGE_POLICY, args.name.as_ref(), Words::Ready, spec)
 }
 
@@ -175,6 +181,8 @@ fn update(common: &Common, args: &UpdateArgs) -> Result<Draft> {
         spec.set("git.commit.signingKey.secretRef.name", secret.as_str());
         spec.text("git.commit.signingKey.type", args.signing_key_type.as_ref());
     }
-    spec.set("update.strategy", "Setters").text("update.path", args.git_repo_path.as_ref());
+    if args.git_repo_path.is_some() {
+        spec.set("update.strategy", "Setters").text("update.path", args.git_repo_path.as_ref());
+    }
     Draft::new(&IMAGE_UPDATE_AUTOMATION, args.name.as_ref(), Words::Ready, spec)
 }

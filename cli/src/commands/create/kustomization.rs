@@ -75,13 +75,12 @@ pub(super) async fn run(app: &App, common: &Common, args: &KustomizationArgs) ->
 }
 
 fn spec(common: &Common, args: &KustomizationArgs) -> Result<Spec> {
-    if !args.path.starts_with("./") {
-        bail!("path must begin with ./");
-    }
     let Some(source) = &args.source else { bail!("source is required") };
     let mut spec = Spec::default();
     spec.list("dependsOn", args.depends_on.iter().map(dependency).collect());
-    spec.duration("interval", Some(common.interval)).set("path", args.path.as_str()).set("prune", args.prune);
+    spec.duration("interval", Some(common.interval))
+        .set("path", relative(&args.path)?)
+        .set("prune", args.prune);
     spec.set("sourceRef", reference(source, Some("GitRepository"), &SOURCES)?.field());
     spec.text("targetNamespace", args.target_namespace.as_ref());
     spec.text("serviceAccountName", args.service_account.as_ref());
@@ -101,8 +100,19 @@ fn spec(common: &Common, args: &KustomizationArgs) -> Result<Spec> {
     if args.wait || !checks.is_empty() {
         spec.duration("timeout", Some(args.health_check_timeout));
     }
-    spec.list("healthChecks", checks);
+    if !args.wait {
+        // Who waits for all waits for these.
+        spec.list("healthChecks", checks);
+    }
     Ok(spec)
+}
+
+/// A directory in the source, as the field has it.
+fn relative(path: &str) -> Result<String> {
+    if path.starts_with('/') {
+        bail!("path {path:?} must be relative to the source, such as ./deploy");
+    }
+    Ok(if path.starts_with("./") { path.to_owned() } else { format!("./{path}") })
 }
 
 fn health_check(text: &str) -> Result<Value> {

@@ -20,7 +20,7 @@ pub(super) struct AlertArgs {
     /// The least severity: info or error.
     #[arg(long)]
     event_severity: Option<String>,
-    /// What it is about, as Kind/name; * is every name; may be repeated.
+    /// What it is about, as Kind/name or Kind/name.namespace; * is every name; may be repeated.
     #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
     event_source: Vec<String>,
 }
@@ -66,7 +66,7 @@ pub(super) struct ReceiverArgs {
     resource: Vec<String>,
 }
 
-/// `Kind/name` of a kind of Flux.
+/// `Kind/name` or `Kind/name.namespace` of a kind of Flux.
 fn subject(text: &str, what: &str) -> Result<Value> {
     let (kind, name) = match text.split_once('/') {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() => (kind, name),
@@ -75,7 +75,12 @@ fn subject(text: &str, what: &str) -> Result<Value> {
     let Some(kind) = KINDS.iter().find(|known| known.kind.eq_ignore_ascii_case(kind)) else {
         bail!("{what} kind '{kind}' is not supported");
     };
-    Ok(json!({"kind": kind.kind, "name": name}))
+    let mut subject = json!({"kind": kind.kind, "name": name});
+    if let Some((name, namespace)) = name.rsplit_once('.') {
+        subject["name"] = name.into();
+        subject["namespace"] = namespace.into();
+    }
+    Ok(subject)
 }
 
 pub(super) async fn alert(app: &App, common: &Common, args: &AlertArgs) -> Result<()> {

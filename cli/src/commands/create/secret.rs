@@ -199,7 +199,12 @@ pub(super) async fn run(app: &App, common: &Common, noun: &SecretNoun) -> Result
             (&args.name, "proxy", "Opaque", data)
         }
         SecretNoun::Receiver(args) => return receiver(app, common, args).await,
-        SecretNoun::Tls(args) => (&args.name, "tls", "Opaque", args.files.data()?),
+        SecretNoun::Tls(args) => {
+            let data = args.files.data()?;
+            // The type asks for both halves of a pair.
+            let pair = args.files.tls_crt_file.is_some();
+            (&args.name, "tls", if pair { "kubernetes.io/tls" } else { "Opaque" }, data)
+        }
     };
     let name = checked(name.as_ref())?;
     if data.is_empty() {
@@ -349,6 +354,9 @@ async fn git(app: &App, args: &GitArgs) -> Result<Data> {
 fn github_app(args: &GitHubAppArgs) -> Result<Data> {
     let Some(id) = &args.app_id else { bail!("--app-id is required") };
     let Some(key) = &args.app_private_key else { bail!("--app-private-key is required") };
+    if args.app_installation_owner.is_some() == args.app_installation_id.is_some() {
+        bail!("exactly one of --app-installation-owner and --app-installation-id must be given");
+    }
     let mut data =
         vec![("githubAppID".to_owned(), id.clone()), ("githubAppPrivateKey".to_owned(), file(key)?)];
     for (name, value) in [
@@ -389,9 +397,29 @@ fn oci(args: &OciArgs) -> Result<Data> {
     Ok(vec![(".dockerconfigjson".into(), config.to_string())])
 }
 
+/// What a Receiver can be called by.
+const RECEIVER_TYPES: [&str; 13] = [
+    "generic",
+    "generic-hmac",
+    "generic-oidc",
+    "github",
+    "gitlab",
+    "bitbucket",
+    "harbor",
+    "dockerhub",
+    "quay",
+    "gcr",
+    "nexus",
+    "acr",
+    "cdevents",
+];
+
 async fn receiver(app: &App, common: &Common, args: &ReceiverArgs) -> Result<()> {
     let name = checked(args.name.as_ref())?;
     let Some(type_) = &args.type_ else { bail!("--type is required") };
+    if !RECEIVER_TYPES.contains(&type_.as_str()) {
+        bail!("receiver type '{type_}' is not supported, must be one of: {}", RECEIVER_TYPES.join(", "));
+    }
     let Some(hostname) = &args.hostname else { bail!("--hostname is required") };
     let namespace = app.namespace()?;
     let token = match &args.token {
@@ -402,7 +430,7 @@ async fn receiver(app: &App, common: &Common, args: &ReceiverArgs) -> Result<()>
     let url = format!("https://{hostname}{path}");
     let mut data = vec![("token".to_owned(), token)];
     if type_ == "gcr" {
-        let Some(email) = &args.email_claim else { bail!("--email-claim is required for type gcr") };
+        let Some(email) = &args.email_claim else { bail!("--email-claim is required for gcr receiver type") };
         data.push(("email".into(), email.clone()));
         data.push(("audience".into(), args.audience_claim.clone().unwrap_or_else(|| url.clone())));
     }

@@ -137,8 +137,8 @@ pub(super) struct OciArgs {
     #[arg(long)]
     service_account: Option<String>,
     /// How to authenticate: generic, aws, azure or gcp.
-    #[arg(long)]
-    provider: Option<String>,
+    #[arg(long, default_value = "generic")]
+    provider: String,
     /// Patterns of what is left out.
     #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
     ignore_paths: Vec<String>,
@@ -277,21 +277,27 @@ async fn git(app: &App, common: &Common, args: &GitArgs) -> Result<()> {
         bail!("git URL scheme '{scheme}' not supported, can be: ssh, http and https");
     }
     let references = [
-        ("name", &args.ref_name),
         ("commit", &args.commit),
+        ("name", &args.ref_name),
         ("semver", &args.tag_semver),
         ("tag", &args.tag),
         ("branch", &args.branch),
     ];
     if references.iter().all(|(_, value)| value.is_none()) {
-        bail!("a Git ref is required, use one of: --branch, --tag, --commit, --ref-name or --tag-semver");
+        bail!(
+            "a Git ref is required, use one of the following: --branch, --tag, --commit, --ref-name or --tag-semver"
+        );
     }
     let mut spec = Spec::default();
     spec.duration("interval", Some(common.interval))
         .set("url", url.as_str())
         .duration("timeout", args.fetch_timeout);
-    for (field, value) in references {
+    // One counts; a commit is looked for on the branch.
+    for (field, value) in references.into_iter().filter(|(_, value)| value.is_some()).take(1) {
         spec.text(&format!("ref.{field}"), value.as_ref());
+        if field == "commit" {
+            spec.text("ref.branch", args.branch.as_ref());
+        }
     }
     spec.text("provider", args.provider.as_ref()).switch("recurseSubmodules", args.recurse_submodules);
     spec.text("proxySecretRef.name", args.proxy_secret_ref.as_ref());
@@ -347,7 +353,7 @@ async fn oci(app: &App, common: &Common, args: &OciArgs) -> Result<()> {
         .set("url", url.as_str())
         .duration("timeout", args.fetch_timeout);
     spec.text("ref.digest", args.digest.as_ref()).text("ref.semver", args.tag_semver.as_ref());
-    spec.text("ref.tag", args.tag.as_ref()).text("provider", args.provider.as_ref());
+    spec.text("ref.tag", args.tag.as_ref()).set("provider", args.provider.as_str());
     spec.switch("insecure", args.insecure).text("serviceAccountName", args.service_account.as_ref());
     spec.text("secretRef.name", args.secret_ref.as_ref()).text("certSecretRef.name", args.cert_ref.as_ref());
     spec.text("proxySecretRef.name", args.proxy_secret_ref.as_ref());
@@ -418,7 +424,9 @@ async fn bucket(app: &App, common: &Common, args: &BucketArgs) -> Result<()> {
     ignore(&mut spec, &args.ignore_paths);
     if args.secret_ref.is_some() {
         spec.text("secretRef.name", args.secret_ref.as_ref());
-    } else if let (Some(key), Some(secret)) = (&args.access_key, &args.secret_key) {
+    } else if let ("generic", Some(key), Some(secret)) =
+        (args.provider.as_str(), &args.access_key, &args.secret_key)
+    {
         let data = vec![("accesskey".to_owned(), key.clone()), ("secretkey".to_owned(), secret.clone())];
         let name = format!("bucket-{name}");
         secret::put(app, common, &name, "Opaque", &data, json!({}), "bucket").await?;

@@ -14,7 +14,7 @@ use crate::app::App;
 #[derive(Args)]
 pub(crate) struct MigrateArgs {
     /// A file or directory with manifests to change in place.
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(short, long, visible_alias = "path", value_name = "PATH")]
     file: Option<PathBuf>,
     /// With --file: the version of Flux whose API versions are written (2.6 to 2.9).
     #[arg(short, long, default_value = "2.9", requires = "file")]
