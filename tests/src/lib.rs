@@ -8,6 +8,7 @@
 //! - [`ObjectStore`]: an S3 server.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
 //! - [`ChartServer`]: charts that tests write, handed out as artifacts.
+//! - [`SshServer`], [`ForwardProxy`]: other ways to a git server.
 //! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
@@ -26,6 +27,7 @@ mod namespace;
 mod object_store;
 mod objects;
 mod programs;
+mod proxy;
 mod registry;
 mod sink;
 mod ssh_server;
@@ -44,6 +46,7 @@ pub use namespace::Namespace;
 pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
+pub use proxy::ForwardProxy;
 pub use registry::Registry;
 pub use sink::{Delivery, Sink};
 pub use ssh_server::SshServer;

@@ -64,6 +64,12 @@ impl SshServer {
         self.folder.path().join("authorized")
     }
 
+    /// What a client must know of it: lines of `known_hosts`.
+    pub fn known_hosts(&self) -> Result<String> {
+        let key = fs::read_to_string(self.folder.path().join("host.pub"))?;
+        Ok(format!("[127.0.0.1]:{} {key}", self.port))
+    }
+
     /// The URL of a repository at a path of this machine.
     pub fn url(&self, path: &Path) -> String {
         format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, path.display())

@@ -6,6 +6,24 @@ use crate::object::ObjectId;
 use crate::pack::PackError;
 use crate::tree::TreeError;
 
+/// What a caller has given to log in with, for messages that say where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialPart {
+    /// The private key for SSH.
+    Identity,
+    /// The host keys for SSH.
+    KnownHosts,
+    /// The bearer token.
+    Token,
+    /// The certificate authorities.
+    Authorities,
+    /// The client's certificate or its key.
+    Certificate,
+    /// The address of the proxy.
+    Proxy,
+}
+
 /// A failure. Own context only; causes stay in `source`. No text holds a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,9 +36,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// Credentials, certificates or proxy that cannot be used.
+    /// Settings that cannot be used.
     #[error("{0}")]
     Configuration(String),
+    /// A part of the credentials, certificates or proxy that cannot be used.
+    #[error("{reason}")]
+    Credential {
+        /// Which.
+        part: CredentialPart,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The server wants other credentials, or some.
     #[error("authentication required")]
     Unauthenticated(String),
@@ -38,6 +64,9 @@ pub enum Error {
         /// Who answered.
         host: String,
     },
+    /// The proxy does not let requests pass.
+    #[error("the proxy wants a user name and a password, or others")]
+    ProxyLogin,
     /// A redirect that is not followed.
     #[error("refused the redirect to {0}")]
     Redirect(String),

@@ -32,7 +32,7 @@ mod wire;
 
 pub use auth::{Credentials, SshAlgorithms};
 pub use client::{Client, Listing, Remote, Session};
-pub use error::Error;
+pub use error::{CredentialPart, Error};
 pub use listings::Listings;
 pub use object::{Commit, ObjectId, Signature, Tag};
 pub use pack::Interrupt;

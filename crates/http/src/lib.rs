@@ -169,7 +169,24 @@ pub fn build(options: &Options) -> Result<Client, Error> {
         }
         builder = builder.proxy(all);
     }
-    builder.build().map_err(Error::Build)
+    builder.build().map_err(|error| blame(options, error))
+}
+
+/// Which of the certificates is to blame: some faults show only when all is put together, such as a key that belongs to
+/// another certificate.
+fn blame(options: &Options, error: reqwest::Error) -> Error {
+    let Tls { authorities, identity } = &options.tls;
+    let without_identity =
+        Options { tls: Tls { authorities: authorities.clone(), identity: None }, ..options.clone() };
+    if options.plain {
+        Error::Build(error)
+    } else if identity.is_some() && build(&without_identity).is_ok() {
+        Error::Identity
+    } else if authorities.is_some() {
+        Error::Authorities
+    } else {
+        Error::Build(error)
+    }
 }
 
 /// Credentials in headers are dropped by the library when the host changes; what is left is never to go in the clear.

@@ -1,6 +1,7 @@
 //! Fetching a commit and making an artifact of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::{GitRepository, GitRepositorySpec};
@@ -15,6 +16,9 @@ use super::observe::{self, Inputs};
 use super::verify::{self, Verified};
 use super::{GitRepositories, Outcome, failure, plan};
 use crate::source::{Context, Draft, Failure, artifact, publish};
+
+/// The spec's timeout is for the network. Making an archive may take longer, but not without end.
+const BUILD_PATIENCE: Duration = Duration::from_mins(10);
 
 /// A new artifact, and what it was made of.
 pub(super) struct Stored {
@@ -49,7 +53,7 @@ impl GitRepositories {
         let fetched = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
         let (resolved, commit, repository) = match fetched {
             Ok(fetched) => fetched,
-            Err(error) => return Ok(Err(failure::git("unable to clone", &remote.url, &error))),
+            Err(error) => return Ok(Err(failure::git("unable to clone", object, &remote.url, &error))),
         };
         let verified = verify::verify(&context.shared, object, &repository, &resolved, &commit).await;
         let verified = match verified {
@@ -75,22 +79,19 @@ impl GitRepositories {
             let work = sluice_git::attach_submodules(self.git.client(), &remote, &mut view, &selection);
             let attached = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
             if let Err(error) = attached {
-                return Ok(Err(failure::git("unable to clone", &remote.url, &error)));
+                return Ok(Err(failure::git("unable to clone", object, &remote.url, &error)));
             }
         }
         let subject = commit.subject().to_owned();
-        Ok(build(&context.shared.storage, object, view, &resolved, includes).await.map(
-            |(published, report, includes)| {
-                let artifact = artifact(published, revision);
-                Outcome::Stored(Box::new(Stored {
-                    artifact,
-                    subject,
-                    includes,
-                    lfs_pointers: report.lfs_pointers,
-                    verified,
-                }))
-            },
-        ))
+        let patience = object.spec.timeout().to_std().max(BUILD_PATIENCE);
+        let work = build(&context.shared.storage, object, view, &resolved, includes);
+        let built = tokio::time::timeout(patience, work).await;
+        let built = built.unwrap_or_else(|_| Err(failure::archive(&Error::Deadline)));
+        Ok(built.map(|(published, report, includes)| {
+            let artifact = artifact(published, revision);
+            let lfs_pointers = report.lfs_pointers;
+            Outcome::Stored(Box::new(Stored { artifact, subject, includes, lfs_pointers, verified }))
+        }))
     }
 }
 

@@ -1,6 +1,9 @@
 //! What errors of Git mean for the object.
 
-use sluice_api::meta::INCLUDE_UNAVAILABLE_CONDITION;
+use kube::ResourceExt as _;
+use sluice_api::meta::{INCLUDE_UNAVAILABLE_CONDITION, LocalObjectReference};
+use sluice_api::source::GitRepository;
+use sluice_git::CredentialPart;
 use sluice_git::tree::TreeError;
 use sluice_runtime::errors::chain;
 
@@ -25,11 +28,46 @@ pub(super) fn provider(retry: Retry, message: impl Into<String>) -> Failure {
 }
 
 /// `action`: what was tried with `url`, such as `unable to clone`.
-pub(super) fn git(action: &str, url: &sluice_git::RemoteUrl, error: &sluice_git::Error) -> Failure {
+pub(super) fn git(
+    action: &str,
+    object: &GitRepository,
+    url: &sluice_git::RemoteUrl,
+    error: &sluice_git::Error,
+) -> Failure {
+    let spec = &object.spec;
+    let secret = |reference: &Option<LocalObjectReference>| {
+        let name = reference.as_ref().map(|reference| reference.name.as_str()).unwrap_or_default();
+        format!("{}/{name}", object.namespace().unwrap_or_default())
+    };
     match error {
-        sluice_git::Error::KeyEncrypted => authentication("authentication", &chain(error)),
+        sluice_git::Error::KeyEncrypted => {
+            let name = secret(&spec.secret_ref);
+            authentication("authentication", &format!("{error} in the secret '{name}'"))
+        }
+        // Without a Secret there is none to name: the URL has the rest.
+        sluice_git::Error::Credential { part: CredentialPart::Proxy, reason } => {
+            let name = secret(&spec.proxy_secret_ref);
+            authentication("proxy", &format!("secret '{name}': key 'address': {reason}"))
+        }
+        sluice_git::Error::Credential { part, reason } if spec.secret_ref.is_some() => {
+            let (name, key) = (secret(&spec.secret_ref), key(*part));
+            authentication("authentication", &format!("secret '{name}': key '{key}': {reason}"))
+        }
         sluice_git::Error::Empty => Failure::fetch("EmptyGitRepository", chain(error)),
         error => checkout(&format!("{action} '{url}': {}", chain(error))),
+    }
+}
+
+/// Where Secrets have a part of the credentials.
+fn key(part: CredentialPart) -> &'static str {
+    match part {
+        CredentialPart::Identity => "identity",
+        CredentialPart::KnownHosts => "known_hosts",
+        CredentialPart::Token => "bearerToken",
+        CredentialPart::Authorities => "ca.crt",
+        CredentialPart::Certificate => "tls.crt",
+        CredentialPart::Proxy => "address",
+        _ => "",
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn upstream(
             let work = list(git, &remote, &reference, &filter, age);
             let listed =
                 tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(sluice_git::Error::Deadline));
-            listed.map_err(|error| failure::git("unable to list remote for", &remote.url, &error))?
+            listed.map_err(|error| failure::git("unable to list remote for", object, &remote.url, &error))?
         }
     };
     Ok(Inputs { remote, candidates, session, includes: includes?, deadline })

@@ -11,14 +11,24 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::io::ReaderStream;
 
-/// Runs one request. With `cut` the answer breaks off after its first piece.
+/// How an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Whole,
+    /// The connection is closed in the middle of the first piece.
+    Cut,
+    /// Nothing comes after half of the first piece.
+    Hang,
+}
+
+/// Runs one request.
 pub(super) async fn run(
     root: &Path,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     body: &[u8],
-    cut: bool,
+    end: End,
 ) -> Result<Response> {
     let mut command = Command::new("git");
     super::repository::isolate(command.as_std_mut());
@@ -70,12 +80,16 @@ pub(super) async fn run(
     }
     let pieces = ReaderStream::new(stdout);
     // The child goes with the stream: it ends when all is read, and is killed when nobody reads any more.
-    let body = stream::unfold((pieces, child, false), move |(mut pieces, mut child, ended)| async move {
-        if ended {
-            return None;
+    let body = stream::unfold((pieces, child, false), move |(mut pieces, mut child, broken)| async move {
+        match end {
+            End::Cut if broken => return Some((Err(std::io::Error::other("cut")), (pieces, child, true))),
+            End::Hang if broken => return std::future::pending().await,
+            _ => {}
         }
         match pieces.next().await {
-            Some(_) if cut => Some((Err(std::io::Error::other("cut")), (pieces, child, true))),
+            Some(Ok(piece)) if end != End::Whole => {
+                Some((Ok(piece.slice(..piece.len() / 2)), (pieces, child, true)))
+            }
             Some(piece) => Some((piece, (pieces, child, false))),
             None => {
                 let _ = child.wait().await;

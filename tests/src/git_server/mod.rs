@@ -50,7 +50,7 @@ impl Access {
     }
 }
 
-/// How the server misbehaves, once for each value it is given.
+/// How the server misbehaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Answers with this status.
@@ -59,6 +59,10 @@ pub enum Fault {
     Delay(Duration),
     /// Closes the connection in the middle of the answer.
     Cut,
+    /// Says nothing more in the middle of the answer, and keeps the connection.
+    Hang,
+    /// Sends the client to this server.
+    Redirect(String),
 }
 
 /// What a request asked git for.
@@ -136,6 +140,7 @@ impl GitServerBuilder {
             root: root.path().join("served"),
             access: Mutex::new(self.access),
             faults: Mutex::default(),
+            habit: Mutex::default(),
             requests: Mutex::default(),
         });
         std::fs::create_dir(&shared.root)?;
@@ -205,6 +210,11 @@ impl GitServer {
         lock(&self.shared.faults).push_back(fault);
     }
 
+    /// Misbehaves at all requests for this operation from now on; `None` ends that.
+    pub fn misbehave(&self, habit: Option<(Operation, Fault)>) {
+        *lock(&self.shared.habit) = habit;
+    }
+
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
@@ -232,6 +242,7 @@ struct Shared {
     root: PathBuf,
     access: Mutex<Access>,
     faults: Mutex<VecDeque<Fault>>,
+    habit: Mutex<Option<(Operation, Fault)>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -246,7 +257,9 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let fault = lock(&shared.faults).pop_front();
+    let operation = operation(&uri, &headers, &body);
+    let habit = lock(&shared.habit).clone().filter(|(of, _)| *of == operation).map(|(_, fault)| fault);
+    let fault = lock(&shared.faults).pop_front().or(habit);
     if let Some(Fault::Delay(delay)) = fault {
         tokio::time::sleep(delay).await;
     }
@@ -254,8 +267,16 @@ async fn answer(
     let response = if let Some(Fault::Status(status)) = fault {
         (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "told to fail\n")
             .into_response()
+    } else if let Some(Fault::Redirect(server)) = &fault {
+        let target = format!("{server}{}", uri.path_and_query().map_or("/", |path| path.as_str()));
+        (StatusCode::FOUND, [(header::LOCATION, target)]).into_response()
     } else if admitted {
-        serve(&shared.root, &method, &uri, &headers, &body, fault == Some(Fault::Cut)).await
+        let end = match fault {
+            Some(Fault::Cut) => backend::End::Cut,
+            Some(Fault::Hang) => backend::End::Hang,
+            _ => backend::End::Whole,
+        };
+        serve(&shared.root, &method, &uri, &headers, &body, end).await
     } else {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"git\"")];
         (StatusCode::UNAUTHORIZED, challenge, "who are you?\n").into_response()
@@ -263,7 +284,7 @@ async fn answer(
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     lock(&shared.requests).push(Request {
         path: uri.path().into(),
-        operation: operation(&uri, &headers, &body),
+        operation,
         status: response.status().as_u16(),
         authorized: headers.contains_key(header::AUTHORIZATION),
         agent: text(header::USER_AGENT).into(),
@@ -277,9 +298,9 @@ async fn serve(
     uri: &Uri,
     headers: &HeaderMap,
     body: &Bytes,
-    cut: bool,
+    end: backend::End,
 ) -> Response {
-    match backend::run(root, method, uri, headers, body, cut).await {
+    match backend::run(root, method, uri, headers, body, end).await {
         Ok(response) => response,
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

@@ -36,13 +36,20 @@ pub struct TreeEntry {
 /// Reads a tree. Names are as they are in the object: the caller decides what to accept.
 pub(crate) fn parse_tree(content: &[u8]) -> Result<Vec<TreeEntry>, String> {
     let entry = |entry: Result<gix::objs::tree::EntryRef<'_>, _>| {
-        let entry = entry.map_err(|_| "an entry is malformed")?;
+        let entry = entry.map_err(|_| "an entry is malformed".to_owned())?;
         let mode = match entry.mode.kind() {
             EntryKind::Tree => Mode::Directory,
             EntryKind::Blob => Mode::File { executable: false },
             EntryKind::BlobExecutable => Mode::File { executable: true },
             EntryKind::Link => Mode::Symlink,
-            EntryKind::Commit => Mode::Submodule,
+            EntryKind::Commit if entry.mode.is_commit() => Mode::Submodule,
+            EntryKind::Commit => {
+                let name = entry.filename;
+                return Err(format!(
+                    "the entry {name:?} has the mode {:o}, which no file of Git has",
+                    entry.mode
+                ));
+            }
         };
         Ok(TreeEntry { name: entry.filename.to_vec(), mode, id: entry.oid.into() })
     };

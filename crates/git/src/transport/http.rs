@@ -13,7 +13,7 @@ use sluice_http::{Proxy, Tls};
 
 use super::Service;
 use crate::auth::Credentials;
-use crate::error::Error;
+use crate::error::{CredentialPart, Error};
 use crate::url::RemoteUrl;
 use crate::wire::packet::{Packets, text};
 
@@ -34,12 +34,17 @@ impl HttpClients {
             user_agent: USER_AGENT.to_owned(),
             ..sluice_http::Options::default()
         };
-        self.0.get(&options).map_err(|error| match error {
-            sluice_http::Error::Build(source) => Error::Transport {
-                action: "cannot set up the HTTP client".to_owned(),
-                source: Box::new(source),
-            },
-            error => Error::Configuration(error.to_string()),
+        self.0.get(&options).map_err(|error| {
+            let part = match error {
+                sluice_http::Error::Authorities => CredentialPart::Authorities,
+                sluice_http::Error::Identity => CredentialPart::Certificate,
+                sluice_http::Error::Proxy => CredentialPart::Proxy,
+                error => {
+                    let action = "cannot set up the HTTP client".to_owned();
+                    return Error::Transport { action, source: Box::new(error) };
+                }
+            };
+            Error::Credential { part, reason: error.to_string() }
         })
     }
 }
@@ -176,6 +181,7 @@ impl HttpTransport {
             StatusCode::UNAUTHORIZED => return Err(Error::Unauthenticated(url)),
             StatusCode::FORBIDDEN => return Err(Error::Forbidden(url)),
             StatusCode::NOT_FOUND => return Err(Error::NotFound(url)),
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Error::ProxyLogin),
             status if status.is_redirection() => return Err(Error::Redirect(url)),
             status => return Err(Error::Status { status: status.as_u16(), host: self.host() }),
         }
@@ -215,7 +221,8 @@ fn authorization(url: &RemoteUrl, credentials: &Credentials) -> Result<Option<He
         },
     };
     let mut value = HeaderValue::try_from(value).map_err(|_| {
-        Error::Configuration("the bearer token holds characters that HTTP does not allow".to_owned())
+        let reason = "it holds characters that HTTP does not allow".to_owned();
+        Error::Credential { part: CredentialPart::Token, reason }
     })?;
     value.set_sensitive(true);
     Ok(Some(value))

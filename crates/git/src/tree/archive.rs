@@ -14,6 +14,8 @@ use crate::repository::Repository;
 
 /// What a tar header can say.
 const MAX_FILE: u64 = 8 << 30;
+/// All files together: the same large one may be there a thousand times.
+const MAX_BYTES: u64 = 32 << 30;
 /// Files up to this size are read before they are written.
 const SMALL: u64 = 64 * 1024;
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -35,7 +37,8 @@ pub fn archive<W: Write>(
     out: W,
     interrupt: &Interrupt,
 ) -> Result<Report, Error> {
-    let mut archiver = Archiver { archive: Archive::new(out), rules, interrupt, report: Report::default() };
+    let mut archiver =
+        Archiver { archive: Archive::new(out), rules, interrupt, report: Report::default(), bytes: 0 };
     walk(view, selection, interrupt, &mut archiver)?;
     archiver.archive.finish().map_err(TreeError::Write)?;
     Ok(archiver.report)
@@ -46,6 +49,7 @@ struct Archiver<'a, W: Write> {
     rules: &'a Rules,
     interrupt: &'a Interrupt,
     report: Report,
+    bytes: u64,
 }
 
 impl<W: Write> Visitor for Archiver<'_, W> {
@@ -75,6 +79,10 @@ impl<W: Write> Visitor for Archiver<'_, W> {
             return Err(TreeError::TooLarge { path: shown(path), size }.into());
         }
         self.report.files += 1;
+        self.bytes += size;
+        if self.bytes > MAX_BYTES {
+            return Err(TreeError::Bytes(MAX_BYTES).into());
+        }
         if size <= SMALL {
             let content = repository.small_blob(id, SMALL)?.unwrap_or_default();
             self.report.lfs_pointers += u64::from(content.starts_with(LFS_POINTER));

@@ -46,6 +46,12 @@ pub enum TreeError {
     /// Directories in directories without end.
     #[error("refused the tree: directories are nested more than {0} deep")]
     Depth(usize),
+    /// Directories that are there again and again, without end.
+    #[error("refused the tree: it has more than {0} entries")]
+    Entries(u64),
+    /// Content that is there again and again, without end.
+    #[error("refused the tree: its files have more than {0} bytes")]
+    Bytes(u64),
     /// A directory that was asked for does not exist.
     #[error("sparse checkout dir '{0}' does not exist in repository")]
     Missing(String),

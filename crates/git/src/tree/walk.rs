@@ -8,6 +8,8 @@ use crate::pack::Interrupt;
 use crate::repository::Repository;
 
 const MAX_DEPTH: usize = 500;
+/// A few small objects can make a tree of any size: each of its directories is the same one.
+const MAX_ENTRIES: u64 = 1_000_000;
 
 /// What a walk does with what it finds. Paths have no leading slash; the root's is empty.
 pub(super) trait Visitor {
@@ -33,7 +35,7 @@ pub(super) fn walk(
     interrupt: &Interrupt,
     visitor: &mut dyn Visitor,
 ) -> Result<(), Error> {
-    let mut walk = Walk { selection, interrupt, visitor, path: Vec::new(), depth: 0 };
+    let mut walk = Walk { selection, interrupt, visitor, path: Vec::new(), depth: 0, entries: 0 };
     walk.view(view)
 }
 
@@ -43,6 +45,7 @@ struct Walk<'a> {
     visitor: &'a mut dyn Visitor,
     path: Vec<u8>,
     depth: usize,
+    entries: u64,
 }
 
 impl Walk<'_> {
@@ -60,6 +63,10 @@ impl Walk<'_> {
         }
         let entries = view.repository.tree(tree)?;
         check(&self.path, &entries)?;
+        self.entries += entries.len() as u64;
+        if self.entries > MAX_ENTRIES {
+            return Err(TreeError::Entries(MAX_ENTRIES).into());
+        }
         if self.selection.relation(&self.path) == Relation::Inside {
             self.visitor.enter(&self.path, &entries, &view.repository)?;
         }

@@ -240,3 +240,163 @@ async fn broken_packs_are_refused() {
     let error = receive(many, None).await.unwrap_err().to_string();
     assert_eq!(error, "the pack has more than 20000000 objects");
 }
+
+/// The length of content and its kind, as a pack has them before an object.
+fn entry_head(kind: u8, mut size: u64) -> Vec<u8> {
+    let mut head = vec![kind << 4 | (size & 15) as u8];
+    size >>= 4;
+    while size > 0 {
+        *head.last_mut().unwrap() |= 0x80;
+        head.push((size & 0x7f) as u8);
+        size >>= 7;
+    }
+    head
+}
+
+fn number(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.push((value & 0x7f) as u8 | if value > 0x7f { 0x80 } else { 0 });
+        value >>= 7;
+        if value == 0 {
+            return bytes;
+        }
+    }
+}
+
+fn deflate(content: impl std::io::Read) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = flate2::read::ZlibEncoder::new(content, flate2::Compression::fast());
+    std::io::Read::read_to_end(&mut encoder, &mut out).unwrap();
+    out
+}
+
+/// A pack of these entries, with a checksum that is right.
+fn pack(entries: &[Vec<u8>]) -> Vec<u8> {
+    use sha1_checked::Digest as _;
+    let mut pack = b"PACK\0\0\0\x02".to_vec();
+    pack.extend_from_slice(&(entries.len() as u32).to_be_bytes());
+    pack.extend(entries.concat());
+    let checksum = sha1_checked::Sha1::digest(&pack);
+    pack.extend_from_slice(&checksum);
+    pack
+}
+
+fn small_limits() -> sluice_git::pack::Limits {
+    let mut limits = sluice_git::pack::Limits::default();
+    (limits.pack_bytes, limits.object_bytes, limits.scratch_bytes) = (1 << 20, 16 << 20, 32 << 20);
+    limits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pack_bombs_are_refused_before_they_go_off() {
+    use std::io::Read as _;
+    const BLOB: u8 = 3;
+    const OFFSET_DELTA: u8 = 6;
+    let zeros = |length: u64| deflate(std::io::repeat(0).take(length));
+    let base = [entry_head(BLOB, 8 << 20), zeros(8 << 20)].concat();
+    // Copies of the first 64 KiB of the base, again and again.
+    let copies = |times: u64| {
+        let mut delta = number(8 << 20);
+        delta.extend(number(times * 0x10000));
+        delta.extend((0..times).flat_map(|_| [0x80]));
+        delta
+    };
+    let offset = |distance: usize| {
+        let mut bytes = vec![(distance & 0x7f) as u8];
+        let mut rest = distance >> 7;
+        while rest > 0 {
+            rest -= 1;
+            bytes.insert(0, (rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes
+    };
+    let delta = |delta: Vec<u8>| {
+        let head = entry_head(OFFSET_DELTA, delta.len() as u64);
+        [head, offset(base.len()), deflate(&delta[..])].concat()
+    };
+    let lying = [number(8 << 20), number(1 << 40), vec![0x80]].concat();
+    let mut state = 1_u64;
+    let random = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    let random: Vec<u8> = random.take(2 << 20).collect();
+    let cases: [(&str, Vec<Vec<u8>>, &str); 6] = [
+        (
+            "an object beyond the limit",
+            vec![entry_head(BLOB, 17 << 20), zeros(17 << 20)],
+            "bytes in one object",
+        ),
+        (
+            "one that is larger than it says",
+            vec![[entry_head(BLOB, 10), zeros(17 << 20)].concat()],
+            "invalid pack",
+        ),
+        (
+            "one that is smaller than it says",
+            vec![[entry_head(BLOB, 10 << 20), zeros(9)].concat()],
+            "invalid pack",
+        ),
+        ("a delta that makes too much", vec![base.clone(), delta(copies(300))], "bytes in one object"),
+        ("a delta that promises too much", vec![base.clone(), delta(lying)], "bytes in one object"),
+        (
+            "a pack beyond the limit",
+            vec![[entry_head(BLOB, 2 << 20), deflate(&random[..])].concat()],
+            "more than",
+        ),
+    ];
+    for (what, entries, words) in cases {
+        let url = serve_pack(pack(&entries), None).await;
+        let client = Client::with_limits(small_limits());
+        let mut session = client.connect(&remote(&url), &RefFilter::All).await.unwrap();
+        let error = session.fetch(&["1".repeat(40).parse().unwrap()]).await.unwrap_err();
+        assert!(matches!(error, Error::Pack(_)) && error.to_string().contains(words), "{what}: {error}");
+    }
+    // Within the limits it is a pack like any other.
+    let url = serve_pack(pack(&[base.clone(), delta(copies(200))]), None).await;
+    let mut session =
+        Client::with_limits(small_limits()).connect(&remote(&url), &RefFilter::All).await.unwrap();
+    session.fetch(&["1".repeat(40).parse().unwrap()]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_holds_itself_again_and_again_is_refused() {
+    let server = Server::start().await;
+    let work = server.repository("r");
+    let mut tree = {
+        let blob = work.git_with(&["hash-object", "-w", "--stdin"], b"content");
+        let lines: Vec<String> = (0..200).map(|n| format!("100644 blob {blob}\t{n}\n")).collect();
+        work.git_with(&["mktree"], lines.concat().as_bytes())
+    };
+    for _ in 0..3 {
+        let lines: Vec<String> = (0..200).map(|n| format!("040000 tree {tree}\t{n}\n")).collect();
+        tree = work.git_with(&["mktree"], lines.concat().as_bytes());
+    }
+    let commit = work.git(&["commit-tree", "-m", "bomb", &tree]);
+    work.git(&["update-ref", "refs/heads/main", &commit]);
+    let remote = remote(&format!("{}/r/.git", server.url));
+    let (resolved, repository) = fetch(&remote, &Reference::Branch("main".into())).await.unwrap();
+    let view = view(&resolved, &repository);
+    let expected = "refused the tree: it has more than 1000000 entries";
+    let interrupt = sluice_git::Interrupt::default();
+    let error = sluice_git::tree::patterns(&view, &Selection::all(), &interrupt).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    let error = sluice_git::tree::files(&view, "", &|name| name == "none").unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_and_other_modes_are_refused() {
+    let server = Server::start().await;
+    for (index, mode) in ["20666", "60666", "10666", "0"].into_iter().enumerate() {
+        let work = server.repository(&format!("r{index}"));
+        raw_commit(&work, &[(mode, b"device")]);
+        let remote = remote(&format!("{}/r{index}/.git", server.url));
+        let (resolved, repository) = fetch(&remote, &Reference::Branch("main".into())).await.unwrap();
+        let result = tar(&view(&resolved, &repository), &Selection::all(), &Rules::default());
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("device"), "{mode}: {error}");
+    }
+}

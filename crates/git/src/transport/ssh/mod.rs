@@ -13,7 +13,7 @@ use russh::keys::{
 
 use super::Service;
 use crate::auth::{Credentials, SshAlgorithms};
-use crate::error::Error;
+use crate::error::{CredentialPart, Error};
 use crate::url::RemoteUrl;
 use crate::wire::packet::Packets;
 use known_hosts::KnownHosts;
@@ -38,13 +38,7 @@ impl SshTransport {
             return Err(Error::Configuration("an SSH URL needs a private key and known hosts".to_owned()));
         };
         let key = private_key(identity, passphrase.as_deref())?;
-        let known = KnownHosts::parse(known_hosts).for_host(url.host(), url.port());
-        if known.is_empty() {
-            let host = known_hosts::address(url.host(), url.port());
-            return Err(Error::Configuration(format!(
-                "knownhosts: no key for the host {host} in known_hosts"
-            )));
-        }
+        let known = known_host(known_hosts, url)?;
         let config = Arc::new(config(&known, algorithms)?);
         let host = url.host().trim_matches(['[', ']']).to_owned();
         let check = HostKeyCheck { known, refused: Arc::default() };
@@ -94,6 +88,21 @@ fn broken(action: String, error: russh::Error) -> Error {
     Error::Transport { action, source: Box::new(error) }
 }
 
+/// The host's keys.
+fn known_host(text: &str, url: &RemoteUrl) -> Result<KnownHosts, Error> {
+    let all = KnownHosts::parse(text);
+    let known = all.for_host(url.host(), url.port());
+    let reason = if !known.is_empty() {
+        return Ok(known);
+    } else if all.is_empty() {
+        "knownhosts: it holds no host key; a line is 'host type key', as ssh-keyscan prints it".to_owned()
+    } else {
+        let host = known_hosts::address(url.host(), url.port());
+        format!("knownhosts: no key for the host {host}")
+    };
+    Err(Error::Credential { part: CredentialPart::KnownHosts, reason })
+}
+
 /// The command line, quoted as Git does it.
 fn command(service: Service, path: &str) -> String {
     let path = path.strip_prefix("/~").map_or_else(|| path.to_owned(), |rest| format!("~{rest}"));
@@ -102,8 +111,10 @@ fn command(service: Service, path: &str) -> String {
 }
 
 pub(crate) fn private_key(identity: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
-    let unreadable =
-        |reason: String| Error::Configuration(format!("the SSH identity cannot be read: {reason}"));
+    let unreadable = |reason: String| Error::Credential {
+        part: CredentialPart::Identity,
+        reason: format!("the SSH identity cannot be read: {reason}"),
+    };
     match russh::keys::decode_secret_key(identity, passphrase) {
         Ok(key) => Ok(key),
         Err(russh::keys::Error::KeyIsEncrypted) => Err(Error::KeyEncrypted),
@@ -221,7 +232,7 @@ mod tests {
         {
             for passphrase in [None, Some("s3cret")] {
                 let error = private_key(garbage, passphrase).unwrap_err();
-                assert!(matches!(error, Error::Configuration(_)));
+                assert!(matches!(error, Error::Credential { part: CredentialPart::Identity, .. }));
                 assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
             }
         }
