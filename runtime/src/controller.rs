@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::cache::{Cache, Change, Undecodable};
 use crate::metrics::ReconcileResult;
 use crate::queue::{Priority, Queue, Waker};
-use crate::{Manager, ObjectKey, errors, finalizer};
+use crate::{Manager, ObjectKey, errors, finalizer, retry};
 
 /// When an object is to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,9 +318,10 @@ impl<R: Reconciler> Worker<R> {
                 continue;
             };
             let started = Instant::now();
-            let next = self.reconcile(&key, object).await;
+            let (next, failed) = self.reconcile(&key, object).await;
             let elapsed = started.elapsed();
             let result = match next {
+                _ if failed => ReconcileResult::Error,
                 Next::AwaitChange => ReconcileResult::Success,
                 Next::Now => ReconcileResult::Requeue,
                 Next::After(_) => ReconcileResult::RequeueAfter,
@@ -331,6 +332,9 @@ impl<R: Reconciler> Worker<R> {
                 self.manager.metrics.reconciled(&R::Kind::kind(&()), &key, elapsed);
             }
             match next {
+                // An API server that was away, or a status that could not be written, costs no whole interval.
+                Next::After(delay) if failed => drop(self.queue.failed_within(&key, delay)),
+                Next::AwaitChange if failed => drop(self.queue.failed(&key)),
                 Next::AwaitChange => self.queue.done(&key, None),
                 Next::Now => self.queue.done(&key, Some(Duration::ZERO)),
                 Next::After(delay) => self.queue.done(&key, Some(delay)),
@@ -339,8 +343,9 @@ impl<R: Reconciler> Worker<R> {
         }
     }
 
-    /// Reconciles in a task of its own, so that a panic ends neither the worker nor anybody else's work.
-    async fn reconcile(&self, key: &ObjectKey, object: Arc<R::Kind>) -> Next {
+    /// Reconciles in a task of its own, so that a panic ends neither the worker nor anybody else's work. Also tells
+    /// whether the API server failed meanwhile.
+    async fn reconcile(&self, key: &ObjectKey, object: Arc<R::Kind>) -> (Next, bool) {
         let span = tracing::info_span!(
             "reconcile",
             controller = self.name,
@@ -351,11 +356,12 @@ impl<R: Reconciler> Worker<R> {
             reconcileID = %format_args!("{:016x}", fastrand::u64(..)),
         );
         let reconciler = self.reconciler.clone();
-        let task = tokio::spawn(async move { reconciler.reconcile(object).await }.instrument(span.clone()));
+        let work = async move { reconciler.reconcile(object).await };
+        let task = tokio::spawn(retry::observed(work).instrument(span.clone()));
         task.await.unwrap_or_else(|error| {
             let _entered = span.enter();
             tracing::error!(%error, "the reconcile ended in a bug of Sluice; it is retried");
-            Next::Backoff
+            (Next::Backoff, false)
         })
     }
 }

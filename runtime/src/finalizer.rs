@@ -37,7 +37,8 @@ where
     patch(client, cache, object, finalizers).await
 }
 
-/// Writes the list of finalizers. A conflict is not retried here: the change that caused it brings the object back.
+/// Writes the list of finalizers, if it still is the one that was seen. Other changes are no obstacle, however fast they
+/// follow each other. Where the list has changed, the change that did it brings the object back.
 async fn patch<K>(
     client: &Client,
     cache: &Cache<K>,
@@ -48,8 +49,14 @@ where
     K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
 {
     let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
-    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(body)).await {
+    let path = "/metadata/finalizers";
+    let operations = json!([
+        {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+        {"op": "test", "path": path, "value": object.meta().finalizers},
+        {"op": "add", "path": path, "value": finalizers},
+    ]);
+    let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::<()>::Json(operations)).await {
         Ok(written) => {
             let written = Arc::new(written);
             cache.observe_write(written.clone());

@@ -24,6 +24,7 @@ pub mod logging;
 pub mod manager;
 pub mod metrics;
 pub mod queue;
+mod retry;
 mod server;
 pub mod status;
 pub mod waiting;

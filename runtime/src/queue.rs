@@ -161,10 +161,15 @@ impl Queue {
 
     /// Ends the work on a key that failed: it comes back after its own growing delay, which is returned.
     pub(crate) fn failed(&self, key: &ObjectKey) -> Duration {
+        self.failed_within(key, Duration::MAX)
+    }
+
+    /// The same, for work that would come back after `longest` in any case.
+    pub(crate) fn failed_within(&self, key: &ObjectKey, longest: Duration) -> Duration {
         self.metrics.retries.inc();
         let mut state = self.state();
         let failures = state.failures.entry(key.clone()).or_default();
-        let delay = self.backoff.delay(*failures);
+        let delay = self.backoff.delay(*failures).min(longest);
         *failures = failures.saturating_add(1);
         state.finish(key, Some(delay));
         drop(state);

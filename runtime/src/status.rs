@@ -12,7 +12,7 @@ use sluice_api::meta::Reconcilable;
 use crate::Cache;
 
 /// How often a write is tried when somebody else changed the object meanwhile.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 8;
 
 /// Writes the difference between two statuses as one merge patch.
 ///
@@ -45,7 +45,7 @@ where
         let wanted = to_map(serde_json::to_value(status).map_err(kube::Error::SerdeError)?);
         let mut before = to_map(serde_json::to_value(object.status()).map_err(kube::Error::SerdeError)?);
         let mut current = object.clone();
-        let mut delay = Duration::from_millis(100);
+        let mut delay = Duration::from_millis(10);
         let mut attempt = 1;
         let changes = merge_patch(&before, &wanted);
         loop {
@@ -76,7 +76,11 @@ where
                     before = to_map(serde_json::to_value(fresh.status()).map_err(kube::Error::SerdeError)?);
                     current = Arc::new(fresh);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // Whatever it is, the work is not done before it is told.
+                    crate::retry::note_failure();
+                    return Err(error);
+                }
             }
         }
     }

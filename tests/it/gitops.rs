@@ -39,7 +39,15 @@ pub(crate) async fn gitops(prefix: &str, case: impl AsyncFnOnce(&mut GitOps) -> 
 impl GitOps {
     /// With more arguments for the kustomize-controller.
     pub(crate) async fn start(prefix: &str, arguments: &[&str]) -> Result<Self> {
-        let setting = Setting::new(prefix).await?;
+        Self::start_in(Setting::new(prefix).await?, arguments, None).await
+    }
+
+    /// In a setting that is there, with another kubeconfig for the kustomize-controller.
+    pub(crate) async fn start_in(
+        setting: Setting,
+        arguments: &[&str],
+        kubeconfig: Option<&std::path::Path>,
+    ) -> Result<Self> {
         let server = GitServer::start().await?;
         let repository = server.repository("app")?;
         let plane = setting.plane;
@@ -53,6 +61,9 @@ impl GitOps {
         .await??;
         for argument in arguments {
             kustomize = kustomize.argument(*argument);
+        }
+        if let Some(path) = kubeconfig {
+            kustomize = kustomize.kubeconfig(path);
         }
         let namespace = &setting.namespace;
         let (source, kustomize) =

@@ -10,6 +10,7 @@ mod charts;
 mod cli;
 mod control_plane;
 mod crash;
+mod faults;
 mod git_access;
 mod git_adverse;
 mod git_repository;

@@ -10,11 +10,13 @@
 //! - [`ChartServer`]: charts that tests write, handed out as artifacts.
 //! - [`SshServer`], [`ForwardProxy`]: other ways to a git server.
 //! - [`Sink`]: a web server that keeps what is posted to it.
+//! - [`ApiProxy`]: stands between a controller and the API server, and does what networks and API servers do.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
 //! Nothing here reads or writes the kubeconfig or the git configuration of the person who runs it, and nothing ships.
 //! Start reading at [`ControlPlane::shared`].
 
+mod api_proxy;
 mod audit;
 mod charts;
 mod child;
@@ -34,6 +36,7 @@ mod ssh_server;
 mod usage;
 pub mod wait;
 
+pub use api_proxy::{ApiCall, ApiFault, ApiProxy};
 pub use audit::{Audit, Call};
 pub use charts::{ChartServer, ServedChart, TestChart};
 pub use child::Child;

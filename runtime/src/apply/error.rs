@@ -132,11 +132,10 @@ impl Refusal {
         causes.iter().map(|cause| (cause.reason.as_str(), cause.field.as_str(), cause.message.as_str()))
     }
 
-    /// Whether the server may refuse because a field cannot be changed. Plain faults look the same to it.
+    /// Whether the server may refuse because a field cannot be changed. Plain faults look the same to it. A conflict is
+    /// no such refusal: somebody else was faster, and nothing may be deleted for that.
     pub(crate) fn may_be_immutable(&self) -> bool {
         let message = self.to_string();
-        matches!(self.code(), 409 | 422)
-            || message.contains("is immutable")
-            || message.contains("immutable field")
+        self.code() == 422 || message.contains("is immutable") || message.contains("immutable field")
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -65,8 +66,17 @@ struct Shared {
     objects: Mutex<HashMap<Key, Seen>>,
     waiting: Mutex<HashMap<Key, Vec<Weak<Notify>>>>,
     phase: watch::Sender<Phase>,
-    error: Mutex<Option<String>>,
+    trouble: Mutex<Option<Trouble>>,
 }
+
+/// A watch that broke. It goes on by itself, which nothing tells while nothing changes.
+struct Trouble {
+    error: String,
+    at: Instant,
+}
+
+/// How long after an error a watch is not trusted: longer than the longest pause between two tries.
+const DISTRUST: Duration = Duration::from_mins(1);
 
 /// How far a watch has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,14 +222,15 @@ impl KindWatch {
         lock(&self.shared.objects).get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
-    /// Whether an object is as it was.
+    /// Whether an object is surely as it was: it has been, and the watch has not broken lately.
     pub(crate) fn has(&self, namespace: &str, name: &str, fingerprint: u64) -> bool {
-        self.get(namespace, name).is_some_and(|seen| seen.fingerprint == fingerprint)
+        lock(&self.shared.trouble).as_ref().is_none_or(|trouble| trouble.at.elapsed() > DISTRUST)
+            && self.get(namespace, name).is_some_and(|seen| seen.fingerprint == fingerprint)
     }
 
     /// Why the watch does not work at the moment.
     pub fn error(&self) -> Option<String> {
-        lock(&self.shared.error).clone()
+        lock(&self.shared.trouble).as_ref().map(|trouble| trouble.error.clone())
     }
 
     /// Wakes `notify` whenever the object changes, for as long as `notify` lives.
@@ -254,7 +265,7 @@ impl Shared {
                         self.remove(key);
                     }
                     listed = HashSet::new();
-                    *lock(&self.error) = None;
+                    *lock(&self.trouble) = None;
                     self.phase.send_replace(Phase::Synced);
                 }
                 Ok(watcher::Event::Apply(mut object)) => self.set(key_of(&object), look(&mut object)),
@@ -262,7 +273,7 @@ impl Shared {
                 Err(error) => {
                     let text = describe_watch(&error);
                     tracing::debug!(error = text, "watch on managed objects failed, retrying");
-                    *lock(&self.error) = Some(text);
+                    *lock(&self.trouble) = Some(Trouble { error: text, at: Instant::now() });
                     self.phase.send_if_modified(|phase| {
                         let first = *phase == Phase::Starting;
                         if first {
