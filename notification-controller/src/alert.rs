@@ -5,6 +5,10 @@ use sluice_regexp::Regexp;
 use sluice_runtime::ObjectKey;
 
 use crate::event::Event;
+use crate::memo::Memo;
+
+/// Compiled patterns; none where one does not compile.
+pub(crate) type Patterns = Memo<String, Option<Regexp>>;
 
 /// Whether an Alert looks at objects like the one of the event, labels left aside. The sources that do, by index.
 pub(crate) fn matching_sources(alert: &Alert, event: &Event) -> Vec<usize> {
@@ -22,13 +26,20 @@ pub(crate) fn matching_sources(alert: &Alert, event: &Event) -> Vec<usize> {
 }
 
 /// Whether the message passes the Alert's lists. Expressions that do not compile are reported and match nothing.
-pub(crate) fn passes_lists(spec: &AlertSpec, message: &str, mut invalid: impl FnMut(String)) -> bool {
+pub(crate) fn passes_lists(
+    spec: &AlertSpec,
+    message: &str,
+    patterns: &Patterns,
+    mut invalid: impl FnMut(String),
+) -> bool {
     let mut any = |list: &[String], what: &str| {
-        list.iter().any(|pattern| match Regexp::new(pattern) {
-            Ok(expression) => expression.is_match(message),
-            Err(_) => {
-                invalid(format!("failed to compile {what} regex: {pattern}"));
-                false
+        list.iter().any(|pattern| {
+            match &*patterns.get_or_insert(pattern.as_str(), || Regexp::new(pattern).ok()) {
+                Some(expression) => expression.is_match(message),
+                None => {
+                    invalid(format!("failed to compile {what} regex: {pattern}"));
+                    false
+                }
             }
         })
     };
@@ -72,14 +83,16 @@ mod tests {
 
     #[test]
     fn lists_filter_messages_and_bad_expressions_are_told() {
+        let patterns = Patterns::default();
         let check = |spec: serde_json::Value| {
             let mut full = serde_json::json!({"providerRef": {"name": "p"}, "eventSources": []});
             for (key, value) in spec.as_object().unwrap() {
                 full[key] = value.clone();
             }
             let mut invalid = Vec::new();
-            let passes =
-                passes_lists(&alert(full).spec, "Health check passed", |message| invalid.push(message));
+            let passes = passes_lists(&alert(full).spec, "Health check passed", &patterns, |message| {
+                invalid.push(message);
+            });
             (passes, invalid.join("; "))
         };
         let none = String::new();

@@ -5,12 +5,23 @@ use sluice_api::notification::{Alert, Provider};
 use sluice_cel::{Expression, Type};
 
 use crate::event::Event;
+use crate::memo::Memo;
+
+/// Compiled expressions, or what is wrong with them.
+pub(crate) type Expressions = Memo<String, Result<Expression, String>>;
 
 /// What `spec.commitStatusExpr` yields, or `kind/name/` and the first part of the Provider's UID in lower case.
-pub(crate) fn of(event: &Event, alert: &Alert, provider: &Provider) -> Result<String, String> {
+pub(crate) fn of(
+    event: &Event,
+    alert: &Alert,
+    provider: &Provider,
+    expressions: &Expressions,
+) -> Result<String, String> {
     let text = &provider.spec.commit_status_expr;
     if !text.is_empty() {
-        return evaluate(text, event, alert, provider).map_err(|problem| {
+        let compiled = expressions.get_or_insert(text.as_str(), || compile(text));
+        let id = compiled.as_ref().as_ref().map_err(Clone::clone);
+        return id.and_then(|compiled| evaluate(compiled, event, alert, provider)).map_err(|problem| {
             format!("failed to evaluate the spec.commitStatusExpr CEL expression for the event: {problem}")
         });
     }
@@ -19,10 +30,18 @@ pub(crate) fn of(event: &Event, alert: &Alert, provider: &Provider) -> Result<St
     Ok(format!("{}/{}/{first}", event.kind(), event.name()).to_lowercase())
 }
 
-fn evaluate(text: &str, event: &Event, alert: &Alert, provider: &Provider) -> Result<String, String> {
-    let expression = Expression::parse(text)
+fn compile(text: &str) -> Result<Expression, String> {
+    let checked = Expression::parse(text)
         .and_then(|parsed| parsed.check(&["event", "alert", "provider"], Type::String));
-    let expression = expression.map_err(|error| error.to_string())?;
+    checked.map_err(|error| error.to_string())
+}
+
+fn evaluate(
+    expression: &Expression,
+    event: &Event,
+    alert: &Alert,
+    provider: &Provider,
+) -> Result<String, String> {
     let json = |value: serde_json::Result<Value>| value.map_err(|error| error.to_string());
     let (event, alert, provider) =
         (json(to_value(event))?, json(to_value(alert))?, json(to_value(provider))?);
@@ -52,7 +71,12 @@ mod tests {
         let provider =
             serde_json::from_value(serde_json::json!({"metadata": metadata, "apiVersion": "a", "kind": "b",
             "spec": {"type": "github", "commitStatusExpr": expression}}));
-        of(&event("info", &[("cluster", "one")]), &alert.unwrap(), &provider.unwrap())
+        of(
+            &event("info", &[("cluster", "one")]),
+            &alert.unwrap(),
+            &provider.unwrap(),
+            &Expressions::default(),
+        )
     }
 
     #[test]

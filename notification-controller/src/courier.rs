@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use sluice_api::notification::Alert;
 use sluice_runtime::{Manager, ObjectKey, Severity, errors};
 
@@ -27,9 +28,15 @@ struct LossLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SentLabels {
+struct Labels {
     namespace: String,
     provider: String,
+}
+
+impl Labels {
+    fn of(key: &ObjectKey) -> Self {
+        Self { namespace: key.namespace.clone(), provider: key.name.clone() }
+    }
 }
 
 /// Sends to Providers.
@@ -37,14 +44,20 @@ pub(crate) struct Dispatcher {
     manager: Arc<Manager>,
     policy: AddressPolicy,
     object_level_identity: bool,
-    sent: Family<SentLabels, Counter>,
+    waiting: Family<Labels, Gauge>,
+    sent: Family<Labels, Counter>,
     lost: Family<LossLabels, Counter>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(manager: Arc<Manager>, policy: AddressPolicy, object_level_identity: bool) -> Self {
-        let (sent, lost) = (Family::default(), Family::default());
+        let (waiting, sent, lost) = (Family::default(), Family::default(), Family::default());
         manager.metrics.register(|registry| {
+            registry.register(
+                "sluice_notifications_waiting",
+                "Notifications that wait for a Provider or are under way to it",
+                Family::clone(&waiting),
+            );
             registry.register(
                 "sluice_notifications_sent",
                 "Notifications that a Provider took",
@@ -56,7 +69,7 @@ impl Dispatcher {
                 Family::clone(&lost),
             );
         });
-        Self { manager, policy, object_level_identity, sent, lost }
+        Self { manager, policy, object_level_identity, waiting, sent, lost }
     }
 }
 
@@ -105,19 +118,29 @@ impl Courier for Dispatcher {
                 _ => Undelivered::Failed(problem),
             });
         }
-        let ObjectKey { namespace, name: provider, .. } = ObjectKey::of(&**provider);
-        self.sent.get_or_create(&SentLabels { namespace, provider }).inc();
+        let labels = Labels::of(&ObjectKey::of(&**provider));
+        self.waiting.get_or_create(&labels).dec();
+        self.sent.get_or_create(&labels).inc();
         Ok(())
     }
 
-    fn lost(&self, alert: &Alert, provider: &ObjectKey, loss: Loss, count: u64, message: String) {
+    fn queued(&self, provider: &ObjectKey) {
+        self.waiting.get_or_create(&Labels::of(provider)).inc();
+    }
+
+    fn lost(&self, provider: &ObjectKey, loss: Loss) {
+        self.waiting.get_or_create(&Labels::of(provider)).dec();
         let reason = match loss {
             Loss::Failed => "failed",
             Loss::Overflow => "overflow",
+            Loss::Expired => "expired",
             Loss::Shutdown => "shutdown",
         };
         let (namespace, provider) = (provider.namespace.clone(), provider.name.clone());
-        self.lost.get_or_create(&LossLabels { namespace, provider, reason }).inc_by(count);
+        self.lost.get_or_create(&LossLabels { namespace, provider, reason }).inc();
+    }
+
+    fn tell(&self, alert: &Alert, message: String) {
         self.manager.recorder.emit(alert, Severity::Error, DISPATCH_FAILED, message, BTreeMap::new());
     }
 }

@@ -184,7 +184,13 @@ mod tests {
             Ok(())
         }
 
-        fn lost(&self, _alert: &Alert, _provider: &ObjectKey, _loss: Loss, _count: u64, message: String) {
+        fn queued(&self, _provider: &ObjectKey) {}
+
+        fn lost(&self, provider: &ObjectKey, loss: Loss) {
+            panic!("{provider}: {loss:?}");
+        }
+
+        fn tell(&self, _alert: &Alert, message: String) {
             panic!("{message}");
         }
     }

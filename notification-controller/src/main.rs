@@ -7,7 +7,9 @@ mod courier;
 mod event;
 mod group;
 mod jose;
+mod kinds;
 mod measured;
+mod memo;
 mod outbox;
 mod provider;
 mod receiver;
@@ -118,6 +120,9 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         bodies: bodies.clone(),
         groups: group::Groups::new(outbox, manager.tasks.clone(), manager.stop.clone()),
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
+        patterns: alert::Patterns::default(),
+        expressions: commit_status_id::Expressions::default(),
+        labels: event::Labels::default(),
     });
     let paths = flags.export_http_path_metrics;
     let routes = measured::measured(&manager.metrics, "event", "/", paths, event::routes(pipeline));
@@ -127,6 +132,7 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         receivers,
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
         issuers: receiver::Issuers::new(policy),
+        compiled: receiver::Compiled::default(),
         bodies,
     });
     let routes = receiver::routes(webhooks);

@@ -48,7 +48,16 @@ impl GitOps {
         arguments: &[&str],
         kubeconfig: Option<&std::path::Path>,
     ) -> Result<Self> {
-        let server = GitServer::start().await?;
+        Self::start_with(setting, GitServer::start().await?, arguments, kubeconfig).await
+    }
+
+    /// With another Git server, too.
+    pub(crate) async fn start_with(
+        setting: Setting,
+        server: GitServer,
+        arguments: &[&str],
+        kubeconfig: Option<&std::path::Path>,
+    ) -> Result<Self> {
         let repository = server.repository("app")?;
         let plane = setting.plane;
         // Builds the binaries, the first time.

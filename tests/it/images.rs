@@ -7,23 +7,35 @@ use serde_json::{Value, json};
 use sluice_tests::{Controller, Registry, condition, wait};
 use std::os::unix::fs::PermissionsExt as _;
 
-const IMAGE: &str = "image.toolkit.fluxcd.io/v1";
-const REPOSITORY: &str = "ImageRepository";
-const POLICY: &str = "ImagePolicy";
-const AUTOMATION: &str = "ImageUpdateAutomation";
+pub(crate) const IMAGE: &str = "image.toolkit.fluxcd.io/v1";
+pub(crate) const REPOSITORY: &str = "ImageRepository";
+pub(crate) const POLICY: &str = "ImagePolicy";
+pub(crate) const AUTOMATION: &str = "ImageUpdateAutomation";
 
 /// A registry and an image-controller beside the two controllers of the main path.
-struct Images {
-    images: Controller,
-    registry: Registry,
-    ops: GitOps,
+pub(crate) struct Images {
+    pub(crate) images: Controller,
+    pub(crate) registry: Registry,
+    pub(crate) ops: GitOps,
 }
 
+/// Runs a case with a plain Git server.
 async fn images(prefix: &str, case: impl AsyncFnOnce(&mut Images) -> Result<()>) -> Result<()> {
-    let ops = GitOps::start(prefix, &[]).await?;
+    images_with(GitOps::start(prefix, &[]).await?, &[], case).await
+}
+
+/// Runs a case with these controllers, and with these arguments for the image-controller.
+pub(crate) async fn images_with(
+    ops: GitOps,
+    arguments: &[&str],
+    case: impl AsyncFnOnce(&mut Images) -> Result<()>,
+) -> Result<()> {
     let plane = ops.setting.plane;
-    let builder =
+    let mut builder =
         tokio::task::spawn_blocking(move || Controller::builder(plane, "image-controller")).await??;
+    for argument in arguments {
+        builder = builder.argument(*argument);
+    }
     let images = builder.namespace(&ops.setting.namespace).start().await?;
     let registry = Registry::start().await?;
     let mut setting = Images { images, registry, ops };
@@ -34,13 +46,13 @@ async fn images(prefix: &str, case: impl AsyncFnOnce(&mut Images) -> Result<()>)
 }
 
 impl Images {
-    async fn create(&self, kind: &str, name: &str, spec: Value) -> Result<()> {
+    pub(crate) async fn create(&self, kind: &str, name: &str, spec: Value) -> Result<()> {
         let object = json!({"apiVersion": IMAGE, "kind": kind, "metadata": {"name": name}, "spec": spec});
         self.ops.apply(&object.to_string()).await.map(drop)
     }
 
     /// An ImageRepository and a policy of the name, which takes the highest version.
-    async fn image(&self, name: &str) -> Result<()> {
+    pub(crate) async fn image(&self, name: &str) -> Result<()> {
         let image = self.registry.image(name);
         self.create(REPOSITORY, name, json!({"image": image, "interval": "1h"})).await?;
         let policy =
@@ -48,14 +60,24 @@ impl Images {
         self.create(POLICY, name, policy).await
     }
 
-    async fn automation(&self, name: &str, git: Value, update: Value) -> Result<()> {
+    pub(crate) async fn automation(&self, name: &str, git: Value, update: Value) -> Result<()> {
+        self.automation_of("app", name, git, update).await
+    }
+
+    pub(crate) async fn automation_of(
+        &self,
+        source: &str,
+        name: &str,
+        git: Value,
+        update: Value,
+    ) -> Result<()> {
         let spec = json!({
-            "interval": "1h", "sourceRef": {"kind": "GitRepository", "name": "app"}, "git": git, "update": update,
+            "interval": "1h", "sourceRef": {"kind": "GitRepository", "name": source}, "git": git, "update": update,
         });
         self.create(AUTOMATION, name, spec).await
     }
 
-    async fn until(
+    pub(crate) async fn until(
         &self,
         kind: &str,
         name: &str,
@@ -66,7 +88,7 @@ impl Images {
     }
 
     /// Waits until an automation has pushed something else than `before`, and returns the commit.
-    async fn pushed(&self, name: &str, before: &str) -> Result<String> {
+    pub(crate) async fn pushed(&self, name: &str, before: &str) -> Result<String> {
         let pushed = self
             .until(AUTOMATION, name, "another commit pushed", |object| {
                 let commit = object.data["status"]["lastPushCommit"].as_str();
@@ -77,13 +99,13 @@ impl Images {
     }
 
     /// A new tag, and a look for it.
-    async fn release(&self, name: &str, tag: &str) -> Result<()> {
+    pub(crate) async fn release(&self, name: &str, tag: &str) -> Result<()> {
         self.registry.push(name, &[tag]).await?;
         self.ops.request_reconcile(IMAGE, REPOSITORY, name).await.map(drop)
     }
 }
 
-fn deployment(image: &str, marker: &str) -> String {
+pub(crate) fn deployment(image: &str, marker: &str) -> String {
     format!(
         "# The shop.\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: shop}}\n\n\nspec:\n    selector: \
          {{matchLabels: {{app: shop}}}}\n    template:\n        metadata: {{labels: {{app: shop}}}}\n        spec:\n          \
@@ -91,7 +113,7 @@ fn deployment(image: &str, marker: &str) -> String {
     )
 }
 
-fn author() -> Value {
+pub(crate) fn author() -> Value {
     json!({"name": "Robot", "email": "robot@example.com"})
 }
 

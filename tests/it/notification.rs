@@ -4,29 +4,37 @@ use crate::gitops::{GitOps, KUSTOMIZE, SOURCE, is_ready, write_shop};
 use crate::setting::Setting;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{ControlPlane, Controller, Namespace, Sink, wait};
+use sluice_tests::{ControlPlane, Controller, ControllerBuilder, Namespace, Sink, wait};
 use std::time::{Duration, Instant};
 
-const ALERTS: &str = "notification.toolkit.fluxcd.io/v1beta3";
-const RECEIVERS: &str = "notification.toolkit.fluxcd.io/v1";
+pub(crate) const ALERTS: &str = "notification.toolkit.fluxcd.io/v1beta3";
+pub(crate) const RECEIVERS: &str = "notification.toolkit.fluxcd.io/v1";
 
+/// The controller, for Alerts and Receivers of all namespaces.
 async fn notification(arguments: &[String]) -> Result<Controller> {
-    let builder = tokio::task::spawn_blocking(|| {
-        Controller::builder(ControlPlane::shared()?, "notification-controller")
-    });
-    let mut builder = builder.await??;
+    let mut builder = builder().await?;
     for argument in arguments {
         builder = builder.argument(argument);
     }
     builder.start().await
 }
 
-fn http() -> reqwest::Client {
+/// The controller, for Alerts and Receivers of a namespace.
+pub(crate) async fn notification_in(namespace: &str) -> Result<Controller> {
+    builder().await?.namespace(namespace).start().await
+}
+
+async fn builder() -> Result<ControllerBuilder> {
+    let builder = || Controller::builder(ControlPlane::shared()?, "notification-controller");
+    tokio::task::spawn_blocking(builder).await?
+}
+
+pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap_or_default()
 }
 
 /// Posts a webhook and returns the status of the answer.
-async fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Result<u16> {
+pub(crate) async fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Result<u16> {
     let mut request = http().post(url).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -35,7 +43,7 @@ async fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Result<u16> {
 }
 
 /// A Provider that posts to the sink, and an Alert for all Kustomizations.
-fn alert(namespace: &str, type_: &str, address: &str, spec: &Value) -> [Value; 2] {
+pub(crate) fn alert(namespace: &str, type_: &str, address: &str, spec: &Value) -> [Value; 2] {
     let provider = json!({
         "apiVersion": ALERTS, "kind": "Provider", "metadata": {"name": type_, "namespace": namespace},
         "spec": {"type": type_, "address": address},
@@ -51,7 +59,7 @@ fn alert(namespace: &str, type_: &str, address: &str, spec: &Value) -> [Value; 2
 }
 
 /// What a controller would post of an object.
-fn event(namespace: &str, message: &str) -> Value {
+pub(crate) fn event(namespace: &str, message: &str) -> Value {
     json!({
         "involvedObject": {"apiVersion": KUSTOMIZE, "kind": "Kustomization", "name": "app", "namespace": namespace, "uid": "1"},
         "severity": "error", "timestamp": "2026-01-02T03:04:05Z", "message": message, "reason": "BuildFailed",
@@ -60,7 +68,7 @@ fn event(namespace: &str, message: &str) -> Value {
 }
 
 /// HMAC-SHA256 of `{}` under the token `token`, as `printf {} | openssl dgst -sha256 -hmac token` prints it.
-const SIGNATURE: &str = "sha256=5c88aa97c426854fb8f94deb5a1f202a537891ced9b9ae9c99bc1d3323d27d53";
+pub(crate) const SIGNATURE: &str = "sha256=5c88aa97c426854fb8f94deb5a1f202a537891ced9b9ae9c99bc1d3323d27d53";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_told_to_its_own_tenant_only_and_a_webhook_starts_the_next_reconcile() -> Result<()> {
@@ -163,17 +171,17 @@ async fn webhook(ops: &GitOps, notification: &Controller, first: &str) -> Result
     answers(&url, 503).await
 }
 
-fn requested(object: &kube::api::DynamicObject) -> Option<&String> {
+pub(crate) fn requested(object: &kube::api::DynamicObject) -> Option<&String> {
     object.metadata.annotations.as_ref()?.get("reconcile.fluxcd.io/requestedAt")
 }
 
 /// Waits until a path of webhooks is known: the server learns of a status by its watch.
-async fn reached(url: &str) -> Result<()> {
+pub(crate) async fn reached(url: &str) -> Result<()> {
     answers(url, 400).await
 }
 
 /// Waits until an unsigned webhook is answered in this way.
-async fn answers(url: &str, status: u16) -> Result<()> {
+pub(crate) async fn answers(url: &str, status: u16) -> Result<()> {
     let deadline = Instant::now() + wait::PATIENCE;
     loop {
         let answer = post(url, &[], "{}").await.unwrap_or_default();

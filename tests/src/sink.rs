@@ -76,6 +76,12 @@ impl Sink {
         self.shared.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many have arrived for which this holds.
+    pub fn count(&self, good: impl Fn(&Delivery) -> bool) -> usize {
+        let deliveries = self.shared.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        deliveries.iter().filter(|delivery| good(delivery)).count()
+    }
+
     /// Waits for a delivery.
     pub async fn wait(&self, what: &str, good: impl Fn(&Delivery) -> bool) -> Result<Delivery> {
         let found = tokio::time::timeout(PATIENCE, async {

@@ -64,6 +64,19 @@ impl SshServer {
         self.folder.path().join("authorized")
     }
 
+    /// A new private key that may log in, in OpenSSH's format.
+    pub fn new_key(&self) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("key");
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file).stdin(Stdio::null());
+        ensure!(command.status().context("ssh-keygen cannot be run")?.success(), "no key was made");
+        let public = fs::read_to_string(file.with_extension("pub"))?;
+        let known = fs::read_to_string(self.authorized_keys())?;
+        fs::write(self.authorized_keys(), known + &public)?;
+        Ok(fs::read_to_string(file)?)
+    }
+
     /// What a client must know of it: lines of `known_hosts`.
     pub fn known_hosts(&self) -> Result<String> {
         let key = fs::read_to_string(self.folder.path().join("host.pub"))?;

@@ -1,5 +1,6 @@
 //! Events as the other controllers post them: reading, cleaning, rate limiting, and the pipeline to the providers.
 
+mod labels;
 mod limit;
 mod metadata;
 mod pipeline;
@@ -11,6 +12,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use labels::Labels;
 pub(crate) use limit::Limiter;
 pub(crate) use metadata::merge;
 pub(crate) use pipeline::Pipeline;

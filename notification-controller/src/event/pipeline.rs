@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::Client;
-use kube::api::{Api, DynamicObject};
-use kube::core::{ApiResource, GroupVersionKind};
 use sluice_api::notification::{Alert, Provider};
 use sluice_runtime::{Cache, Manager, ObjectKey, Severity, errors};
 
-use super::{Bodies, Event, Limiter, merge};
-use crate::alert::{matching_sources, passes_lists};
-use crate::courier::Dispatcher;
+use super::{Bodies, Event, Labels, Limiter, merge};
+use crate::alert::{Patterns, matching_sources, passes_lists};
+use crate::courier::{DISPATCH_FAILED, Dispatcher};
 use crate::group::Groups;
 use crate::outbox::Delivery;
 use crate::provider::{self, AlertIdentity, Class, Notification};
@@ -26,10 +23,10 @@ pub(crate) struct Pipeline {
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) groups: Groups<Dispatcher>,
     pub(crate) no_cross_namespace_refs: bool,
+    pub(crate) patterns: Patterns,
+    pub(crate) expressions: commit_status_id::Expressions,
+    pub(crate) labels: Labels,
 }
-
-/// Reason of events on Alerts whose notification was not sent.
-const DISPATCH_FAILED: &str = "NotificationDispatchFailed";
 
 impl Pipeline {
     /// Queues the notifications of an event. Never waits for a Provider.
@@ -59,7 +56,7 @@ impl Pipeline {
                 labels_match = true;
                 break;
             }
-            match labels(&self.manager.client, event).await {
+            match self.labels.of(&self.manager.client, event).await {
                 Ok(labels) => {
                     labels_match |= source.match_labels.iter().all(|(k, v)| labels.get(k) == Some(v));
                 }
@@ -74,7 +71,9 @@ impl Pipeline {
             }
         }
         labels_match
-            && passes_lists(&alert.spec, &event.message, |message| self.warn(alert, "InvalidConfig", message))
+            && passes_lists(&alert.spec, &event.message, &self.patterns, |message| {
+                self.warn(alert, "InvalidConfig", message);
+            })
     }
 
     /// Queues one Alert's notification.
@@ -103,7 +102,7 @@ impl Pipeline {
         }
         let mut event = Event { metadata, ..event.clone() };
         let status_id = match provider::class(provider.spec.type_.as_str()) {
-            Class::CommitStatus => commit_status_id::of(&event, alert, &provider)
+            Class::CommitStatus => commit_status_id::of(&event, alert, &provider, &self.expressions)
                 .map_err(|problem| format!("failed to create commit status: {problem}"))?,
             _ => String::new(),
         };
@@ -132,15 +131,6 @@ fn is_dropped(class: Class, event: &Event) -> bool {
         Class::CommitStatus => !has("event.toolkit.fluxcd.io/commit") && !update && !event.is_error(),
         Class::ChangeRequest => update || !has("event.toolkit.fluxcd.io/change_request"),
     }
-}
-
-/// The labels of the event's object.
-async fn labels(client: &Client, event: &Event) -> kube::Result<BTreeMap<String, String>> {
-    let version = event.involved_object.api_version.clone().unwrap_or_default();
-    let (group, version) = version.split_once('/').unwrap_or(("", version.as_str()));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, event.kind()));
-    let api = Api::<DynamicObject>::namespaced_with(client.clone(), event.namespace(), &resource);
-    Ok(api.get_metadata(event.name()).await?.metadata.labels.unwrap_or_default())
 }
 
 #[cfg(test)]

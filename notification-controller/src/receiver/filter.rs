@@ -5,7 +5,7 @@ use sluice_api::notification::{ReceiverSpec, ReceiverType};
 use sluice_cel::{Expression, Type};
 
 /// The compiled filters of a Receiver.
-pub(super) struct Filters {
+pub(crate) struct Filters {
     all: Option<Expression>,
     each: Vec<Option<Expression>>,
 }

@@ -10,7 +10,7 @@ mod trigger;
 
 pub(crate) use oidc::Issuers;
 pub(crate) use reconcile::ReceiverReconciler;
-pub(crate) use server::{Webhooks, routes};
+pub(crate) use server::{Compiled, Webhooks, routes};
 
 use sha2::{Digest, Sha256};
 

@@ -12,6 +12,7 @@ use sluice_cel::{Error as CelError, Expression, Type};
 use tokio::sync::Mutex;
 
 use crate::jose::{Key, Token};
+use crate::memo::Memo;
 use crate::provider::{AddressPolicy, Client, HttpError, Request};
 
 /// The audience of tokens for providers that name none.
@@ -147,6 +148,8 @@ pub(super) fn validate(spec: &ReceiverSpec) -> Result<(), Invalid> {
 /// The keys of issuers.
 pub(crate) struct Issuers {
     policy: AddressPolicy,
+    /// By the provider of a spec, as JSON.
+    rules: Memo<String, Result<Rules, String>>,
     known: Mutex<HashMap<String, Arc<Mutex<Option<Keys>>>>>,
 }
 
@@ -169,7 +172,7 @@ struct KeySet {
 impl Issuers {
     /// Issuers at hosts that the policy allows.
     pub(crate) fn new(policy: AddressPolicy) -> Self {
-        Self { policy, known: Mutex::default() }
+        Self { policy, rules: Memo::default(), known: Mutex::default() }
     }
 
     /// Checks a token for one of the spec's providers, and returns its claims.
@@ -183,7 +186,9 @@ impl Issuers {
         self.verify(issuer, &token).await?;
         let audience = if provider.audience.is_empty() { AUDIENCE } else { &provider.audience };
         token.check_claims(audience, now)?;
-        Rules::compile(provider)?.judge(&token.claims)?;
+        let key = serde_json::to_string(provider).map_err(|error| error.to_string())?;
+        let rules = self.rules.get_or_insert(key.as_str(), || Rules::compile(provider));
+        rules.as_ref().as_ref().map_err(Clone::clone)?.judge(&token.claims)?;
         Ok(token.claims)
     }
 

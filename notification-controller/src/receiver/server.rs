@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::Value;
 use sluice_api::meta::{READY_CONDITION, Reconcilable};
 use sluice_api::notification::Receiver;
@@ -19,6 +20,10 @@ use super::filter::{Filters, Request};
 use super::trigger::Trigger;
 use super::{Issuers, reconcile};
 use crate::event::Bodies;
+use crate::memo::Memo;
+
+/// The filters of Receivers, by UID and generation.
+pub(crate) type Compiled = Memo<String, Result<Filters, String>>;
 
 /// What the webhook server works with.
 pub(crate) struct Webhooks {
@@ -26,6 +31,7 @@ pub(crate) struct Webhooks {
     pub(crate) receivers: Arc<Cache<Receiver>>,
     pub(crate) no_cross_namespace_refs: bool,
     pub(crate) issuers: Issuers,
+    pub(crate) compiled: Compiled,
     pub(crate) bodies: Arc<Bodies>,
 }
 
@@ -66,7 +72,13 @@ impl Webhooks {
             Ok(claims) => claims,
             Err(why) => return problem("refused a webhook", why, StatusCode::BAD_REQUEST),
         };
-        let read = Filters::compile(&receiver.spec).and_then(|filters| {
+        let version = format!(
+            "{}/{}",
+            receiver.uid().unwrap_or_default(),
+            receiver.metadata.generation.unwrap_or_default()
+        );
+        let filters = self.compiled.get_or_insert(version.as_str(), || Filters::compile(&receiver.spec));
+        let read = filters.as_ref().as_ref().map_err(Clone::clone).and_then(|filters| {
             let body = if filters.any() { senders.filtered(headers, body)? } else { Value::Null };
             Ok((filters, Request { body, claims }))
         });
@@ -78,7 +90,7 @@ impl Webhooks {
             client: &self.manager.client,
             own_namespace: &key.namespace,
             no_cross_namespace_refs: self.no_cross_namespace_refs,
-            filters: &filters,
+            filters,
             request: &request,
         };
         let trigger = &trigger;

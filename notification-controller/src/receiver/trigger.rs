@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
+use kube::core::{ApiResource, PartialObjectMeta};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use sluice_api::meta::RECONCILE_REQUEST_ANNOTATION;
@@ -103,12 +103,7 @@ fn api_resource(resource: &ReceiverResource) -> Result<ApiResource, String> {
         ("", kind) => return Err(format!("apiVersion must be specified for kind \"{kind}\"")),
         (version, _) => version,
     };
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
-    let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &resource.kind));
-    if let Some(stem) = resource.plural.strip_suffix("repositorys") {
-        resource.plural = format!("{stem}repositories");
-    }
-    Ok(resource)
+    Ok(crate::kinds::resource(version, &resource.kind))
 }
 
 #[cfg(test)]
