@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use sluice_api::meta::KubeConfigReference;
 
 use crate::apply::Cluster;
-use crate::{errors, retry};
+use crate::{client, errors};
 
 /// Keys of a kubeconfig Secret that are tried when none is named.
 const DEFAULT_KEYS: [&str; 2] = ["value", "value.yaml"];
@@ -136,7 +136,7 @@ impl Identities {
             .await
             .map_err(|error| errors::chain(&error))?;
         config.connect_timeout = Some(Duration::from_secs(30));
-        retry::client(config).map_err(|error| errors::describe(&error))
+        client::connect(config).map_err(|error| errors::describe(&error))
     }
 
     /// Drops what would let the author of a kubeconfig read files or run programs here, or act as somebody else.

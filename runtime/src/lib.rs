@@ -9,6 +9,7 @@
 
 pub mod apply;
 pub mod cache;
+pub mod client;
 pub mod conditions;
 pub mod controller;
 pub mod depends_on;

@@ -17,7 +17,7 @@ use crate::events::Recorder;
 use crate::flags::CommonFlags;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::{errors, logging, retry, server};
+use crate::{client, errors, logging, server};
 
 /// How long a shutdown waits for reconciles that are under way.
 const GRACE: Duration = Duration::from_secs(30);
@@ -224,7 +224,8 @@ async fn connect() -> Result<(Client, String), StartError> {
     // Waits are ours to bound; this only ends requests whose server went away.
     config.read_timeout = Some(Duration::from_mins(6));
     let namespace = config.default_namespace.clone();
-    let client = retry::client(config).map_err(|error| StartError::Client(errors::describe(&error)))?;
+    let client =
+        client::connect(config).map_err(|error| StartError::Client(errors::describe(&error)))?;
     Ok((client, namespace))
 }
 

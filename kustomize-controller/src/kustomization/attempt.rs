@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sluice_api::kustomize::{Kustomization, KustomizationSpec};
 use sluice_api::meta::{Artifact, HEALTHY_CONDITION, READY_CONDITION};
 use sluice_manifests::{Built, Decryptor, Input, Purpose, Variables};
-use sluice_runtime::apply::{Action, IgnoreRules, Plan};
+use sluice_runtime::apply::{Action, IgnoreRules, Ledger, Plan};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{ObjectKey, conditions};
 
@@ -54,6 +54,9 @@ pub(super) async fn attempt(
         artifact_digest: artifact.digest.clone(),
         variables: variables.as_ref().map(Variables::digest),
     };
+    if run.is_requested() {
+        confirm(run, memory).await;
+    }
     if nothing_changed(run, memory, &inputs) {
         if let Some(applied) = &memory.applied {
             run.checksum.clone_from(&applied.checksum);
@@ -93,7 +96,7 @@ pub(super) async fn attempt(
         inputs: inputs.clone(),
         checksum: run.checksum.clone(),
         checked: Instant::now(),
-        _cluster: identity.cluster.clone(),
+        cluster: identity.cluster.clone(),
     });
     let drifted = changes.iter().any(|change| change.action.is_change());
     run.corrects_drift = settled && drifted;
@@ -114,6 +117,20 @@ pub(super) async fn attempt(
     }
     memory.wait = Some(health::start(context, run, &identity, expectations, inputs, drifted, None).await);
     Ok(Done::Waiting)
+}
+
+/// Somebody who asks for a run wants what was changed just before to count, even where the watches have not told of it yet.
+async fn confirm(run: &Run, memory: &mut Memory) {
+    let Some(applied) = memory.applied.take() else {
+        memory.ledger = Ledger::default();
+        return;
+    };
+    let key = ObjectKey::of(&*run.object);
+    let group = sluice_api::kustomize::GROUP;
+    let owned = format!("{group}/name={},{group}/namespace={}", key.name, key.namespace);
+    if memory.ledger.confirm(&applied.cluster, &owned).await {
+        memory.applied = Some(applied);
+    }
 }
 
 /// Whether the last run had the same inputs, went well, and nobody has touched an object since.

@@ -23,8 +23,8 @@ pub(crate) struct Applied {
     pub(crate) checksum: String,
     /// When the server was last asked about every object.
     pub(crate) checked: Instant,
-    /// Held so that the watches on it go on.
-    pub(crate) _cluster: Arc<Cluster>,
+    /// Where. Held so that the watches on it go on.
+    pub(crate) cluster: Arc<Cluster>,
 }
 
 /// A health check that is under way, or that ended and waits to be told.

@@ -193,6 +193,12 @@ impl Run {
         }
     }
 
+    /// Whether somebody asked for this run.
+    pub(crate) fn is_requested(&self) -> bool {
+        let token = self.object.requested_at();
+        token.is_some_and(|token| token != self.status.last_handled_reconcile_at)
+    }
+
     /// Notes that the request to reconcile was seen to.
     pub(crate) fn handle_request(&mut self) {
         if let Some(token) = self.object.requested_at() {

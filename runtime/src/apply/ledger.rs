@@ -85,6 +85,17 @@ impl Ledger {
         self.entries.get(id).map_or(0, |known| known.resource_version)
     }
 
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&ObjectId, &Known)> {
+        self.entries.iter()
+    }
+
+    /// Forgets the objects for which `keep` is false. Returns whether there were none.
+    pub(super) fn retain(&mut self, keep: impl Fn(&ObjectId, &Known) -> bool) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|id, known| keep(id, known));
+        self.entries.len() == before
+    }
+
     pub(crate) fn get(&self, id: &ObjectId) -> Option<&Known> {
         self.entries.get(id)
     }

@@ -10,6 +10,7 @@
 mod applier;
 mod change;
 mod cluster;
+mod confirm;
 mod decide;
 mod difference;
 mod drift;

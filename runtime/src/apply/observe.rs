@@ -353,7 +353,7 @@ pub(crate) fn fingerprint_of(object: &Object) -> Option<u64> {
 ///
 /// The server notes each change of a field beside the status in the entry of its manager (also a scale). Where it keeps
 /// no generation or no such notes, the resource version counts.
-fn fingerprint(metadata: &ObjectMeta) -> u64 {
+pub(super) fn fingerprint(metadata: &ObjectMeta) -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let mut hasher = KEYS.build_hasher();
     metadata.uid.hash(&mut hasher);
