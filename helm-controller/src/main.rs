@@ -13,23 +13,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Resource;
-use kube::api::Api;
-use kube::core::PartialObjectMeta;
 use sluice_api::helm::HelmRelease;
 use sluice_helm::render::TemplateCache;
 use sluice_runtime::apply::{Cluster, Takeover};
 use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::identity::{Identities, Rules};
 use sluice_runtime::manager::StartError;
-use sluice_runtime::{Change, Controller, Manager, StatusWriter, Waiting, run};
+use sluice_runtime::{Controller, Manager, StatusWriter, Waiting, run};
 
 use crate::action::{CapabilitiesCache, FIELD_MANAGER};
 use crate::charts::Charts;
 use crate::flags::{Flags, GATES};
 use crate::helm_release::{Context, NAME_LABEL, OWNED_CONDITIONS, Reconciler, Settings, Turns};
-use crate::sources::Sources;
+use crate::sources::AllSources;
 
 /// How many charts' parsed templates are kept.
 const PARSED_CHARTS: usize = 8;
@@ -58,10 +54,10 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let mut controller = Controller::<HelmRelease>::new(&manager, LOOKS);
     let external = gates.enabled("ExternalArtifact");
     let direct = gates.enabled("DirectSourceFetch");
-    let sources = Sources::watch(&manager, &cluster, &mut controller, direct, external).await;
+    let sources = AllSources::watch(&manager, &cluster, &mut controller, direct, external).await;
     if !gates.enabled("DisableConfigWatchers") {
-        watch_configs::<ConfigMap>(&manager, &mut controller);
-        watch_configs::<Secret>(&manager, &mut controller);
+        let releases = controller.cache();
+        controller.watch_configs(move |kind, key| helm_release::dependents::of_config(&releases, kind, key));
     }
     let rules = Rules {
         default_service_account: flags.default_service_account,
@@ -100,34 +96,4 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     };
     controller.run(Reconciler(Arc::new(context))).await;
     Ok(())
-}
-
-/// Wakes those who refer to a ConfigMap or Secret when it changes.
-fn watch_configs<K>(manager: &Arc<Manager>, controller: &mut Controller<HelmRelease>)
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
-    let releases = controller.cache();
-    let kind = K::kind(&()).into_owned();
-    let api = if manager.flags.watch_all_namespaces {
-        Api::<PartialObjectMeta<K>>::all(manager.client.clone())
-    } else {
-        Api::namespaced(manager.client.clone(), &manager.runtime_namespace)
-    };
-    controller.watch_metadata(
-        api,
-        manager.flags.configs_watch_config(),
-        move |change: &Change<PartialObjectMeta<K>>| {
-            if change.initial {
-                return Vec::new();
-            }
-            helm_release::dependents::of_config(&releases, &kind, &change.key)
-        },
-    );
 }

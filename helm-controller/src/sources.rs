@@ -1,25 +1,22 @@
 //! The sources that hold charts.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use kube::api::Api;
-use kube::runtime::watcher;
-use kube::{Client, Resource};
+use kube::Resource;
+use kube::core::NamespaceResourceScope;
 use sluice_api::helm::HelmRelease;
 use sluice_api::meta::{Artifact, READY_CONDITION, STALLED_CONDITION, Status as _};
 use sluice_api::source::{ExternalArtifact, HelmChart, OCIRepository, Source};
-use sluice_runtime::apply::{Cluster, Refusal};
-use sluice_runtime::{Cache, Change, Controller, Manager, ObjectKey, conditions};
+use sluice_runtime::apply::Cluster;
+use sluice_runtime::{Cache, Change, Controller, Manager, ObjectKey, Sources, conditions};
 
 use crate::helm_release::dependents;
 
-/// The watched sources. A kind that is not installed is not watched, and then asked for when needed.
-pub(crate) struct Sources {
-    client: Client,
-    direct: bool,
-    charts: OnceLock<Arc<Cache<HelmChart>>>,
-    oci: OnceLock<Arc<Cache<OCIRepository>>>,
-    external: OnceLock<Arc<Cache<ExternalArtifact>>>,
+/// The sources, by kind.
+pub(crate) struct AllSources {
+    charts: Sources<HelmChart>,
+    oci: Sources<OCIRepository>,
+    external: Sources<ExternalArtifact>,
 }
 
 /// What a HelmRelease wants to know of its source.
@@ -50,26 +47,26 @@ impl Facts {
     }
 }
 
-impl Sources {
+impl AllSources {
     /// Starts the watches; each wakes those who install from a source when it has something new.
     pub(crate) async fn watch(
-        manager: &Arc<Manager>,
+        manager: &Manager,
         cluster: &Cluster,
         controller: &mut Controller<HelmRelease>,
         direct: bool,
         external: bool,
     ) -> Self {
+        let client = &manager.client;
         let sources = Self {
-            client: manager.client.clone(),
-            direct,
-            charts: OnceLock::new(),
-            oci: OnceLock::new(),
-            external: OnceLock::new(),
+            charts: Sources::new(client.clone(), direct),
+            oci: Sources::new(client.clone(), direct),
+            external: Sources::new(client.clone(), direct),
         };
-        watch_kind(manager, cluster, controller, &sources.charts).await;
-        watch_kind(manager, cluster, controller, &sources.oci).await;
+        let releases = controller.cache();
+        sources.charts.watch(manager, cluster, controller, wakes(&releases)).await;
+        sources.oci.watch(manager, cluster, controller, wakes(&releases)).await;
         if external {
-            watch_kind(manager, cluster, controller, &sources.external).await;
+            sources.external.watch(manager, cluster, controller, wakes(&releases)).await;
         }
         sources
     }
@@ -77,62 +74,42 @@ impl Sources {
     /// What is known of a source. Nothing for a kind that holds no charts.
     pub(crate) async fn facts(&self, kind: &str, key: &ObjectKey) -> Option<kube::Result<Facts>> {
         match kind {
-            "HelmChart" => Some(self.find(&self.charts, key).await),
-            "OCIRepository" => Some(self.find(&self.oci, key).await),
-            "ExternalArtifact" => Some(self.find(&self.external, key).await),
+            "HelmChart" => Some(facts(&self.charts, key).await),
+            "OCIRepository" => Some(facts(&self.oci, key).await),
+            "ExternalArtifact" => Some(facts(&self.external, key).await),
             _ => None,
         }
     }
 
     /// A HelmChart, as far as it is watched.
     pub(crate) fn chart(&self, key: &ObjectKey) -> Option<Arc<HelmChart>> {
-        self.charts.get()?.get(key)
-    }
-
-    async fn find<K: Source + Resource<Scope = kube::core::NamespaceResourceScope>>(
-        &self,
-        cache: &OnceLock<Arc<Cache<K>>>,
-        key: &ObjectKey,
-    ) -> kube::Result<Facts> {
-        if !self.direct
-            && let Some(object) = cache.get().and_then(|cache| cache.get(key))
-        {
-            return Ok(Facts::of(&*object));
-        }
-        // Not seen (yet): the server knows, and words the error.
-        let api = Api::<K>::namespaced(self.client.clone(), &key.namespace);
-        Ok(Facts::of(&api.get(&key.name).await?))
+        self.charts.watched(key)
     }
 }
 
-async fn watch_kind<K>(
-    manager: &Arc<Manager>,
-    cluster: &Cluster,
-    controller: &mut Controller<HelmRelease>,
-    slot: &OnceLock<Arc<Cache<K>>>,
-) where
-    K: Source + Resource<Scope = kube::core::NamespaceResourceScope>,
+async fn facts<K>(sources: &Sources<K>, key: &ObjectKey) -> kube::Result<Facts>
+where
+    K: Source + Resource<Scope = NamespaceResourceScope>,
 {
-    let kind = K::kind(&()).into_owned();
-    if let Err(error @ Refusal::Unmapped(_)) = cluster.resolve(&K::api_version(&()), &kind).await {
-        tracing::info!(kind, %error, "sources of this kind are not watched");
-        return;
-    }
-    let releases = controller.cache();
-    let cache =
-        controller.watch(manager.watched::<K>(), watcher::Config::default(), move |change: &Change<K>| {
-            let (Some(old), Some(new)) = (&change.old, &change.new) else { return Vec::new() };
-            let revision = |object: &K| object.artifact().map(|artifact| artifact.revision.clone());
-            let is_ready = |object: &K| conditions::is_true(object.conditions(), READY_CONDITION);
-            let (before, after) = (revision(old), revision(new));
-            let news = after.is_some() && before != after || !is_ready(old) && is_ready(new);
-            match new.artifact() {
-                Some(artifact) if news && !change.initial => {
-                    dependents::of_source(&releases, &kind, &change.key, artifact)
-                }
-                _ => Vec::new(),
+    sources.get(key).await.map(|source| Facts::of(&*source))
+}
+
+/// Whom a change of a source concerns.
+fn wakes<K: Source>(
+    releases: &Arc<Cache<HelmRelease>>,
+) -> impl Fn(&Change<K>) -> Vec<ObjectKey> + Send + Sync + 'static {
+    let releases = releases.clone();
+    move |change| {
+        let (Some(old), Some(new)) = (&change.old, &change.new) else { return Vec::new() };
+        let revision = |object: &K| object.artifact().map(|artifact| artifact.revision.clone());
+        let is_ready = |object: &K| conditions::is_true(object.conditions(), READY_CONDITION);
+        let (before, after) = (revision(old), revision(new));
+        let news = after.is_some() && before != after || !is_ready(old) && is_ready(new);
+        match new.artifact() {
+            Some(artifact) if news && !change.initial => {
+                dependents::of_source(&releases, &K::kind(&()), &change.key, artifact)
             }
-        });
-    // Set once, by the only caller.
-    let _ = slot.set(cache);
+            _ => Vec::new(),
+        }
+    }
 }

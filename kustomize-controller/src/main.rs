@@ -12,23 +12,19 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Resource;
-use kube::api::Api;
-use kube::core::PartialObjectMeta;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
 use sluice_runtime::apply::{Cluster, CustomKinds, Takeover};
 use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::identity::{Identities, Rules};
 use sluice_runtime::manager::StartError;
-use sluice_runtime::{Change, Controller, Manager, StatusWriter, run};
+use sluice_runtime::{Controller, Manager, StatusWriter, run};
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
 use crate::flags::{Flags, GATES};
-use crate::kustomization::{Context, FIELD_MANAGER, OWNED_CONDITIONS, Reconciler, Settings};
-use crate::sources::Sources;
+use crate::kustomization::{Context, FIELD_MANAGER, OWNED_CONDITIONS, Reconciler, Settings, Triggers};
+use crate::sources::AllSources;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -51,11 +47,16 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let cluster = Arc::new(Cluster::new(manager.client.clone(), KUSTOMIZATION_NAME_LABEL));
     let mut controller = Controller::<Kustomization>::new(&manager, flags.concurrent);
     let sources =
-        Sources::watch(&manager, &cluster, &mut controller, gates.enabled("DirectSourceFetch")).await;
-    let triggers = Arc::new(Mutex::default());
+        AllSources::watch(&manager, &cluster, &mut controller, gates.enabled("DirectSourceFetch")).await;
+    let triggers = Arc::<Mutex<Triggers>>::default();
     if !gates.enabled("DisableConfigWatchers") {
-        watch_configs::<ConfigMap>(&manager, &mut controller, &triggers);
-        watch_configs::<Secret>(&manager, &mut controller, &triggers);
+        let (kustomizations, triggers) = (controller.cache(), triggers.clone());
+        controller.watch_configs(move |kind, key| {
+            let keys = kustomization::dependents::of_config(&kustomizations, kind, key);
+            kustomization::lock(&triggers)
+                .extend(keys.iter().map(|dependent| (dependent.clone(), format!("{kind}/{key}"))));
+            keys
+        });
     }
     let rules = Rules {
         default_service_account: flags.default_service_account,
@@ -100,43 +101,4 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     };
     controller.run(Reconciler(Arc::new(context))).await;
     Ok(())
-}
-
-/// Wakes those who refer to a ConfigMap or Secret when it changes.
-fn watch_configs<K>(
-    manager: &Arc<Manager>,
-    controller: &mut Controller<Kustomization>,
-    triggers: &Arc<Mutex<std::collections::HashMap<sluice_runtime::ObjectKey, String>>>,
-) where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
-    let kustomizations = controller.cache();
-    let triggers = triggers.clone();
-    let kind = K::kind(&()).into_owned();
-    let api = if manager.flags.watch_all_namespaces {
-        Api::<PartialObjectMeta<K>>::all(manager.client.clone())
-    } else {
-        Api::namespaced(manager.client.clone(), &manager.runtime_namespace)
-    };
-    controller.watch_metadata(
-        api,
-        manager.flags.configs_watch_config(),
-        move |change: &Change<PartialObjectMeta<K>>| {
-            if change.initial {
-                return Vec::new();
-            }
-            let keys = kustomization::dependents::of_config(&kustomizations, &kind, &change.key);
-            let mut triggers = triggers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for key in &keys {
-                triggers.insert(key.clone(), format!("{kind}/{}", change.key));
-            }
-            keys
-        },
-    );
 }

@@ -1,111 +1,88 @@
 //! The sources that Kustomizations build from.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use kube::api::Api;
-use kube::runtime::watcher;
-use kube::{Client, Resource};
+use kube::Resource;
+use kube::core::NamespaceResourceScope;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{Artifact, OCI_REVISION_ANNOTATION};
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository, Source};
-use sluice_runtime::apply::{Cluster, Refusal};
-use sluice_runtime::{Cache, Change, Controller, Manager, ObjectKey};
+use sluice_runtime::apply::Cluster;
+use sluice_runtime::{Cache, Change, Controller, Manager, ObjectKey, Sources};
 
 use crate::kustomization::dependents;
 
-/// The watched sources. A kind that is not installed is not watched, and then asked for when needed.
-pub(crate) struct Sources {
-    client: Client,
-    direct: bool,
-    git: OnceLock<Arc<Cache<GitRepository>>>,
-    oci: OnceLock<Arc<Cache<OCIRepository>>>,
-    bucket: OnceLock<Arc<Cache<Bucket>>>,
-    external: OnceLock<Arc<Cache<ExternalArtifact>>>,
+/// The sources, by kind.
+pub(crate) struct AllSources {
+    git: Sources<GitRepository>,
+    oci: Sources<OCIRepository>,
+    bucket: Sources<Bucket>,
+    external: Sources<ExternalArtifact>,
 }
 
-impl Sources {
+impl AllSources {
     /// Starts the watches; each wakes those who build from a source when its revision changes.
     pub(crate) async fn watch(
-        manager: &Arc<Manager>,
+        manager: &Manager,
         cluster: &Cluster,
         controller: &mut Controller<Kustomization>,
         direct: bool,
     ) -> Self {
+        let client = &manager.client;
         let sources = Self {
-            client: manager.client.clone(),
-            direct,
-            git: OnceLock::new(),
-            oci: OnceLock::new(),
-            bucket: OnceLock::new(),
-            external: OnceLock::new(),
+            git: Sources::new(client.clone(), direct),
+            oci: Sources::new(client.clone(), direct),
+            bucket: Sources::new(client.clone(), direct),
+            external: Sources::new(client.clone(), direct),
         };
-        watch_kind(manager, cluster, controller, &sources.git).await;
-        watch_kind(manager, cluster, controller, &sources.oci).await;
-        watch_kind(manager, cluster, controller, &sources.bucket).await;
-        watch_kind(manager, cluster, controller, &sources.external).await;
+        let kustomizations = controller.cache();
+        sources.git.watch(manager, cluster, controller, wakes(&kustomizations)).await;
+        sources.oci.watch(manager, cluster, controller, wakes(&kustomizations)).await;
+        sources.bucket.watch(manager, cluster, controller, wakes(&kustomizations)).await;
+        sources.external.watch(manager, cluster, controller, wakes(&kustomizations)).await;
         sources
     }
 
-    /// The artifact of a source. The outer error: the source cannot be read, or is not there. `None`: no artifact yet.
+    /// The artifact of a source. Nothing for a kind that is no source; the error: it cannot be read, or is not there; an
+    /// inner `None`: no artifact yet.
     pub(crate) async fn artifact(
         &self,
         kind: &str,
         key: &ObjectKey,
     ) -> Option<kube::Result<Option<Artifact>>> {
         match kind {
-            "GitRepository" => Some(self.find(&self.git, key).await),
-            "OCIRepository" => Some(self.find(&self.oci, key).await),
-            "Bucket" => Some(self.find(&self.bucket, key).await),
-            "ExternalArtifact" => Some(self.find(&self.external, key).await),
+            "GitRepository" => Some(artifact(&self.git, key).await),
+            "OCIRepository" => Some(artifact(&self.oci, key).await),
+            "Bucket" => Some(artifact(&self.bucket, key).await),
+            "ExternalArtifact" => Some(artifact(&self.external, key).await),
             _ => None,
         }
     }
-
-    async fn find<K: Source + Resource<Scope = kube::core::NamespaceResourceScope>>(
-        &self,
-        cache: &OnceLock<Arc<Cache<K>>>,
-        key: &ObjectKey,
-    ) -> kube::Result<Option<Artifact>> {
-        if !self.direct
-            && let Some(object) = cache.get().and_then(|cache| cache.get(key))
-        {
-            return Ok(object.artifact().cloned());
-        }
-        // Not seen (yet): the server knows, and words the error.
-        let api = Api::<K>::namespaced(self.client.clone(), &key.namespace);
-        Ok(api.get(&key.name).await?.artifact().cloned())
-    }
 }
 
-async fn watch_kind<K>(
-    manager: &Arc<Manager>,
-    cluster: &Cluster,
-    controller: &mut Controller<Kustomization>,
-    slot: &OnceLock<Arc<Cache<K>>>,
-) where
-    K: Source + Resource<Scope = kube::core::NamespaceResourceScope>,
+async fn artifact<K>(sources: &Sources<K>, key: &ObjectKey) -> kube::Result<Option<Artifact>>
+where
+    K: Source + Resource<Scope = NamespaceResourceScope>,
 {
-    let kind = K::kind(&()).into_owned();
-    if let Err(error @ Refusal::Unmapped(_)) = cluster.resolve(&K::api_version(&()), &kind).await {
-        tracing::info!(kind, %error, "sources of this kind are not watched");
-        return;
+    sources.get(key).await.map(|source| source.artifact().cloned())
+}
+
+/// Whom a change of a source concerns.
+fn wakes<K: Source>(
+    kustomizations: &Arc<Cache<Kustomization>>,
+) -> impl Fn(&Change<K>) -> Vec<ObjectKey> + Send + Sync + 'static {
+    let kustomizations = kustomizations.clone();
+    move |change| {
+        let revision = |object: &Option<Arc<K>>| {
+            object.as_ref().and_then(|object| object.artifact()).map(|artifact| artifact.revision.clone())
+        };
+        let (old, new) = (revision(&change.old), revision(&change.new));
+        // The first list tells nothing new: every Kustomization is looked at after the start anyway.
+        if change.initial || change.old.is_some() && change.new.is_some() && (new.is_none() || old == new) {
+            return Vec::new();
+        }
+        dependents::of_source(&kustomizations, &K::kind(&()), &change.key, new.as_deref())
     }
-    let kustomizations = controller.cache();
-    let cache =
-        controller.watch(manager.watched::<K>(), watcher::Config::default(), move |change: &Change<K>| {
-            let revision = |object: &Option<Arc<K>>| {
-                object.as_ref().and_then(|object| object.artifact()).map(|artifact| artifact.revision.clone())
-            };
-            let (old, new) = (revision(&change.old), revision(&change.new));
-            // The first list tells nothing new: every Kustomization is looked at after the start anyway.
-            if change.initial || change.old.is_some() && change.new.is_some() && (new.is_none() || old == new)
-            {
-                return Vec::new();
-            }
-            dependents::of_source(&kustomizations, &kind, &change.key, new.as_deref())
-        });
-    // Set once, by the only caller.
-    let _ = slot.set(cache);
 }
 
 /// What the upstream of an artifact calls its content; empty where it does not say.

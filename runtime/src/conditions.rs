@@ -66,6 +66,21 @@ pub fn set(
     sort(conditions);
 }
 
+/// A condition that is again as it was `before` has not changed, whatever it was in between: it keeps its time.
+pub fn keep_times(before: &[Condition], now: &mut [Condition]) {
+    for before in before {
+        let again = now.iter_mut().find(|now| {
+            now.type_ == before.type_
+                && now.status == before.status
+                && now.reason == before.reason
+                && now.message == before.message
+        });
+        if let Some(again) = again {
+            again.last_transition_time = before.last_transition_time.clone();
+        }
+    }
+}
+
 /// Marks the object as being worked on, and so not stalled.
 pub fn mark_reconciling(
     conditions: &mut Vec<Condition>,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -123,6 +124,40 @@ where
         let events =
             events.map(|event| event.map(|event| map_event(event, |object| DeserializeGuard(Ok(object)))));
         self.follow(events, affected)
+    }
+
+    /// Watches the metadata of ConfigMaps and Secrets, as far as flags let it. `affected`: whom a change of one concerns, by
+    /// its kind and key.
+    pub fn watch_configs(
+        &mut self,
+        affected: impl Fn(&str, &ObjectKey) -> Vec<ObjectKey> + Clone + Send + Sync + 'static,
+    ) {
+        self.watch_config_kind::<ConfigMap>(affected.clone());
+        self.watch_config_kind::<Secret>(affected);
+    }
+
+    fn watch_config_kind<R>(
+        &mut self,
+        affected: impl Fn(&str, &ObjectKey) -> Vec<ObjectKey> + Send + Sync + 'static,
+    ) where
+        R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let manager = &self.manager;
+        let api = if manager.flags.watch_all_namespaces {
+            Api::<PartialObjectMeta<R>>::all(manager.client.clone())
+        } else {
+            Api::namespaced(manager.client.clone(), &manager.runtime_namespace)
+        };
+        let config = manager.flags.configs_watch_config();
+        self.watch_metadata(api, config, move |change| {
+            if change.initial { Vec::new() } else { affected(&R::kind(&()), &change.key) }
+        });
     }
 
     fn follow<R>(

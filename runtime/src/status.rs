@@ -7,9 +7,9 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Map, Value, json};
-use sluice_api::meta::Reconcilable;
+use sluice_api::meta::{Reconcilable, Status as _};
 
-use crate::Cache;
+use crate::{Cache, conditions, errors};
 
 /// How often a write is tried when somebody else changed the object meanwhile.
 const ATTEMPTS: u32 = 8;
@@ -37,6 +37,17 @@ where
         owned: &'static [&'static str],
     ) -> Self {
         Self { client, cache, field_manager, owned }
+    }
+
+    /// Writes `status` if it differs from that of `object`, which then is as it was written. An error is logged: the next
+    /// write tells all of it.
+    pub async fn save(&self, object: &mut Arc<K>, status: &mut K::Status) {
+        conditions::keep_times(object.conditions(), status.conditions_mut());
+        match self.write(object, status).await {
+            Ok(Some(written)) => *object = written,
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = errors::describe(&error), "failed to update status"),
+        }
     }
 
     /// Writes `status` if it differs from that of `object`, and returns the object as it then is. `None` when the object

@@ -9,14 +9,15 @@ use sluice_api::meta::{
     RESET_REQUEST_ANNOTATION, Reconcilable,
 };
 use sluice_runtime::expressions::HealthRules;
-use sluice_runtime::{Next, ObjectKey, Severity, conditions, errors, finalizer};
+use sluice_runtime::{Failure, Next, ObjectKey, Retry, Severity, conditions, errors, finalizer};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{Failure, Retry};
 use super::redaction::Redaction;
 use super::release::{Ending, Request, settle};
 use super::run::Run;
-use super::{Context, act, deletion, dependencies, digest, reason, release_name, source, template, values};
+use super::{
+    Context, act, deletion, dependencies, digest, failure, reason, release_name, source, template, values,
+};
 use crate::action::{Log, Session, Storage};
 
 /// Reconciles one object. `superseded` ends waits for objects.
@@ -67,13 +68,12 @@ async fn attempt(
 ) -> Result<Ending, Failure> {
     let Some((kind, source_key)) = source::reference(&run.object) else {
         return Err(Failure {
-            reason: "",
             stalled: false,
-            ..Failure::terminal("", "invalid Chart reference")
+            ..Failure::terminal("", "invalid Chart reference").observed()
         });
     };
     let rules = HealthRules::compile(&run.object.spec.health_check_exprs)
-        .map_err(|error| Failure::invalid_expression(&error))?;
+        .map_err(|error| failure::invalid_expression(&error))?;
     run.clear_failure(&[reason::INVALID_CEL_EXPRESSION]);
     template::reconcile(context, run).await?;
     let settled = run.status.observed_generation == run.generation
@@ -276,7 +276,7 @@ async fn finish(context: &Arc<Context>, mut run: Run, result: Result<Ending, Fai
             match failure.retry {
                 Retry::After(delay) => Next::After(context.manager.flags.jitter(delay)),
                 Retry::AfterExactly(delay) => Next::After(delay),
-                Retry::Backoff => Next::Backoff,
+                Retry::Usual | Retry::Backoff => Next::Backoff,
                 Retry::Never => Next::AwaitChange,
             }
         }

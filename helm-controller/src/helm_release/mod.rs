@@ -40,7 +40,7 @@ use tokio::sync::Semaphore;
 
 use crate::action::{CapabilitiesCache, RenderOptions, Turn};
 use crate::charts::Charts;
-use crate::sources::Sources;
+use crate::sources::AllSources;
 pub(crate) use reason::NAME_LABEL;
 pub(crate) use records::Records;
 pub(crate) use tasks::Tasks;
@@ -96,7 +96,7 @@ pub(crate) struct Context {
     pub(crate) cache: Arc<Cache<HelmRelease>>,
     pub(crate) waker: Waker,
     pub(crate) status: StatusWriter<HelmRelease>,
-    pub(crate) sources: Sources,
+    pub(crate) sources: AllSources,
     pub(crate) charts: Charts,
     pub(crate) identities: Identities,
     /// Who waits for whom.

@@ -8,9 +8,8 @@ use sluice_api::meta::{
     ConditionStatus, PROGRESSING_REASON, PROGRESSING_WITH_RETRY_REASON, READY_CONDITION,
     RECONCILING_CONDITION, Reconcilable, STALLED_CONDITION,
 };
-use sluice_runtime::{Severity, conditions};
+use sluice_runtime::{Failure, Severity, conditions};
 
-use super::failure::Failure;
 use super::{Context, reason};
 
 /// A run: the object as last written, and the status as it shall be.
@@ -80,30 +79,7 @@ impl Run {
 
     /// Writes the status as it is.
     pub(crate) async fn write(&mut self, context: &Context) {
-        self.keep_times();
-        match context.status.write(&self.object, &self.status).await {
-            Ok(Some(written)) => self.object = written,
-            Ok(None) => {}
-            Err(error) => {
-                let error = sluice_runtime::errors::describe(&error);
-                tracing::error!(error, "failed to update status");
-            }
-        }
-    }
-
-    /// A condition that is again as it was last written has not changed, whatever it was in between.
-    fn keep_times(&mut self) {
-        let written = self.object.status.iter().flat_map(|status| &status.conditions);
-        for before in written {
-            let now = self.status.conditions.iter_mut().find(|condition| condition.type_ == before.type_);
-            if let Some(now) = now
-                && now.status == before.status
-                && now.reason == before.reason
-                && now.message == before.message
-            {
-                now.last_transition_time = before.last_transition_time.clone();
-            }
-        }
+        context.status.save(&mut self.object, &mut self.status).await;
     }
 
     /// Tells an event about a revision of the release.

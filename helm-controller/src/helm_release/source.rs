@@ -4,10 +4,9 @@ use sluice_api::helm::HelmRelease;
 use sluice_api::meta::Artifact;
 use sluice_artifact::fetch::FetchError;
 use sluice_helm::chart::Metadata;
-use sluice_runtime::{ObjectKey, errors};
+use sluice_runtime::{Failure, ObjectKey, Retry, errors};
 use sluice_semver::Version;
 
-use super::failure::{Failure, Retry};
 use super::{Context, reason, template};
 use crate::charts::ChartError;
 use crate::sources::Facts;
@@ -34,11 +33,11 @@ pub(crate) async fn require(
 ) -> Result<Artifact, Failure> {
     if context.settings.no_cross_namespace_refs && key.namespace != own {
         let message = format!("cross-namespace references are not allowed: cannot access {kind} {key}");
-        return Err(Failure::terminal(reason::ACCESS_DENIED, message));
+        return Err(Failure::terminal(reason::ACCESS_DENIED, message).observed());
     }
     if kind == "ExternalArtifact" && !context.settings.external_artifacts {
         let message = format!("can't access '{kind}/{key}', ExternalArtifact feature gate is disabled");
-        return Err(Failure::terminal(reason::ACCESS_DENIED, message));
+        return Err(Failure::terminal(reason::ACCESS_DENIED, message).observed());
     }
     let failed = |error: String| {
         let message = format!("could not get Source object: {error}");
@@ -51,7 +50,8 @@ pub(crate) async fn require(
     };
     usable(facts, kind).map_err(|why| {
         let message = format!("{kind} '{key}' is not ready: {why}");
-        Failure::quiet(reason::SOURCE_NOT_READY, message, Retry::After(context.settings.requeue_dependency))
+        let retry = Retry::After(context.settings.requeue_dependency);
+        Failure::quiet(reason::SOURCE_NOT_READY, message, retry).observed()
     })
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn chart(
                 "Source not ready: artifact not found. Retrying in {}",
                 sluice_duration::format_std(delay)
             );
-            Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::After(delay))
+            Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::After(delay)).observed()
         }
         ChartError::Fetch(FetchError::DigestMismatch { expected, .. }) => {
             let message = format!(

@@ -6,9 +6,8 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use sluice_api::helm::{HelmChartTemplate, HelmRelease};
 use sluice_api::source::HelmChart;
-use sluice_runtime::{ObjectKey, Severity, errors};
+use sluice_runtime::{Failure, ObjectKey, Retry, Severity, errors};
 
-use super::failure::{Failure, Retry};
 use super::run::Run;
 use super::{Context, reason};
 use crate::action::FIELD_MANAGER;

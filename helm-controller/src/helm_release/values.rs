@@ -9,9 +9,8 @@ use kube::api::Api;
 use sluice_api::helm::{HelmRelease, ValuesReference};
 use sluice_helm::Values;
 use sluice_helm::values::{ReferencedValues, compose as merge, values_of_json};
-use sluice_runtime::errors;
+use sluice_runtime::{Failure, errors};
 
-use super::failure::Failure;
 use super::reason;
 use super::redaction::Redaction;
 

@@ -9,9 +9,8 @@ use sluice_runtime::apply::{
     Applier, Change, IgnoreRules, Object, Options, Pruner, Tracked, by_action, by_subject, inventory, lines,
 };
 use sluice_runtime::identity::Identity;
-use sluice_runtime::{ObjectKey, Severity};
+use sluice_runtime::{Failure, ObjectKey, Severity};
 
-use super::failure::Failure;
 use super::memory::Memory;
 use super::run::Run;
 use super::{Context, FIELD_MANAGER, reason};

@@ -8,14 +8,13 @@ use sluice_api::meta::{Artifact, HEALTHY_CONDITION, READY_CONDITION};
 use sluice_manifests::{Built, Decryptor, Input, Purpose, Variables};
 use sluice_runtime::apply::{Action, IgnoreRules, Ledger, Plan};
 use sluice_runtime::expressions::HealthRules;
-use sluice_runtime::{ObjectKey, conditions};
+use sluice_runtime::{Failure, ObjectKey, conditions};
 
 use super::apply::prune;
-use super::failure::Failure;
 use super::memory::{Applied, Inputs, Memory};
 use super::run::Run;
 use super::steps::{self, Changes};
-use super::{Context, Done, dependencies, drift, health, identity, reason, source};
+use super::{Context, Done, dependencies, drift, failure, health, identity, reason, source};
 use crate::artifacts::Unpacked;
 
 /// Annotation that turns off the check that encrypted files are as they were made: `ignore`.
@@ -32,7 +31,7 @@ pub(super) async fn attempt(
     let ignore = IgnoreRules::compile(&run.object.spec.ignore)
         .map_err(|error| Failure::new(reason::RECONCILIATION_FAILED, error.to_string()))?;
     let rules = HealthRules::compile(&run.object.spec.health_check_exprs)
-        .map_err(|error| Failure::invalid_expression(&error))?;
+        .map_err(|error| failure::invalid_expression(&error))?;
     let account =
         run.object.spec.decryption.as_ref().map(|decryption| decryption.service_account_name.as_str());
     if account.is_some_and(|name| !name.is_empty()) && !context.settings.workload_identity {
@@ -46,7 +45,7 @@ pub(super) async fn attempt(
     }
     let variables = variables(context, &run.object.spec, &run.object).await.map_err(|error| {
         run.status.last_attempted_revision.clone_from(&run.revision);
-        Failure::build(error)
+        failure::build(error)
     })?;
     let inputs = Inputs {
         generation: run.generation,
@@ -78,7 +77,7 @@ pub(super) async fn attempt(
     let decryptor = decryptor(context, run).await?;
     let built = build(context, run, unpacked, variables, decryptor).await?;
     run.checksum.clone_from(&built.checksum);
-    let plan = Plan::of(built.objects, steps::understands_argo(&run.object)).map_err(Failure::build)?;
+    let plan = Plan::of(built.objects, steps::understands_argo(&run.object)).map_err(failure::build)?;
     let jobs = health::vanishing_jobs(plan.objects());
     if settled && mode == drift::Mode::Warn {
         return drift::tell(context, run, memory, &identity, plan, ignore).await.map(|()| Done::Finished);
@@ -166,7 +165,7 @@ pub(super) async fn fetch(
     artifact: &Artifact,
 ) -> Result<Arc<Unpacked>, Failure> {
     let fetched = run.phase(context, "Fetching manifests", context.artifacts.get(artifact)).await;
-    let unpacked = fetched.map_err(|error| Failure::fetch(&error, context.settings.requeue_dependency))?;
+    let unpacked = fetched.map_err(|error| failure::fetch(&error, context.settings.requeue_dependency))?;
     let directory = sluice_manifests::scoped_join(unpacked.path(), &run.object.spec.path);
     if let Err(error) = std::fs::metadata(&directory) {
         let path = directory.strip_prefix(unpacked.path()).unwrap_or(&directory).display().to_string();
@@ -198,7 +197,7 @@ pub(super) async fn decryptor(context: &Context, run: &Run) -> Result<Option<Dec
     };
     let switch = run.object.metadata.annotations.as_ref().and_then(|tags| tags.get(IGNORE_MAC_ANNOTATION));
     let verify = switch.map(String::as_str) != Some("ignore");
-    Decryptor::load(&manager.client, secret, only_age, verify).await.map(Some).map_err(Failure::build)
+    Decryptor::load(&manager.client, secret, only_age, verify).await.map(Some).map_err(failure::build)
 }
 
 pub(super) async fn build(
@@ -230,7 +229,7 @@ pub(super) async fn build(
     };
     match run.phase(context, "Building manifests", work).await {
         Ok(Ok(built)) => Ok(built),
-        Ok(Err(message)) => Err(Failure::build(message)),
-        Err(error) => Err(Failure::build(format!("recovered from kustomize build panic: {error}"))),
+        Ok(Err(message)) => Err(failure::build(message)),
+        Err(error) => Err(failure::build(format!("recovered from kustomize build panic: {error}"))),
     }
 }

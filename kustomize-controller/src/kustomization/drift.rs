@@ -6,9 +6,8 @@ use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::ConditionStatus;
 use sluice_runtime::apply::{Applier, IgnoreRules, Plan, lines};
 use sluice_runtime::identity::Identity;
-use sluice_runtime::{Severity, conditions};
+use sluice_runtime::{Failure, Severity, conditions};
 
-use super::failure::Failure;
 use super::memory::Memory;
 use super::run::{Run, event_metadata};
 use super::{Context, reason};

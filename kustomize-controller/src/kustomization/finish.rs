@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use sluice_runtime::{Next, ObjectKey, Severity};
+use sluice_runtime::{Failure, Next, ObjectKey, Retry, Severity};
 
-use super::failure::{Failure, Retry};
 use super::memory::Memory;
 use super::run::{self, Run};
 use super::{Context, Done, lookout, reason, steps};
@@ -48,8 +47,9 @@ pub(super) async fn finish(
             run.handle_request();
             let retry = run.object.spec.retry_interval();
             let next = match failure.retry {
-                Retry::Interval => Next::After(retry.to_std()),
-                Retry::After(delay) => Next::After(delay),
+                Retry::Usual => Next::After(retry.to_std()),
+                Retry::After(delay) => Next::After(context.manager.flags.jitter(delay)),
+                Retry::AfterExactly(delay) => Next::After(delay),
                 Retry::Backoff => Next::Backoff,
                 Retry::Never => Next::AwaitChange,
             };

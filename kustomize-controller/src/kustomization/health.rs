@@ -10,9 +10,8 @@ use sluice_runtime::apply::health::{Expectation, Patience};
 use sluice_runtime::apply::{Action, Change, Ledger, Object, ObjectId, health};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::identity::Identity;
-use sluice_runtime::{ObjectKey, Severity, conditions};
+use sluice_runtime::{Failure, ObjectKey, Severity, conditions};
 
-use super::failure::Failure;
 use super::memory::{Inputs, Wait};
 use super::run::{Run, shown};
 use super::{Context, reason};

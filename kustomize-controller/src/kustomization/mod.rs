@@ -35,7 +35,7 @@ use sluice_runtime::{
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
-use crate::sources::Sources;
+use crate::sources::AllSources;
 use attempt::attempt;
 use finish::finish;
 use memory::Memory;
@@ -65,6 +65,9 @@ pub(crate) struct Settings {
     pub(crate) workload_identity: bool,
 }
 
+/// Configs that changed since an object's last run, as `Kind/namespace/name`.
+pub(crate) type Triggers = HashMap<ObjectKey, String>;
+
 /// What all runs share.
 pub(crate) struct Context {
     pub(crate) manager: Arc<Manager>,
@@ -72,13 +75,12 @@ pub(crate) struct Context {
     pub(crate) cache: Arc<Cache<Kustomization>>,
     pub(crate) waker: Waker,
     pub(crate) status: StatusWriter<Kustomization>,
-    pub(crate) sources: Sources,
+    pub(crate) sources: AllSources,
     pub(crate) artifacts: Artifacts,
     pub(crate) identities: Identities,
     /// Who waits for whom.
     pub(crate) waiting: Waiting,
-    /// Configs that changed since an object's last run, as `Kind/namespace/name`.
-    pub(crate) triggers: Arc<Mutex<HashMap<ObjectKey, String>>>,
+    pub(crate) triggers: Arc<Mutex<Triggers>>,
     /// Bounds the builds that run at once by the number of cores.
     pub(crate) builds: Semaphore,
     pub(crate) memories: Mutex<HashMap<ObjectKey, Memory>>,
@@ -115,7 +117,7 @@ async fn identity(context: &Context, object: &Kustomization) -> Result<Identity,
     context.identities.of(namespace, &spec.service_account_name, spec.kube_config.as_ref()).await
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use sluice_api::meta::{ConditionStatus, READY_CONDITION, Reconcilable};
-use sluice_runtime::{ObjectKey, Severity};
+use sluice_runtime::{Failure, ObjectKey, Severity};
 
-use super::failure::Failure;
 use super::memory::{Memory, Wait};
 use super::run::Run;
 use super::{Context, health, lock, reason, source};

@@ -2,10 +2,9 @@
 
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::Artifact;
-use sluice_runtime::{ObjectKey, errors};
+use sluice_runtime::{Failure, ObjectKey, Retry, errors};
 
 use super::Context;
-use super::failure::{Failure, Retry};
 use super::reason;
 
 /// The artifact of the source, if it has one.
@@ -30,7 +29,7 @@ pub(crate) async fn find(context: &Context, object: &Kustomization) -> Result<Op
         Some(Ok(artifact)) => Ok(artifact),
         Some(Err(error)) if errors::is_not_found(&error) => {
             let message = errors::describe(&error);
-            Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Interval))
+            Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Usual))
         }
         Some(Err(error)) => {
             let message = format!("unable to get source '{key}': {}", errors::describe(&error));
@@ -49,6 +48,6 @@ pub(crate) async fn require(context: &Context, object: &Kustomization) -> Result
         let delay = context.settings.requeue_dependency;
         let message =
             format!("Source artifact not found, retrying in {}", sluice_duration::format_std(delay));
-        Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::After(delay))
+        Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::AfterExactly(delay))
     })
 }

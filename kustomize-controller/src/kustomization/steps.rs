@@ -6,7 +6,6 @@
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL, Reconcilable};
 use sluice_kstatus::Status;
-use sluice_runtime::ObjectKey;
 use sluice_runtime::Severity;
 use sluice_runtime::apply::health::Expectation;
 use sluice_runtime::apply::{
@@ -14,10 +13,10 @@ use sluice_runtime::apply::{
 };
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::identity::Identity;
+use sluice_runtime::{Failure, ObjectKey};
 use std::sync::Arc;
 
 use super::apply::{apply, note_ahead, options};
-use super::failure::Failure;
 use super::memory::{Inputs, Memory};
 use super::run::Run;
 use super::{Context, health, reason};

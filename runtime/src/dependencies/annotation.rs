@@ -8,10 +8,10 @@ use sluice_api::meta::READY_CONDITION;
 use sluice_kstatus::Status;
 
 use crate::apply::{Cluster, health};
-use crate::errors;
+use crate::{check_name, errors};
 
 /// Annotation with dependencies of other kinds, as `Kind/namespace/name` separated by commas.
-pub const ANNOTATION: &str = "sluice.dev/depends-on";
+pub(super) const ANNOTATION: &str = "sluice.dev/depends-on";
 
 /// Kinds that the annotation may name, with their API versions.
 const KINDS: [(&str, &str); 8] = [
@@ -26,7 +26,7 @@ const KINDS: [(&str, &str); 8] = [
 ];
 
 /// Checks what the annotation of an object of namespace `own` names. The error says what is not ready.
-pub async fn check(
+pub(super) async fn check(
     cluster: &Cluster,
     own: &str,
     annotations: Option<&BTreeMap<String, String>>,
@@ -60,6 +60,8 @@ async fn check_one(cluster: &Cluster, own: &str, item: &str, own_namespace_only:
             "can't access '{kind}/{namespace}/{name}', cross-namespace references have been blocked"
         ));
     }
+    check_name(kind, name)?;
+    check_name("Namespace", namespace)?;
     let subject = format!("{kind}/{namespace}/{name}");
     let resource = cluster.resolve(api_version, kind).await;
     let resource = resource.map_err(|error| format!("dependency '{subject}' not found: {error}"))?;
