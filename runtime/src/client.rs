@@ -132,14 +132,14 @@ fn check(uri: &Uri) -> Result<(), String> {
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::Secret;
-    use kube::api::{Api, ListParams, LogParams, PatchParams};
+    use kube::api::{Api, GetParams, ListParams, LogParams, PatchParams};
     use kube::core::Request as KubeRequest;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     fn get(namespace: &str, name: &str) -> Result<(), String> {
         let path = <Secret as kube::Resource>::url_path(&(), Some(namespace));
-        let request = KubeRequest::new(path).get(name, &Default::default()).unwrap();
+        let request = KubeRequest::new(path).get(name, &GetParams::default()).unwrap();
         check(request.uri())
     }
 

@@ -224,8 +224,7 @@ async fn connect() -> Result<(Client, String), StartError> {
     // Waits are ours to bound; this only ends requests whose server went away.
     config.read_timeout = Some(Duration::from_mins(6));
     let namespace = config.default_namespace.clone();
-    let client =
-        client::connect(config).map_err(|error| StartError::Client(errors::describe(&error)))?;
+    let client = client::connect(config).map_err(|error| StartError::Client(errors::describe(&error)))?;
     Ok((client, namespace))
 }
 
