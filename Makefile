@@ -7,6 +7,8 @@ TOOLS ?= kwok helm kustomize registry versitygw
 # For bench: how many Kustomizations, and where the JSON goes.
 N ?= 100
 BENCH_OUT ?=
+# For bench-images: how many ImageRepositories.
+IMAGES ?= 500
 # For fuzz: the first seed, seconds for each engine, and how many random overlays.
 SEED ?= 1
 FUZZ_SECONDS ?= 60
@@ -86,6 +88,12 @@ bench-sources: controlplane ## Seconds, CPU and memory for N OCIRepositories and
 	@tests/tools/install.sh registry >/dev/null && tests/tools/install.sh helm >/dev/null
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_sources --count $(N)
+
+.PHONY: bench-images
+bench-images: controlplane ## Seconds, CPU and memory for IMAGES ImageRepositories on 10 registries (IMAGES=500)
+	@tests/tools/install.sh registry >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_images --count $(IMAGES)
 
 .PHONY: bench-kustomize
 bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize

@@ -20,6 +20,8 @@ mod helm;
 mod helm_release;
 mod images;
 mod images_git;
+mod images_old;
+mod images_scan;
 mod install;
 mod manifests;
 mod notification;

@@ -5,6 +5,7 @@
 //! - [`Namespace`]: each test works in one of its own.
 //! - [`GitServer`] and [`Repository`]: git's own server behind HTTP(S), with logins, a request log and faults.
 //! - [`Registry`] and [`FileServer`]: the distribution registry, and a web server for charts and their index.
+//! - [`TagServer`]: a registry with as many tags as one likes.
 //! - [`ObjectStore`]: an S3 server.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
 //! - [`ChartServer`]: charts that tests write, handed out as artifacts.
@@ -33,6 +34,7 @@ mod proxy;
 mod registry;
 mod sink;
 mod ssh_server;
+mod tag_server;
 mod usage;
 pub mod wait;
 
@@ -53,4 +55,5 @@ pub use proxy::ForwardProxy;
 pub use registry::Registry;
 pub use sink::{Delivery, Sink};
 pub use ssh_server::SshServer;
+pub use tag_server::TagServer;
 pub use usage::Usage;
