@@ -151,6 +151,8 @@ pub(crate) struct GeneratorArgs {
     pub(crate) literals: Vec<String>,
     pub(crate) files: Vec<String>,
     pub(crate) envs: Vec<String>,
+    /// Whether the last of `envs` comes from the deprecated `env`.
+    pub(crate) has_env: bool,
     pub(crate) options: Option<GeneratorOptions>,
     pub(crate) secret_type: String,
 }
@@ -469,7 +471,8 @@ pub(crate) fn generator_options(object: &mut Object<'_>) -> Result<GeneratorOpti
 pub(crate) fn config_map_args(object: &mut Object<'_>) -> Result<GeneratorArgs> {
     let mut envs = object.strings("envs")?;
     let env = object.string("env")?;
-    if !env.is_empty() {
+    let has_env = !env.is_empty();
+    if has_env {
         envs.push(env);
     }
     Ok(GeneratorArgs {
@@ -479,6 +482,7 @@ pub(crate) fn config_map_args(object: &mut Object<'_>) -> Result<GeneratorArgs> 
         literals: object.strings("literals")?,
         files: object.strings("files")?,
         envs,
+        has_env,
         options: object.nested("options", "GeneratorOptions", generator_options)?,
         secret_type: String::new(),
     })

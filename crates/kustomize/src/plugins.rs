@@ -120,6 +120,8 @@ impl Known<'_> {
             Generated::ConfigMap => config_map_args(object),
             Generated::Secret => secret_args(object),
         })?;
+        // Only kustomization files have the old `env`.
+        args.envs.truncate(args.envs.len() - usize::from(args.has_env));
         let (name, namespace) = self.metadata()?;
         if args.name.is_empty() {
             args.name = name;

@@ -46,8 +46,13 @@ fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
             && (tree::field(&node, "items").is_some() || tree::field(&node, "functionConfig").is_some());
         if documents.len() == 1 && wraps {
             let mut node = node;
-            if let Some(Node::Sequence(items)) = tree::clear(&mut node, "items") {
-                nodes.extend(items);
+            match tree::clear(&mut node, "items") {
+                Some(Node::Sequence(items)) => nodes.extend(items),
+                // Keys and values count as objects, which they are not.
+                Some(Node::Mapping(entries)) => {
+                    nodes.extend(entries.into_iter().flat_map(|(key, value)| [key, value]));
+                }
+                _ => {}
             }
             continue;
         }
@@ -96,11 +101,20 @@ fn expand_merges(node: &mut Node) -> Result<()> {
             let is_merge = |key: &Node| matches!(key, Node::Scalar(scalar) if scalar.tag == Tag::Merge);
             let mut merges =
                 entries.iter().enumerate().filter(|(_, (key, _))| is_merge(key)).map(|(at, _)| at);
-            let Some(at) = merges.next() else { return Ok(()) };
+            let Some(at) = merges.next() else {
+                // The reference removes what is spelt like a merge key, quoted or not.
+                if let Some(at) = tree::position(entries, "<<") {
+                    entries.remove(at);
+                }
+                return Ok(());
+            };
             if merges.next().is_some() {
                 return Err(Error::new("duplicate merge key"));
             }
-            let (_, value) = entries.remove(at);
+            let value = std::mem::take(&mut entries[at].1);
+            if let Some(at) = tree::position(entries, "<<") {
+                entries.remove(at);
+            }
             let maps = match value {
                 Node::Mapping(map) => vec![map],
                 Node::Sequence(items) => items

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
 use crate::id::{Gvk, IdKey, ResId, parse_api_version};
-use crate::scope::is_cluster_scoped;
+use crate::scope::Scopes;
 use crate::tree::{self, Kind, Writes};
 
 /// What a generator wants to happen when its result exists already.
@@ -107,13 +107,15 @@ pub(crate) struct Resource {
     pub(crate) meta: Meta,
     /// Names of the vars that point here.
     pub(crate) variables: Vec<String>,
+    /// Which kinds have no namespace.
+    pub(crate) scopes: Scopes,
     /// Number of shared scalars made so far.
     shared: u32,
 }
 
 impl Resource {
     pub(crate) fn new(node: Node) -> Self {
-        Self { node, meta: Meta::default(), variables: Vec::new(), shared: 0 }
+        Self { node, meta: Meta::default(), variables: Vec::new(), scopes: Scopes::default(), shared: 0 }
     }
 
     pub(crate) fn kind(&self) -> SmolStr {
@@ -152,7 +154,7 @@ impl Resource {
     pub(crate) fn id(&self) -> ResId {
         let api_version = self.api_version();
         let kind = self.kind();
-        let cluster_scoped = is_cluster_scoped(&api_version, &kind);
+        let cluster_scoped = self.scopes.is_cluster_scoped(&api_version, &kind);
         let (group, version) = parse_api_version(&api_version);
         let gvk = Gvk { group, version, kind };
         ResId { gvk, name: self.name(), namespace: self.namespace(), cluster_scoped }
@@ -485,6 +487,13 @@ impl ResourceMap {
                 "found multiple objects {} that could accept merge of {id}",
                 matches.iter().map(|at| self.resources[*at].id().to_string()).collect::<Vec<_>>().join(" ")
             ))),
+        }
+    }
+
+    /// Tells all resources which kinds have no namespace.
+    pub(crate) fn set_scopes(&mut self, scopes: &Scopes) {
+        for resource in &mut self.resources {
+            resource.scopes.clone_from(scopes);
         }
     }
 

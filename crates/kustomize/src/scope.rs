@@ -1,7 +1,34 @@
-//! Which built-in kinds have no namespace.
+//! Which kinds have no namespace.
 
-/// Whether the kind is known to be cluster-scoped; unknown kinds count as namespaced.
-pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The kinds without a namespace: the built-in ones, and those of which the paths of a custom schema tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scopes(Option<Arc<BTreeSet<(String, String)>>>);
+
+impl Scopes {
+    /// From pairs of apiVersion and kind.
+    pub(crate) fn new(cluster_scoped: BTreeSet<(String, String)>) -> Self {
+        Self((!cluster_scoped.is_empty()).then(|| Arc::new(cluster_scoped)))
+    }
+
+    /// Whether there is nothing beside the built-in kinds.
+    pub(crate) fn is_builtin(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the kind is known to be cluster-scoped; unknown kinds count as namespaced.
+    pub(crate) fn is_cluster_scoped(&self, api_version: &str, kind: &str) -> bool {
+        is_cluster_scoped(api_version, kind)
+            || self.0.as_ref().is_some_and(|own| {
+                own.contains(&(api_version.to_owned(), kind.to_owned())) && !is_scope_known(api_version, kind)
+            })
+    }
+}
+
+/// Whether the kind is a built-in one without a namespace.
+fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     let stable = version == "v1";
     let both = stable || version == "v1beta1";

@@ -285,7 +285,11 @@ impl Parser {
 
 fn check_key(key: &str) -> Result<()> {
     let name = key.rsplit('/').next().unwrap_or(key);
-    let fine = is_label_text(name) && !name.is_empty() && key.split('/').count() <= 2;
+    let prefix = key.split_once('/').map(|(prefix, _)| prefix);
+    let fine = is_label_text(name)
+        && !name.is_empty()
+        && key.split('/').count() <= 2
+        && prefix.is_none_or(is_domain);
     if fine { Ok(()) } else { Err(Error::new(format!("key: Invalid value: \"{key}\": invalid label key"))) }
 }
 
@@ -297,6 +301,18 @@ fn check_value(value: &str) -> Result<()> {
             "values: Invalid value: \"{value}\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"
         )))
     }
+}
+
+/// A DNS subdomain in lower case.
+fn is_domain(text: &str) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 253
+        && text.split('.').all(|part| {
+            let bytes = part.as_bytes();
+            bytes.first().is_some_and(is_letter)
+                && bytes.last().is_some_and(is_letter)
+                && bytes.iter().all(|byte| is_letter(byte) || *byte == b'-')
+        })
 }
 
 fn is_label_text(text: &str) -> bool {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::options::CustomSchema;
-use crate::schema::{Schema, parse_custom};
-use crate::scope::is_scope_known;
+use crate::schema::{Schema, parse_custom, parse_scopes};
+use crate::scope::{Scopes, is_scope_known};
 
 /// Which schema holds. The first kustomization that names one decides for the rest of the build.
 pub(crate) struct SchemaState {
@@ -19,6 +19,7 @@ struct Inner {
     is_set: bool,
     custom: Option<Vec<u8>>,
     current: Option<Arc<Schema>>,
+    scopes: Scopes,
     /// A kind was seen that is not among those whose scope is known beforehand.
     unknown_kinds: bool,
 }
@@ -38,6 +39,7 @@ impl SchemaState {
             if version.is_some() {
                 return Err(Error::new("builtin version and custom schema provided, cannot use both"));
             }
+            inner.scopes = parse_scopes(&content)?;
             inner.custom = Some(content);
             inner.is_set = true;
             return Ok(());
@@ -50,6 +52,11 @@ impl SchemaState {
             }
             Some(_) => Err(Error::new("the specified OpenAPI version is not built in")),
         }
+    }
+
+    /// Which kinds have no namespace, by what is known so far.
+    pub(crate) fn scopes(&self) -> Scopes {
+        self.inner.borrow().scopes.clone()
     }
 
     /// Takes note of a resource that was read.

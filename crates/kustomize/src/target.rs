@@ -18,6 +18,7 @@ use crate::origin::{Origin, add_origin, add_transformation, annotate_file, set_o
 use crate::plugins::{self, Plugin};
 use crate::reading::read_map;
 use crate::resource::{Resource, ResourceMap};
+use crate::scope::Scopes;
 use crate::state::SchemaState;
 use crate::transform::{self, NamespaceTransformer, SubjectMode, Surroundings, Transformer};
 use crate::tree;
@@ -100,10 +101,10 @@ impl Accumulator {
     }
 
     /// Notes which resources the vars mean.
-    fn register_vars(&mut self, vars: &[Var]) -> Result<()> {
+    fn register_vars(&mut self, vars: &[Var], scopes: &Scopes) -> Result<()> {
         for var in vars {
             let gvk = &var.id.gvk;
-            let cluster_scoped = crate::scope::is_cluster_scoped(&gvk.api_version(), &gvk.kind);
+            let cluster_scoped = scopes.is_cluster_scoped(&gvk.api_version(), &gvk.kind);
             let wanted = ResId { cluster_scoped, ..var.id.clone() };
             let by_namespace = !wanted.namespace.is_empty() || cluster_scoped;
             let matches = |id: &ResId| {
@@ -180,6 +181,11 @@ impl<'t> Target<'t> {
         let resources = std::mem::take(&mut self.kustomization.resources);
         let mut accumulator =
             self.accumulate_resources(accumulator, &resources).context("accumulating resources")?;
+        let scopes = self.build.schema.scopes();
+        if !scopes.is_builtin() {
+            // The schema may have come with a base, after other resources.
+            accumulator.map.set_scopes(&scopes);
+        }
         accumulator.merge_config(self.own_config()?)?;
         for path in &self.kustomization.crds {
             let content = self.loader.load(path).with_context(|| self.loading_crds())?;
@@ -192,7 +198,9 @@ impl<'t> Target<'t> {
             self.accumulate_components(accumulator, &components).context("accumulating components")?;
         self.run_transformers(&mut accumulator)?;
         self.run_validators(&mut accumulator)?;
-        accumulator.register_vars(&self.kustomization.vars).context("merging vars")?;
+        accumulator
+            .register_vars(&self.kustomization.vars, &self.build.schema.scopes())
+            .context("merging vars")?;
         Ok(accumulator)
     }
 
@@ -311,6 +319,7 @@ impl<'t> Target<'t> {
             read_map(&content).map_err(|error| blame_file(error, path))
         };
         let mut map = read().with_context(|| format!("accumulating resources from '{path}'"))?;
+        map.set_scopes(&self.build.schema.scopes());
         for resource in &map.resources {
             self.build.schema.note_kind(&resource.api_version(), &resource.kind());
         }

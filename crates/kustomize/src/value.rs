@@ -4,6 +4,7 @@ use sluice_yaml::node::ScalarNode;
 use sluice_yaml::number::{Integer, format_float, format_json_float};
 use sluice_yaml::read::{Dialect, decode_binary, replace_invalid};
 use sluice_yaml::resolve::{Scalar, Tag, resolve, resolve_tagged};
+use sluice_yaml::write::write_node;
 use sluice_yaml::{Mapping, Node, Style, Value};
 
 use crate::error::{Error, Result};
@@ -35,6 +36,9 @@ pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
         };
     }
     match scalar.tag {
+        Tag::Str | Tag::Custom | Tag::None if scalar.style == Style::Folded => {
+            Ok(Value::String(refolded(scalar)))
+        }
         Tag::Str | Tag::Custom => Ok(text()),
         Tag::None if scalar.style != Style::Plain => Ok(text()),
         Tag::None => typed(Tag::None),
@@ -47,6 +51,17 @@ pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
             }
         }
         tag => typed(tag),
+    }
+}
+
+/// The text of a folded block after printing: the reference adds breaks there.
+fn refolded(scalar: &ScalarNode) -> String {
+    let scalar = ScalarNode { tag: Tag::None, tagged: false, ..scalar.clone() };
+    let original = scalar.text.to_string();
+    let document = Node::Mapping(vec![(crate::tree::key("a"), Node::Scalar(scalar))]);
+    match sluice_yaml::read_node(write_node(&document)) {
+        Ok(Some(document)) => document.get("a").and_then(Node::as_text).map_or(original, str::to_owned),
+        _ => original,
     }
 }
 
@@ -86,6 +101,11 @@ fn convert(node: &Node, top: bool) -> Result<Value> {
             let mut out = Mapping::with_capacity(entries.len());
             for (at, (key, value)) in entries.iter().enumerate() {
                 let name = crate::tree::owned_text(key);
+                let is_merge = name == "<<"
+                    && matches!(key, Node::Scalar(key) if matches!(key.tag, Tag::None | Tag::Merge) && key.style == Style::Plain);
+                if is_merge && matches!(value, Node::Scalar(_)) {
+                    return Err(Error::new("yaml: map merge requires map or sequence of maps as the value"));
+                }
                 if !is_string_key(key) {
                     if !top {
                         return Err(Error::new("json: unsupported type: map[interface {}]interface {}"));

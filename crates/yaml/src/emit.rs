@@ -172,7 +172,8 @@ impl<'o> Emitter<'o> {
             Style::Plain => self.plain(text, breaks, indent),
             Style::Single => self.single_quoted(text, breaks, indent),
             Style::Double => self.double_quoted(text, breaks, indent),
-            Style::Literal | Style::Folded => self.literal(text, indent),
+            Style::Literal => self.literal(text, indent),
+            Style::Folded => self.folded(text, indent),
         }
     }
 
@@ -376,8 +377,9 @@ impl<'o> Emitter<'o> {
         self.put(short);
     }
 
-    fn literal(&mut self, text: &str, indent: isize) {
-        self.indicator("|", true, false, false);
+    /// The indicator of a block, with the hints for its indentation and its end.
+    fn block_header(&mut self, indicator: &str, text: &str) {
+        self.indicator(indicator, true, false, false);
         if text.starts_with(|first| first == ' ' || is_break(first)) {
             self.indicator("2", false, false, false);
         }
@@ -390,6 +392,45 @@ impl<'o> Emitter<'o> {
             }
             _ => self.indicator("-", false, false, false),
         }
+    }
+
+    /// A folded block as the reference writes it: reading it back may give another text, because it doubles the
+    /// break after a line even where an empty line follows.
+    fn folded(&mut self, text: &str, indent: isize) {
+        self.block_header(">", text);
+        self.put_break();
+        self.indention = true;
+        self.whitespace = true;
+        let after_breaks = text.trim_start_matches(is_break).chars().next();
+        let may_double = after_breaks.is_some_and(|next| !matches!(next, ' ' | '\t' | '\0'));
+        let (mut breaks, mut leading_spaces) = (true, true);
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            if is_break(character) {
+                if !breaks && !leading_spaces && character == '\n' && may_double {
+                    self.put_break();
+                }
+                self.put_text_break(character);
+                self.indention = true;
+                breaks = true;
+                continue;
+            }
+            if breaks {
+                self.write_indent(indent);
+                leading_spaces = matches!(character, ' ' | '\t');
+            }
+            if !breaks && character == ' ' && characters.peek() != Some(&' ') && self.column > self.width {
+                self.write_indent(indent);
+            } else {
+                self.put(character);
+            }
+            self.indention = false;
+            breaks = false;
+        }
+    }
+
+    fn literal(&mut self, text: &str, indent: isize) {
+        self.block_header("|", text);
         self.put_break();
         self.indention = true;
         self.whitespace = true;

@@ -27,6 +27,14 @@ pub(crate) fn parse(path: &str, text: &[u8]) -> Result<TransformerConfig> {
         )));
     };
     for (name, definition) in types {
+        let schema = member(definition, "Schema");
+        let is_map = |value: &Value| value.is_null() || value.as_mapping().is_some();
+        if !is_map(definition) || !schema.is_none_or(is_map) {
+            return Err(Error::new(format!(
+                "unable to parse open API definition from '{path}': json: cannot unmarshal the value of '{name}' \
+                 into Go value of type accumulator.OpenAPIDefinition"
+            )));
+        }
         let Some(properties) = properties(definition) else { continue };
         if !["kind", "apiVersion", "metadata"].iter().all(|needed| properties.get(needed).is_some()) {
             continue;

@@ -1,9 +1,12 @@
 //! `openapi.path`: a swagger document of the user's.
 
+use std::collections::BTreeSet;
+
 use sluice_yaml::Value;
 
 use super::{Field, Schema, Shape, Type, TypeRef};
 use crate::error::{Error, Result};
+use crate::scope::Scopes;
 
 /// Inline types may nest this deep.
 const MAX_DEPTH: usize = 64;
@@ -31,18 +34,120 @@ pub(crate) fn parse(text: &[u8], base: Option<&Schema>, base_wins: bool) -> Resu
         reader.schema.types[number] = known;
         let resources = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_sequence);
         for resource in resources.into_iter().flatten() {
-            let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or("");
-            let api_version = match text("group") {
-                "" => text("version").to_owned(),
-                group => format!("{group}/{}", text("version")),
-            };
-            let key = (api_version, text("kind").to_owned());
+            let key = type_of(resource).unwrap_or_default();
             if !(base_wins && reader.schema.roots.contains_key(&key)) {
                 reader.schema.roots.insert(key, TypeRef::Type(number));
             }
         }
     }
     Ok(reader.schema)
+}
+
+/// The kinds without a namespace, by the paths of a swagger document; fails if the document is none.
+pub(crate) fn parse_scopes(text: &[u8]) -> Result<Scopes> {
+    let document =
+        sluice_yaml::read(text).map_err(|error| Error::new(format!("invalid schema file: {error}")))?;
+    check(&document, "", &[]).map_err(|problem| Error::new(format!("invalid schema file: {problem}")))?;
+    for definition in document.get("definitions").and_then(Value::as_mapping).into_iter().flatten() {
+        check_schema(definition.1, definition.0, 0)
+            .map_err(|problem| Error::new(format!("invalid schema file: {problem}")))?;
+    }
+    let (mut namespaced, mut cluster_scoped) = (BTreeSet::new(), BTreeSet::new());
+    for (path, item) in document.get("paths").and_then(Value::as_mapping).into_iter().flatten() {
+        check(item, path, &[("get", Kind::Map)])
+            .map_err(|problem| Error::new(format!("invalid schema file: {problem}")))?;
+        let Some(kind) = item.get("get").and_then(|get| get.get("x-kubernetes-group-version-kind")) else {
+            continue;
+        };
+        let Some(key) = type_of(kind) else { continue };
+        let kinds =
+            if path.contains("namespaces/{namespace}") { &mut namespaced } else { &mut cluster_scoped };
+        kinds.insert(key);
+    }
+    cluster_scoped.retain(|key| !namespaced.contains(key));
+    Ok(Scopes::new(cluster_scoped))
+}
+
+/// The apiVersion and kind that an extension names.
+fn type_of(extension: &Value) -> Option<(String, String)> {
+    extension.as_mapping()?;
+    let text = |key: &str| extension.get(key).and_then(Value::as_str).unwrap_or("");
+    let api_version = match text("group") {
+        "" => text("version").to_owned(),
+        group => format!("{group}/{}", text("version")),
+    };
+    Some((api_version, text("kind").to_owned()))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Map,
+    List,
+}
+
+/// Refuses what is no map, and members of another kind than expected.
+fn check(value: &Value, place: &str, members: &[(&str, Kind)]) -> std::result::Result<(), String> {
+    let wrong = |place: &str| format!("json: cannot unmarshal the value of '{place}'");
+    if value.is_null() {
+        return Ok(());
+    }
+    if value.as_mapping().is_none() {
+        return Err(wrong(place));
+    }
+    let members =
+        if place.is_empty() { &[("definitions", Kind::Map), ("paths", Kind::Map)] } else { members };
+    for (name, kind) in members {
+        let fits = match value.get(name) {
+            None | Some(Value::Null) => true,
+            Some(member) => match kind {
+                Kind::Text => member.as_str().is_some(),
+                Kind::Map => member.as_mapping().is_some(),
+                Kind::List => member.as_sequence().is_some(),
+            },
+        };
+        if !fits {
+            return Err(wrong(&format!("{place}.{name}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_schema(value: &Value, place: &str, depth: usize) -> std::result::Result<(), String> {
+    const MEMBERS: &[(&str, Kind)] = &[
+        ("$ref", Kind::Text),
+        ("description", Kind::Text),
+        ("format", Kind::Text),
+        ("title", Kind::Text),
+        ("enum", Kind::List),
+        ("properties", Kind::Map),
+        ("required", Kind::List),
+    ];
+    // An empty place stands for the document itself.
+    let place = if place.is_empty() { "definitions" } else { place };
+    check(value, place, MEMBERS)?;
+    if let Some(kind) = value.get("type")
+        && !matches!(kind, Value::Null | Value::String(_) | Value::Sequence(_))
+    {
+        return Err(format!("json: cannot unmarshal the value of '{place}.type'"));
+    }
+    if depth > MAX_DEPTH {
+        return Ok(());
+    }
+    for (name, property) in value.get("properties").and_then(Value::as_mapping).into_iter().flatten() {
+        check_schema(property, name, depth + 1)?;
+    }
+    match value.get("items") {
+        Some(Value::Sequence(items)) => {
+            items.iter().try_for_each(|item| check_schema(item, "items", depth + 1))?;
+        }
+        Some(items) => check_schema(items, "items", depth + 1)?,
+        None => {}
+    }
+    match value.get("additionalProperties") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(others) => check_schema(others, "additionalProperties", depth + 1),
+    }
 }
 
 struct Reader {

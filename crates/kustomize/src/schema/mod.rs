@@ -5,7 +5,7 @@ mod custom;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use custom::parse as parse_custom;
+pub(crate) use custom::{parse as parse_custom, parse_scopes};
 
 /// The type of a field: a number into [`Schema::types`], or one without lists to merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use sluice_yaml::resolve::Tag;
 use crate::error::{Error, Result};
 use crate::fieldspec::{CompiledSpec, FieldSpec, SpecIndex};
 use crate::hash;
+use crate::id::ResId;
 use crate::kustomization::{Image, Replacement, Replica, Selector};
-use crate::resource::ResourceMap;
+use crate::resource::{Resource, ResourceMap};
 use crate::tree::{self, Kind, Writes};
 
 pub(crate) use name_references::update_references;
@@ -31,6 +32,21 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) schema: &'s crate::state::SchemaState,
     pub(crate) null_deletes_metadata: bool,
     pub(crate) refuse_keyless: bool,
+}
+
+impl Surroundings<'_> {
+    /// The identifier of the resource that a patch is for.
+    fn id_of_patch(&self, patch: &Resource) -> ResId {
+        let scopes = self.schema.scopes();
+        if scopes.is_builtin() {
+            return patch.original_id();
+        }
+        let mut id = patch.original_id();
+        if patch.meta.previous.is_empty() {
+            id.cluster_scoped = scopes.is_cluster_scoped(&patch.api_version(), &patch.kind());
+        }
+        id
+    }
 }
 
 /// A configured transformer.
@@ -118,6 +134,8 @@ fn set_entry(node: &mut Node, key: &str, value: &str, mark: u32, writes: &mut Wr
         return Ok(());
     }
     match node {
+        // A blank key means the field itself, which is no scalar.
+        Node::Mapping(_) if key.is_empty() => Err(tree::wrong_kind("ScalarNode", node)),
         Node::Mapping(entries) => match tree::position(entries, key) {
             Some(_) => tree::set_field(node, key, tree::string(value), writes),
             None => {

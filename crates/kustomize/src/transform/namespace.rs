@@ -8,7 +8,6 @@ use crate::error::{Context as _, Error, Result};
 use crate::fieldspec::{CompiledSpec, FieldSpec};
 use crate::id::IdKey;
 use crate::resource::{Resource, ResourceMap};
-use crate::scope::is_cluster_scoped;
 use crate::tree::{self, Kind, Writes};
 
 /// Which subjects of role bindings get the namespace.
@@ -92,7 +91,7 @@ impl NamespaceTransformer {
         let gvk = resource.gvk();
         let api_version = resource.api_version();
         let mut writes = Writes::default();
-        if !is_cluster_scoped(&api_version, &gvk.kind) {
+        if !resource.scopes.is_cluster_scoped(&api_version, &gvk.kind) {
             let spec = CompiledSpec::new(&FieldSpec {
                 path: "metadata/namespace".into(),
                 create: true,

@@ -56,7 +56,7 @@ impl PatchTransformer {
             }
             (Some(patches), _, None) => {
                 for patch in patches {
-                    let id = patch.original_id();
+                    let id = surroundings.id_of_patch(patch);
                     let at = map.get_by_id(&id).map_err(|error| {
                         error.prefixed(format!("no resource matches strategic merge patch \"{id}\""))
                     })?;
@@ -83,7 +83,7 @@ impl PatchTransformer {
 impl StrategicMergeTransformer {
     pub(super) fn run(&self, map: &mut ResourceMap, surroundings: &Surroundings<'_>) -> Result<()> {
         for patch in &self.patches {
-            let at = map.get_by_id(&patch.original_id())?;
+            let at = map.get_by_id(&surroundings.id_of_patch(patch))?;
             let ids = HashSet::from([map.resources[at].id().key()]);
             merge_into_selected(map, &ids, patch, surroundings)?;
         }
