@@ -54,10 +54,10 @@ pub(crate) fn generate(loader: &Loader<'_>, args: &GeneratorArgs, what: Generate
         root.push(entry("type", tree::string(secret_type)));
     }
     if !data.is_empty() || what == Generated::Secret {
-        root.push((tree::key("data"), Node::Mapping(data)));
+        root.push((tree::key("data"), Node::Mapping(data.into())));
     }
     if !binary.is_empty() {
-        root.push((tree::key("binaryData"), Node::Mapping(binary)));
+        root.push((tree::key("binaryData"), Node::Mapping(binary.into())));
     }
     let options = args.options.clone().unwrap_or_default();
     for (name, map) in [("labels", &options.labels), ("annotations", &options.annotations)] {
@@ -73,8 +73,8 @@ pub(crate) fn generate(loader: &Loader<'_>, args: &GeneratorArgs, what: Generate
     if options.immutable {
         root.push(entry("immutable", ScalarNode { tag: Tag::Bool, ..tree::untyped("true") }));
     }
-    root.push((tree::key("metadata"), Node::Mapping(metadata)));
-    let mut resource = Resource::new(Node::Mapping(root));
+    root.push((tree::key("metadata"), Node::Mapping(metadata.into())));
+    let mut resource = Resource::new(Node::Mapping(root.into()));
     resource.meta.behavior = Behavior::parse(&args.behavior);
     resource.meta.needs_hash = !options.disable_name_suffix_hash;
     resource.rewrite_annotations()?;

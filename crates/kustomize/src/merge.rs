@@ -227,7 +227,7 @@ impl Merger<'_> {
                     }
                     Directive::Merge => {
                         let patch = match node {
-                            Node::Mapping(entries) => entries,
+                            Node::Mapping(entries) => entries.items,
                             _ => Vec::new(),
                         };
                         Ok(Outcome::Dest(self.members(dest_node, Some(patch), field)?))
@@ -314,7 +314,7 @@ impl Merger<'_> {
                 }
             }
         }
-        Ok(Node::Mapping(result))
+        Ok(Node::Mapping(result.into()))
     }
 
     /// The patch's node in the place of the old one, whose style it takes.
@@ -339,20 +339,20 @@ impl Merger<'_> {
     ) -> Result<Outcome> {
         let present = dest.filter(|node| !tree::is_null(node));
         let (dest_items, source_items) = match (present, source) {
-            (None, Source::Node(Node::Sequence(items))) => (items, None),
-            (Some(Node::Sequence(items)), Source::Missing) => (items, Some(Vec::new())),
+            (None, Source::Node(Node::Sequence(items))) => (items.items, None),
+            (Some(Node::Sequence(items)), Source::Missing) => (items.items, Some(Vec::new())),
             (Some(dest), Source::Node(node)) if tree::is_null(&node) => {
                 return Ok(Outcome::Gone { dest: Some(dest) });
             }
             (Some(Node::Sequence(mut items)), Source::Same) => match Directive::take_from_list(&mut items)? {
                 Directive::Delete => return Ok(Outcome::Gone { dest: None }),
-                Directive::Merge | Directive::Replace => (items, None),
+                Directive::Merge | Directive::Replace => (items.items, None),
             },
             (Some(Node::Sequence(items)), Source::Node(Node::Sequence(mut patch))) => {
                 match Directive::take_from_list(&mut patch)? {
                     Directive::Delete => return Ok(Outcome::Gone { dest: None }),
-                    Directive::Replace => (patch, None),
-                    Directive::Merge => (items, Some(patch)),
+                    Directive::Replace => (patch.items, None),
+                    Directive::Merge => (items.items, Some(patch.items)),
                 }
             }
             (dest, _) => return Ok(Outcome::Gone { dest }),
@@ -360,7 +360,7 @@ impl Merger<'_> {
         let element = field.and_then(Schema::element);
         let mut lists = Lists::new(dest_items, source_items);
         lists.merge(self, keys, element.as_ref())?;
-        Ok(Outcome::Dest(Node::Sequence(lists.finish())))
+        Ok(Outcome::Dest(Node::Sequence(lists.finish().into())))
     }
 }
 

@@ -101,9 +101,9 @@ impl Origin {
         .flatten()
         .collect();
         if !configurer.is_empty() {
-            entries.push((tree::key("configuredBy"), Node::Mapping(configurer)));
+            entries.push((tree::key("configuredBy"), Node::Mapping(configurer.into())));
         }
-        Node::Mapping(entries)
+        Node::Mapping(entries.into())
     }
 
     fn text(&self) -> String {
@@ -128,7 +128,7 @@ pub(crate) fn annotate_file(map: &mut ResourceMap, origin: &Origin) -> Result<()
             && let Some(annotations) = tree::field_mut(metadata, path[1])
             && tree::is_null(annotations)
         {
-            *annotations = Node::Mapping(Vec::new());
+            *annotations = Node::Mapping(Vec::new().into());
         }
         let path = ["metadata", "annotations", ORIGIN];
         tree::set_map_field(&mut resource.node, &path, tree::string(text.as_str()), &mut writes)?;
@@ -146,7 +146,7 @@ pub(crate) fn add_origin(resource: &mut Resource, origin: &Origin) -> Result<()>
 
 /// Notes a transformer on all resources.
 pub(crate) fn add_transformation(map: &mut ResourceMap, origin: &Origin) -> Result<()> {
-    let item = write_node(&Node::Sequence(vec![origin.to_node()]));
+    let item = write_node(&Node::Sequence(vec![origin.to_node()].into()));
     for resource in &mut map.resources {
         let annotations = resource.metadata_map("annotations");
         if !annotations.iter().any(|(key, _)| key == ORIGIN) {

@@ -1,7 +1,7 @@
 //! Text to resources.
 
 use sluice_yaml::resolve::Tag;
-use sluice_yaml::{Node, Value, read_node};
+use sluice_yaml::{Node, Value, read_commented, read_node};
 
 use crate::error::{Context as _, Error, Result};
 use crate::resource::{Resource, ResourceMap};
@@ -37,7 +37,9 @@ fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
     let documents = split_documents(text)?;
     let mut nodes = Vec::new();
     for document in &documents {
-        let Some(node) = read_node(document).context(malformed)? else { continue };
+        // Comments change nothing but where they stand below blocks that keep their last breaks.
+        let read = if keeps_breaks(document) { read_commented } else { read_node };
+        let Some(node) = read(document).context(malformed)? else { continue };
         if tree::is_null(&node) {
             continue;
         }
@@ -62,6 +64,15 @@ fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
         expand_merges(node)?;
     }
     Ok(nodes)
+}
+
+/// Whether a document may have a block scalar with `+` and a comment.
+fn keeps_breaks(document: &str) -> bool {
+    let may_keep = |at: usize| {
+        let before = document[..at].trim_end_matches(|hint: char| hint.is_ascii_digit());
+        before.ends_with(['|', '>'])
+    };
+    document.contains('#') && document.match_indices('+').any(|(at, _)| may_keep(at))
 }
 
 /// Splits at lines that start with three dashes.
@@ -211,7 +222,7 @@ fn inline_lists(nodes: Vec<Node>) -> Result<Vec<Node>> {
                     let items = match tree::field(&item, "kind").map(tree::text) {
                         Some("List" | "ResourceList") if tree::field(&item, "items").is_some() => {
                             match tree::field(&item, "items") {
-                                Some(Node::Sequence(items)) => items.clone(),
+                                Some(Node::Sequence(items)) => items.items.clone(),
                                 _ => Vec::new(),
                             }
                         }

@@ -118,8 +118,8 @@ impl Kind {
     pub(crate) fn empty(self) -> Node {
         match self {
             Self::Scalar => Node::Scalar(ScalarNode::default()),
-            Self::Sequence => Node::Sequence(Vec::new()),
-            Self::Mapping => Node::Mapping(Vec::new()),
+            Self::Sequence => Node::Sequence(Vec::new().into()),
+            Self::Mapping => Node::Mapping(Vec::new().into()),
         }
     }
 }

@@ -36,9 +36,6 @@ pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
         };
     }
     match scalar.tag {
-        Tag::Str | Tag::Custom | Tag::None if scalar.style == Style::Folded => {
-            Ok(Value::String(refolded(scalar)))
-        }
         Tag::Str | Tag::Custom => Ok(text()),
         Tag::None if scalar.style != Style::Plain => Ok(text()),
         Tag::None => typed(Tag::None),
@@ -54,15 +51,10 @@ pub(crate) fn scalar_value(scalar: &ScalarNode) -> Result<Value> {
     }
 }
 
-/// The text of a folded block after printing: the reference adds breaks there.
-fn refolded(scalar: &ScalarNode) -> String {
-    let scalar = ScalarNode { tag: Tag::None, tagged: false, ..scalar.clone() };
-    let original = scalar.text.to_string();
-    let document = Node::Mapping(vec![(crate::tree::key("a"), Node::Scalar(scalar))]);
-    match sluice_yaml::read_node(write_node(&document)) {
-        Ok(Some(document)) => document.get("a").and_then(Node::as_text).map_or(original, str::to_owned),
-        _ => original,
-    }
+/// A plain null without text.
+fn is_nothing(scalar: &ScalarNode) -> bool {
+    let is_null = matches!(scalar.tag, Tag::None | Tag::Null);
+    is_null && scalar.text.is_empty() && scalar.style == Style::Plain && !scalar.tagged
 }
 
 /// Whether a key is a string after printing.
@@ -83,21 +75,44 @@ fn is_string_key(key: &Node) -> bool {
 
 /// The value of a whole resource.
 pub(crate) fn resource_value(node: &Node) -> Result<Value> {
-    convert(node, true)
+    if changes_in_print(node)
+        && let Some(printed) = sluice_yaml::read_node(write_node(node))?
+    {
+        return convert(&printed, true, false);
+    }
+    convert(node, true, false)
+}
+
+/// Whether printing may change the text of a block: the reference doubles breaks in folded ones, and a comment
+/// below a block that keeps its last breaks is set off by one more.
+fn changes_in_print(node: &Node) -> bool {
+    match node {
+        Node::Scalar(scalar) => match scalar.style {
+            Style::Folded => true,
+            Style::Literal => scalar.text == "\n" || scalar.text.ends_with("\n\n"),
+            _ => false,
+        },
+        Node::Sequence(items) => items.iter().any(changes_in_print),
+        Node::Mapping(entries) => entries.iter().any(|(_, value)| changes_in_print(value)),
+    }
 }
 
 /// The value of a part.
 pub(crate) fn node_value(node: &Node) -> Result<Value> {
-    convert(node, false)
+    convert(node, false, false)
 }
 
-fn convert(node: &Node, top: bool) -> Result<Value> {
+fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
     match node {
+        // Within brackets nothing is printed as an empty text.
+        Node::Scalar(scalar) if in_flow && is_nothing(scalar) => Ok(Value::String(String::new())),
         Node::Scalar(scalar) => scalar_value(scalar),
         Node::Sequence(items) => {
-            items.iter().map(|item| convert(item, false)).collect::<Result<_>>().map(Value::Sequence)
+            let in_flow = in_flow || items.flow;
+            items.iter().map(|item| convert(item, false, in_flow)).collect::<Result<_>>().map(Value::Sequence)
         }
         Node::Mapping(entries) => {
+            let in_flow = in_flow || entries.flow;
             let mut out = Mapping::with_capacity(entries.len());
             for (at, (key, value)) in entries.iter().enumerate() {
                 let name = crate::tree::owned_text(key);
@@ -116,7 +131,7 @@ fn convert(node: &Node, top: bool) -> Result<Value> {
                         continue;
                     }
                 }
-                let value = convert(value, false)?;
+                let value = convert(value, false, in_flow)?;
                 if out.insert(name.to_string(), value).is_some() {
                     let first =
                         entries.iter().position(|(other, _)| other.as_text() == key.as_text()).unwrap_or(0);

@@ -14,15 +14,23 @@ pub(crate) struct Context {
 struct Analysis {
     multiline: bool,
     plain: bool,
+    /// Not to be plain in a flow collection.
+    flow_indicators: bool,
     single_quoted: bool,
     block: bool,
 }
 
 pub(crate) struct Emitter<'o> {
     out: &'o mut String,
-    column: usize,
+    pub(crate) column: usize,
     whitespace: bool,
     indention: bool,
+    /// Where a comment below a node stood: a line at the same indentation is set off from it.
+    pub(crate) foot_indent: Option<usize>,
+    /// Inside of brackets or braces.
+    pub(crate) in_flow: bool,
+    /// The comment that a scalar takes on its line.
+    pub(crate) line_comment: String,
     width: usize,
     dialect: Dialect,
     /// Whether sequences are flush with their key.
@@ -36,7 +44,18 @@ impl<'o> Emitter<'o> {
             Dialect::Sigs => 80,
             Dialect::V3 => usize::MAX,
         };
-        Self { out, column: 0, whitespace: true, indention: true, width, dialect, compact: true }
+        Self {
+            out,
+            column: 0,
+            whitespace: true,
+            indention: true,
+            foot_indent: None,
+            in_flow: false,
+            line_comment: String::new(),
+            width,
+            dialect,
+            compact: true,
+        }
     }
 
     /// Indents sequences below their key, as yaml.v3 does unless told otherwise.
@@ -76,7 +95,7 @@ impl<'o> Emitter<'o> {
         self.column += 1;
     }
 
-    fn put_break(&mut self) {
+    pub(crate) fn put_break(&mut self) {
         self.out.push('\n');
         self.column = 0;
         if self.dialect == Dialect::V3 {
@@ -102,6 +121,9 @@ impl<'o> Emitter<'o> {
         if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.put_break();
         }
+        if self.foot_indent.take() == Some(indent) {
+            self.put_break();
+        }
         while self.column < indent {
             self.put(' ');
         }
@@ -125,7 +147,7 @@ impl<'o> Emitter<'o> {
         self.indention = self.indention && is_indention;
     }
 
-    /// A tag before a node.
+    /// A tag or an anchor before a node, or an alias in its place.
     pub(crate) fn tag(&mut self, tag: &str) {
         if !self.whitespace {
             self.put(' ');
@@ -141,14 +163,7 @@ impl<'o> Emitter<'o> {
         text.len() <= 128 && !text.chars().any(is_break)
     }
 
-    pub(crate) fn scalar(
-        &mut self,
-        text: &str,
-        wanted: Style,
-        context: Context,
-        indent: isize,
-        tagged: bool,
-    ) {
+    pub(crate) fn scalar(&mut self, text: &str, wanted: Style, context: Context, indent: isize) {
         let analysis = self.analyze(text);
         let mut style = wanted;
         if context.simple_key && analysis.multiline {
@@ -156,14 +171,17 @@ impl<'o> Emitter<'o> {
         }
         if style == Style::Plain
             && (!analysis.plain
-                || (text.is_empty() && (context.simple_key || (tagged && self.dialect == Dialect::V3))))
+                || (self.in_flow && (analysis.flow_indicators || text.is_empty()))
+                || (text.is_empty() && context.simple_key))
         {
             style = Style::Single;
         }
         if style == Style::Single && !analysis.single_quoted {
             style = Style::Double;
         }
-        if matches!(style, Style::Literal | Style::Folded) && (!analysis.block || context.simple_key) {
+        if matches!(style, Style::Literal | Style::Folded)
+            && (!analysis.block || self.in_flow || context.simple_key)
+        {
             style = Style::Double;
         }
         let indent = Self::increased(indent, true);
@@ -178,7 +196,8 @@ impl<'o> Emitter<'o> {
     }
 
     fn analyze(&self, text: &str) -> Analysis {
-        let (mut indicators, mut line_breaks, mut special, mut tabs) = (false, false, false, false);
+        let (mut flow_indicators, mut indicators, mut line_breaks, mut special, mut tabs) =
+            (false, false, false, false, false);
         let (mut leading, mut trailing_space, mut trailing_break) = (false, false, false);
         let (mut break_space, mut space_break) = (false, false);
         let (mut previous_space, mut previous_break) = (false, false);
@@ -204,6 +223,7 @@ impl<'o> Emitter<'o> {
                 '#' if after_white => indicators = true,
                 _ => {}
             }
+            flow_indicators |= matches!(character, ',' | '?' | '[' | ']' | '{' | '}' | ':');
             if character == '\t' && self.dialect == Dialect::V3 {
                 tabs = true;
             } else if !is_printable(character) {
@@ -230,8 +250,9 @@ impl<'o> Emitter<'o> {
         Analysis {
             multiline: line_breaks,
             plain: !(outer_white || break_space || unprintable || tabs || line_breaks || indicators),
+            flow_indicators,
             single_quoted: !(break_space || unprintable || tabs),
-            block: !(trailing_space || unprintable),
+            block: !(trailing_space || unprintable || (text.is_empty() && self.dialect == Dialect::V3)),
         }
     }
 
@@ -377,6 +398,52 @@ impl<'o> Emitter<'o> {
         self.put(short);
     }
 
+    fn end_block_header(&mut self, indent: isize) {
+        if self.line_comment.is_empty() {
+            self.put_break();
+        } else {
+            let comment = std::mem::take(&mut self.line_comment);
+            self.comment_beside(&comment, indent);
+        }
+    }
+
+    /// A comment behind something.
+    pub(crate) fn comment_beside(&mut self, comment: &str, indent: isize) {
+        if !self.whitespace {
+            self.put(' ');
+        }
+        self.comment(comment, indent);
+    }
+
+    /// A comment, here and on following lines; a break ends it.
+    pub(crate) fn comment(&mut self, comment: &str, indent: isize) {
+        let (mut breaks, mut pound) = (false, false);
+        for character in comment.chars() {
+            if is_break(character) {
+                self.put_text_break(character);
+                (breaks, pound) = (true, false);
+                continue;
+            }
+            if breaks {
+                self.write_indent(indent);
+            }
+            if !pound {
+                if character != '#' {
+                    self.put('#');
+                    self.put(' ');
+                }
+                pound = true;
+            }
+            self.put(character);
+            self.indention = false;
+            breaks = false;
+        }
+        if !breaks {
+            self.put_break();
+        }
+        self.whitespace = true;
+    }
+
     /// The indicator of a block, with the hints for its indentation and its end.
     fn block_header(&mut self, indicator: &str, text: &str) {
         self.indicator(indicator, true, false, false);
@@ -398,7 +465,7 @@ impl<'o> Emitter<'o> {
     /// break after a line even where an empty line follows.
     fn folded(&mut self, text: &str, indent: isize) {
         self.block_header(">", text);
-        self.put_break();
+        self.end_block_header(indent);
         self.indention = true;
         self.whitespace = true;
         let after_breaks = text.trim_start_matches(is_break).chars().next();
@@ -431,7 +498,7 @@ impl<'o> Emitter<'o> {
 
     fn literal(&mut self, text: &str, indent: isize) {
         self.block_header("|", text);
-        self.put_break();
+        self.end_block_header(indent);
         self.indention = true;
         self.whitespace = true;
         let mut breaks = true;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Origin, Problem};
 use crate::read::Dialect;
-use crate::scanner::{Mark, Scanner, Style, Token, TokenKind};
+use crate::scanner::{Comments, Mark, Scanner, Style, Token, TokenKind};
 
 /// One step through a stream of documents.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Event<'a> {
     pub start: Mark,
     /// Where it ends.
     pub end: Mark,
+    /// What belongs to it of the comments, if they are kept.
+    pub comments: Option<Box<Comments>>,
 }
 
 /// Anchor and tag of a node.
@@ -118,6 +120,13 @@ impl<'a> Events<'a> {
         }
     }
 
+    /// Hands out comments with the events, as yaml.v3 associates them.
+    #[must_use]
+    pub fn with_comments(mut self) -> Self {
+        self.scanner.keep_comments();
+        self
+    }
+
     /// The next event; `None` after the end of the stream.
     pub fn next_event(&mut self) -> Result<Option<Event<'a>>, Error> {
         if matches!(self.state, State::End) {
@@ -137,7 +146,7 @@ impl<'a> Events<'a> {
             State::StreamStart => {
                 let token = self.scanner.next()?;
                 self.state = State::ImplicitDocumentStart;
-                Ok(Event { kind: EventKind::StreamStart, start: token.start, end: token.end })
+                Ok(Event { kind: EventKind::StreamStart, start: token.start, end: token.end, comments: None })
             }
             State::ImplicitDocumentStart => self.document_start(true),
             State::DocumentStart => self.document_start(false),
@@ -154,7 +163,7 @@ impl<'a> Events<'a> {
             State::FlowSequenceMappingEnd => {
                 let mark = self.scanner.peek()?.start;
                 self.state = State::FlowSequence { first: false };
-                Ok(Event { kind: EventKind::MappingEnd, start: mark, end: mark })
+                Ok(Event { kind: EventKind::MappingEnd, start: mark, end: mark, comments: None })
             }
             State::FlowMappingKey { first } => self.flow_mapping_key(first),
             State::FlowMappingValue { empty } => self.flow_mapping_value(empty),
@@ -183,7 +192,7 @@ impl<'a> Events<'a> {
             TokenKind::StreamEnd => {
                 self.state = State::End;
                 let token = self.scanner.next()?;
-                Ok(Event { kind: EventKind::StreamEnd, start: token.start, end: token.end })
+                Ok(Event { kind: EventKind::StreamEnd, start: token.start, end: token.end, comments: None })
             }
             TokenKind::VersionDirective { .. }
             | TokenKind::TagDirective { .. }
@@ -192,7 +201,8 @@ impl<'a> Events<'a> {
                 self.process_directives()?;
                 self.states.push(State::DocumentEnd);
                 self.state = State::BlockNode;
-                Ok(Event { kind: EventKind::DocumentStart { explicit: false }, start, end })
+                let comments = self.scanner.take_document_head();
+                Ok(Event { kind: EventKind::DocumentStart { explicit: false }, start, end, comments })
             }
             _ => self.explicit_document_start(),
         }
@@ -207,7 +217,7 @@ impl<'a> Events<'a> {
         self.states.push(State::DocumentEnd);
         self.state = State::DocumentContent;
         let token = self.scanner.next()?;
-        Ok(Event { kind: EventKind::DocumentStart { explicit: true }, start, end: token.end })
+        Ok(Event { kind: EventKind::DocumentStart { explicit: true }, start, end: token.end, comments: None })
     }
 
     fn document_content(&mut self) -> Result<Event<'a>, Problem> {
@@ -238,7 +248,13 @@ impl<'a> Events<'a> {
         }
         self.tag_directives.clear();
         self.state = State::DocumentStart;
-        Ok(Event { kind: EventKind::DocumentEnd { explicit }, start, end })
+        let mut comments = self.scanner.take_comments();
+        if let Some(comments) = &mut comments
+            && comments.foot.is_empty()
+        {
+            comments.foot = std::mem::take(&mut comments.head);
+        }
+        Ok(Event { kind: EventKind::DocumentEnd { explicit }, start, end, comments })
     }
 
     fn process_directives(&mut self) -> Result<(), Problem> {
@@ -314,7 +330,8 @@ impl<'a> Events<'a> {
                     let Token { kind: TokenKind::Alias(name), start, end } = self.scanner.next()? else {
                         return Err(Problem::reader("attempted to go past the end of stream"));
                     };
-                    return Ok(Event { kind: EventKind::Alias(name), start, end });
+                    let comments = self.scanner.take_comments();
+                    return Ok(Event { kind: EventKind::Alias(name), start, end, comments });
                 }
                 TokenKind::Anchor(_) if !has_anchor => {
                     has_anchor = true;
@@ -354,7 +371,12 @@ impl<'a> Events<'a> {
             TokenKind::BlockEntry if indentless => {
                 let end = token.end;
                 self.state = State::IndentlessSequence;
-                Ok(Event { kind: EventKind::SequenceStart { properties, flow: false }, start, end })
+                Ok(Event {
+                    kind: EventKind::SequenceStart { properties, flow: false },
+                    start,
+                    end,
+                    comments: None,
+                })
             }
             TokenKind::Scalar { .. } => {
                 self.pop_state();
@@ -362,32 +384,38 @@ impl<'a> Events<'a> {
                 let TokenKind::Scalar { value, style } = token.kind else {
                     return Err(Problem::reader("attempted to go past the end of stream"));
                 };
-                Ok(Event { kind: EventKind::Scalar { properties, value, style }, start, end: token.end })
+                let kind = EventKind::Scalar { properties, value, style };
+                let comments = self.scanner.take_comments();
+                Ok(Event { kind, start, end: token.end, comments })
             }
             TokenKind::FlowSequenceStart => {
                 let end = token.end;
                 self.state = State::FlowSequence { first: true };
-                Ok(Event { kind: EventKind::SequenceStart { properties, flow: true }, start, end })
+                let comments = self.scanner.take_comments();
+                Ok(Event { kind: EventKind::SequenceStart { properties, flow: true }, start, end, comments })
             }
             TokenKind::FlowMappingStart => {
                 let end = token.end;
                 self.state = State::FlowMappingKey { first: true };
-                Ok(Event { kind: EventKind::MappingStart { properties, flow: true }, start, end })
+                let comments = self.scanner.take_comments();
+                Ok(Event { kind: EventKind::MappingStart { properties, flow: true }, start, end, comments })
             }
             TokenKind::BlockSequenceStart if block => {
                 let end = token.end;
                 self.state = State::BlockSequence { first: true };
-                Ok(Event { kind: EventKind::SequenceStart { properties, flow: false }, start, end })
+                let comments = self.scanner.take_stem();
+                Ok(Event { kind: EventKind::SequenceStart { properties, flow: false }, start, end, comments })
             }
             TokenKind::BlockMappingStart if block => {
                 let end = token.end;
                 self.state = State::BlockMappingKey { first: true };
-                Ok(Event { kind: EventKind::MappingStart { properties, flow: false }, start, end })
+                let comments = self.scanner.take_stem();
+                Ok(Event { kind: EventKind::MappingStart { properties, flow: false }, start, end, comments })
             }
             _ if properties.anchor.is_some() || properties.tag.is_some() => {
                 self.pop_state();
                 let kind = EventKind::Scalar { properties, value: Cow::Borrowed(""), style: Style::Plain };
-                Ok(Event { kind, start, end })
+                Ok(Event { kind, start, end, comments: None })
             }
             _ => Err(self.problem(Some(start), "did not find expected node content")),
         }
@@ -405,7 +433,10 @@ impl<'a> Events<'a> {
         self.pop_state();
         self.marks.pop();
         let token = self.scanner.next()?;
-        Ok(Event { kind, start: token.start, end: token.end })
+        // The end of a block sequence leaves its comments to what follows.
+        let leaves = matches!(kind, EventKind::SequenceEnd) && matches!(token.kind, TokenKind::BlockEnd);
+        let comments = if leaves { None } else { self.scanner.take_comments() };
+        Ok(Event { kind, start: token.start, end: token.end, comments })
     }
 
     fn block_sequence(&mut self, first: bool) -> Result<Event<'a>, Problem> {
@@ -414,7 +445,9 @@ impl<'a> Events<'a> {
         match token.kind {
             TokenKind::BlockEntry => {
                 let mark = token.end;
+                let head_length = self.scanner.head_length();
                 self.scanner.next()?;
+                self.scanner.split_stem(head_length);
                 self.state = State::BlockSequence { first: false };
                 if matches!(self.scanner.peek()?.kind, TokenKind::BlockEntry | TokenKind::BlockEnd) {
                     return Ok(empty_scalar(mark));
@@ -435,10 +468,12 @@ impl<'a> Events<'a> {
         if !matches!(token.kind, TokenKind::BlockEntry) {
             let mark = token.start;
             self.pop_state();
-            return Ok(Event { kind: EventKind::SequenceEnd, start: mark, end: mark });
+            return Ok(Event { kind: EventKind::SequenceEnd, start: mark, end: mark, comments: None });
         }
         let mark = token.end;
+        let head_length = self.scanner.head_length();
         self.scanner.next()?;
+        self.scanner.split_stem(head_length);
         self.state = State::IndentlessSequence;
         match self.scanner.peek()?.kind {
             TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
@@ -512,7 +547,7 @@ impl<'a> Events<'a> {
                 self.state = State::FlowSequenceMappingKey;
                 let token = self.scanner.next()?;
                 let kind = EventKind::MappingStart { properties: Properties::default(), flow: true };
-                Ok(Event { kind, start: token.start, end: token.end })
+                Ok(Event { kind, start: token.start, end: token.end, comments: None })
             }
             _ => {
                 self.states.push(State::FlowSequence { first: false });
@@ -609,5 +644,5 @@ fn empty_scalar<'a>(mark: Mark) -> Event<'a> {
         value: Cow::Borrowed(""),
         style: Style::Plain,
     };
-    Event { kind, start: mark, end: mark }
+    Event { kind, start: mark, end: mark, comments: None }
 }

@@ -3,7 +3,8 @@
 //! Two dialects ([`Dialect`]): sigs.k8s.io/yaml, through which manifests, values files and flags pass, and
 //! go-yaml v3, on which kyaml and sops stand. Enter at [`read()`] and [`write()`] for values, at
 //! [`read_node`] for a tree that remembers text, tag and style of each scalar, and at [`event::Events`]
-//! for events with their places in the text. Nothing here keeps comments; they are the gaps between events.
+//! for events with their places in the text. Comments are kept where they are asked for, as yaml.v3 hangs them on
+//! nodes ([`read_commented`]); else they are the gaps between events.
 //!
 //! Hostile input ends in an error: nesting is limited to 512 levels and aliases to a budget.
 
@@ -22,11 +23,12 @@ mod skim;
 pub mod timestamp;
 pub mod value;
 pub mod write;
+mod write_node;
 
 pub use error::Error;
-pub use node::{Node, read_node, read_nodes};
+pub use node::{Collection, Node, read_commented, read_node, read_nodes, read_verbatim};
 pub use read::{Dialect, read, read_all, read_strict};
-pub use scanner::{Mark, Style};
+pub use scanner::{Comments, Mark, Style};
 pub use skim::read_members;
 pub use value::{Mapping, Value};
 pub use write::{json_to_yaml, write, write_v3, write_v3_indented};

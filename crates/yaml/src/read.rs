@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use crate::error::{Error, Problem};
 use crate::gosyntax;
-use crate::node::{Composer, Node, ScalarNode};
+use crate::node::{Collection, Composer, Node, ScalarNode};
 use crate::number::{Integer, format_float32};
 use crate::resolve::{Scalar, Tag, resolve_tagged};
 use crate::value::{Mapping, Value};
@@ -155,7 +155,7 @@ impl Decoder {
         }
     }
 
-    fn mapping(&mut self, pairs: Vec<(Node, Node)>, entries: &mut Entries) -> Result<(), Error> {
+    fn mapping(&mut self, pairs: Collection<(Node, Node)>, entries: &mut Entries) -> Result<(), Error> {
         for (key, value) in pairs {
             if is_merge(&key) {
                 self.merge(value, entries)?;

@@ -52,7 +52,7 @@ fn skim(text: &str, wanted: &dyn Fn(&str) -> bool) -> Option<Value> {
     if composer.has_anchors() {
         return None;
     }
-    Decoder::new(false).document(Node::Mapping(kept)).ok()
+    Decoder::new(false).document(Node::Mapping(kept.into())).ok()
 }
 
 fn is_bare(properties: &Properties<'_>) -> bool {

@@ -11,6 +11,8 @@ use crate::read::{Dialect, is_allowed};
 use crate::resolve::{Scalar, Tag, is_base60, old_bool, resolve};
 use crate::scanner::Style;
 use crate::value::{Value, whole};
+use crate::write_node::NodeWriter;
+pub use crate::write_node::write_node;
 
 /// A tree that can be written as sigs.k8s.io/yaml writes values.
 pub trait Tree: Sized {
@@ -97,7 +99,7 @@ fn tree_node<T: Tree>(
     floats: Floats,
 ) -> Result<(), Error> {
     let plain = |emitter: &mut Emitter<'_>, text: &str| {
-        emitter.scalar(text, Style::Plain, context, indent, false);
+        emitter.scalar(text, Style::Plain, context, indent);
         Ok(())
     };
     match tree.view()? {
@@ -113,7 +115,7 @@ fn tree_node<T: Tree>(
         },
         View::Text(text) => {
             let text = through_json(&text)?;
-            emitter.scalar(&text, string_style(&text, Dialect::Sigs), context, indent, false);
+            emitter.scalar(&text, string_style(&text, Dialect::Sigs), context, indent);
             Ok(())
         }
         View::Sequence([]) => {
@@ -164,11 +166,11 @@ fn empty(emitter: &mut Emitter<'_>, open: &str, close: &str) {
 fn entry_key(emitter: &mut Emitter<'_>, key: &str, style: Style, indent: isize) {
     emitter.write_indent(indent);
     if Emitter::is_simple_key(key) {
-        emitter.scalar(key, style, Context { mapping: true, simple_key: true }, indent, false);
+        emitter.scalar(key, style, Context { mapping: true, simple_key: true }, indent);
         emitter.indicator(":", false, false, false);
     } else {
         emitter.indicator("?", true, false, true);
-        emitter.scalar(key, style, Context { mapping: true, simple_key: false }, indent, false);
+        emitter.scalar(key, style, Context { mapping: true, simple_key: false }, indent);
         emitter.write_indent(indent);
         emitter.indicator(":", true, false, true);
     }
@@ -220,77 +222,6 @@ fn through_json(text: &str) -> Result<Cow<'_, str>, Error> {
     Ok(Cow::Owned(out))
 }
 
-/// Writes a node as kyaml's `RNode.String` does (yaml.v3, two spaces, compact lists), without comments.
-pub fn write_node(node: &Node) -> String {
-    let mut out = String::new();
-    let mut emitter = Emitter::new(&mut out, Dialect::V3);
-    node_v3(&mut emitter, node, Context::default(), -1);
-    emitter.finish();
-    out
-}
-
-fn node_v3(emitter: &mut Emitter<'_>, node: &Node, context: Context, indent: isize) {
-    match node {
-        Node::Scalar(scalar) => scalar_v3(emitter, scalar, context, indent),
-        Node::Sequence(items) if items.is_empty() => empty(emitter, "[", "]"),
-        Node::Sequence(items) => {
-            let indent = emitter.sequence_indent(indent, context);
-            for item in items {
-                emitter.write_indent(indent);
-                emitter.indicator("-", true, false, true);
-                node_v3(emitter, item, Context::default(), indent);
-            }
-        }
-        Node::Mapping(entries) if entries.is_empty() => empty(emitter, "{", "}"),
-        Node::Mapping(entries) => {
-            let indent = Emitter::increased(indent, false);
-            for (key, value) in entries {
-                let simple = match key {
-                    Node::Scalar(scalar) => Emitter::is_simple_key(&scalar.text),
-                    Node::Sequence(items) => items.is_empty(),
-                    Node::Mapping(entries) => entries.is_empty(),
-                };
-                emitter.write_indent(indent);
-                if simple {
-                    node_v3(emitter, key, Context { mapping: true, simple_key: true }, indent);
-                    emitter.indicator(":", false, false, false);
-                } else {
-                    emitter.indicator("?", true, false, true);
-                    node_v3(emitter, key, Context { mapping: true, simple_key: false }, indent);
-                    emitter.write_indent(indent);
-                    emitter.indicator(":", true, false, true);
-                }
-                node_v3(emitter, value, Context { mapping: true, simple_key: false }, indent);
-            }
-        }
-    }
-}
-
-fn scalar_v3(emitter: &mut Emitter<'_>, scalar: &ScalarNode, context: Context, indent: isize) {
-    let mut tag = scalar.tag;
-    let mut force_quotes = false;
-    if tag != Tag::None && !scalar.tagged {
-        let quoted_string = tag == Tag::Str && scalar.style != Style::Plain;
-        if quoted_string || resolve(&scalar.text, Dialect::V3).tag() == tag {
-            tag = Tag::None;
-        } else if tag == Tag::Str {
-            tag = Tag::None;
-            force_quotes = true;
-        }
-    }
-    let style = match scalar.style {
-        // The encoder that indents is sigs' copy of yaml.v3.
-        _ if scalar.text == "<<" && emitter.indents_sequences() => Style::Plain,
-        Style::Plain if scalar.text.contains('\n') => Style::Literal,
-        Style::Plain if force_quotes => Style::Double,
-        style => style,
-    };
-    if tag != Tag::None {
-        emitter.tag(tag.short());
-    }
-    emitter.scalar(&scalar.text, style, context, indent, tag != Tag::None);
-}
-
 /// The node that yaml.v3 makes of a value when it marshals it.
 pub fn to_node(value: &Value) -> Node {
     let plain =
@@ -327,8 +258,7 @@ pub fn write_v3(value: &Value) -> String {
 /// Writes a value as a yaml.v3 encoder with an indentation of two does: sequences below their key.
 pub fn write_v3_indented(value: &Value) -> String {
     let mut out = String::new();
-    let mut emitter = Emitter::new(&mut out, Dialect::V3).with_indented_sequences();
-    node_v3(&mut emitter, &to_node(value), Context::default(), -1);
-    emitter.finish();
+    let emitter = Emitter::new(&mut out, Dialect::V3).with_indented_sequences();
+    NodeWriter::new(emitter).document(&to_node(value));
     out
 }

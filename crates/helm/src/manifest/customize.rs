@@ -105,13 +105,13 @@ pub(super) fn child<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
     let place = match entries.iter().position(|(name, _)| name.as_text() == Some(key)) {
         Some(place) => place,
         None => {
-            entries.push((Node::string(key), Node::Mapping(Vec::new())));
+            entries.push((Node::string(key), Node::Mapping(Vec::new().into())));
             entries.len() - 1
         }
     };
     let (_, value) = entries.get_mut(place)?;
     if value.is_null() {
-        *value = Node::Mapping(Vec::new());
+        *value = Node::Mapping(Vec::new().into());
     }
     Some(value)
 }

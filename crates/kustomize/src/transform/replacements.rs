@@ -12,6 +12,8 @@ use crate::tree::{self, Kind, Writes};
 const DEFAULT_PATH: &str = "metadata.name";
 /// How many fields one path may lead to.
 const MAX_MATCHES: usize = 1_000_000;
+/// An index of a field that is found but not in the tree.
+const NOWHERE: usize = usize::MAX;
 
 pub(super) fn apply(map: &mut ResourceMap, replacements: &[Replacement]) -> Result<()> {
     for replacement in replacements {
@@ -311,6 +313,14 @@ fn find_from(
         found.push(at.clone());
         return Ok(());
     };
+    if tree::is_null(node)
+        && let Some(kind) = create
+        && part != "*"
+    {
+        // What the reference adds to a null vanishes when it is printed.
+        let mut added = kind_for(Some(part), kind).empty();
+        return find_lost(&mut added, path, create, found);
+    }
     if let Some(index) = list_index(part) {
         return find_index(node, index, rest, create, at, found);
     }
@@ -321,6 +331,21 @@ fn find_from(
         return each_element(node, at, |item, at| find_from(item, rest, create, at, found));
     }
     find_member(node, part, rest, create, at, found)
+}
+
+/// Fields that are found, but where changes get lost.
+fn find_lost(
+    node: &mut Node,
+    path: &[String],
+    create: Option<Kind>,
+    found: &mut Vec<Vec<usize>>,
+) -> Result<()> {
+    let mut lost = Vec::new();
+    find_from(node, path, create, &mut Vec::new(), &mut lost)?;
+    if !lost.is_empty() {
+        found.push(vec![NOWHERE]);
+    }
+    Ok(())
 }
 
 fn items_of(node: &mut Node) -> Result<Option<&mut Vec<Node>>> {
@@ -401,7 +426,7 @@ fn find_elements(
     let (Some(_), true) = (create, found.len() == before) else { return Ok(()) };
     // Nothing matched: an element that does.
     let value = Node::Scalar(tree::untyped(pattern));
-    let element = if key.is_empty() { value } else { Node::Mapping(vec![(tree::key(key), value)]) };
+    let element = if key.is_empty() { value } else { Node::Mapping(vec![(tree::key(key), value)].into()) };
     let matched = crate::selector::compile(pattern)?.is_match(pattern);
     match node {
         Node::Sequence(items) if matched => items.push(element),
@@ -430,8 +455,7 @@ fn find_member(
     found: &mut Vec<Vec<usize>>,
 ) -> Result<()> {
     if tree::is_null(node) {
-        // The reference adds members to a null, which then vanish.
-        return if create.is_some() { Err(Error::new("cannot create a field in a null")) } else { Ok(()) };
+        return Ok(());
     }
     let Node::Mapping(entries) = node else { return Err(tree::wrong_kind("MappingNode", node)) };
     let index = match (tree::position(entries, part), create) {
@@ -446,12 +470,12 @@ fn find_member(
     if let Node::Scalar(scalar) = &*member
         && !rest.is_empty()
     {
+        if scalar.is_alias() {
+            return Err(tree::wrong_kind("MappingNode", member));
+        }
         // Looks into a document in the text, but changes there are lost.
-        return match sluice_yaml::read_node(scalar.text.as_str()) {
-            Ok(Some(mut document)) => {
-                let mut lost = Vec::new();
-                find_from(&mut document, rest, create, &mut Vec::new(), &mut lost)
-            }
+        return match sluice_yaml::read_verbatim(scalar.text.as_str()) {
+            Ok(Some(mut document)) => find_lost(&mut document, rest, create, found),
             Ok(None) => Ok(()),
             Err(error) => Err(error.into()),
         };

@@ -23,7 +23,7 @@ pub(super) fn set(
         let Ok(Some(Node::Scalar(scalar))) = super::replacements::lookup(root, &path[..end]) else {
             continue;
         };
-        let Ok(Some(mut document)) = sluice_yaml::read_node(scalar.text.as_str()) else {
+        let Ok(Some(mut document)) = sluice_yaml::read_verbatim(scalar.text.as_str()) else {
             if sluice_yaml::read_node(scalar.text.as_str()).is_ok() {
                 return Err(Error::new("unable to find field in structured data"));
             }
@@ -38,7 +38,7 @@ pub(super) fn set(
         for steps in &found {
             let Some(target) = super::replacements::node_at(&mut document, steps) else { continue };
             match target {
-                Node::Scalar(target) => {
+                Node::Scalar(target) if !target.is_alias() => {
                     target.text = tree::owned_text(value);
                     // Inside of braces nothing is printed as an empty text.
                     if is_json(&original) && target.text.is_empty() && target.short_tag() == Tag::Null {

@@ -34,6 +34,7 @@ impl Scanner<'_> {
             self.skip();
         }
         if self.byte(0) == b'#' {
+            self.scan_line_comment(start);
             while !self.is_breakz(0) {
                 self.skip();
             }

@@ -1,6 +1,7 @@
 //! Characters to tokens, by the rules of the libyaml family that the Go libraries belong to.
 
 mod block;
+mod comments;
 mod plain;
 mod quoted;
 mod tag;
@@ -10,6 +11,8 @@ use std::collections::VecDeque;
 
 use crate::error::{Origin, Problem};
 use crate::read::Dialect;
+
+pub use comments::Comments;
 
 /// A place in the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub(crate) struct Scanner<'a> {
     started: bool,
     /// yaml.v3 reads two tokens ahead for the sake of comments; it shows in a few odd inputs.
     lookahead: usize,
+    /// Present if comments are kept.
+    comments: Option<Box<comments::Found>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -122,13 +127,22 @@ impl<'a> Scanner<'a> {
                 Dialect::Sigs => 0,
                 Dialect::V3 => 2,
             },
+            comments: None,
         }
+    }
+
+    /// Hands out comments with the events.
+    pub(crate) fn keep_comments(&mut self) {
+        self.comments = Some(Box::default());
     }
 
     /// The head token, fetched if need be.
     pub(crate) fn peek(&mut self) -> Result<&Token<'a>, Problem> {
         if !self.token_available {
             self.fetch_more_tokens()?;
+        }
+        if self.comments.is_some() {
+            self.unfold_comments();
         }
         self.tokens.front().ok_or_else(|| self.problem(self.mark, "attempted to go past the end of stream"))
     }
@@ -312,6 +326,20 @@ impl<'a> Scanner<'a> {
                 return self.fetch_document_indicator(kind);
             }
         }
+        if self.comments.is_none() {
+            return self.fetch_content(byte);
+        }
+        let belongs_before = byte == if self.flow_level == 0 { b':' } else { b',' };
+        let token = self.tokens.back().filter(|_| belongs_before).map_or(self.mark, |last| last.start);
+        self.fetch_content(byte)?;
+        // Behind a dash it heads what follows.
+        if !matches!(self.tokens.back(), Some(Token { kind: TokenKind::BlockEntry, .. })) {
+            self.scan_line_comment(token);
+        }
+        Ok(())
+    }
+
+    fn fetch_content(&mut self, byte: u8) -> Result<(), Problem> {
         let in_flow = self.flow_level > 0;
         match byte {
             b'[' => self.fetch_flow_start(TokenKind::FlowSequenceStart),
@@ -460,8 +488,12 @@ impl<'a> Scanner<'a> {
             return;
         }
         // yaml.v3 places the end of a block before the blanks that follow it.
-        let mark = if self.lookahead > 0 { before } else { self.mark };
+        let mut mark = if self.lookahead > 0 { before } else { self.mark };
+        if self.comments.is_some() {
+            mark.index = mark.index.saturating_sub(1);
+        }
         while self.indent > column {
+            mark = self.end_of_block(mark);
             self.push(TokenKind::BlockEnd, mark, mark);
             self.indent = self.indents.pop().unwrap_or(-1);
         }
@@ -594,13 +626,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn scan_to_next_token(&mut self) {
+        let from = self.mark;
         loop {
             while self.byte(0) == b' '
                 || (self.byte(0) == b'\t' && (self.flow_level > 0 || !self.simple_key_allowed))
             {
                 self.skip_ascii(1);
             }
-            if self.byte(0) == b'#' {
+            if self.comments.is_some() {
+                self.lift_comment_behind_dash();
+                if self.byte(0) == b'#' {
+                    self.scan_comments(from);
+                }
+            } else if self.byte(0) == b'#' {
                 while !self.is_breakz(0) {
                     self.skip();
                 }
