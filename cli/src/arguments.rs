@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::cluster::Connection;
 use crate::commands;
@@ -54,7 +54,22 @@ pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
 
 fn read(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     let matches = command().try_get_matches_from(words)?;
-    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+    let mut line = CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
+    if has_own_token(&matches) {
+        line.globals.connection.forget_token();
+    }
+    Ok(line)
+}
+
+/// Whether `--token` is a flag of the command itself, and not that of the connection to the API server.
+fn has_own_token(matches: &ArgMatches) -> bool {
+    let mut path = Vec::new();
+    let mut inner = matches.subcommand();
+    while let Some((name, matches)) = inner {
+        path.push(name);
+        inner = matches.subcommand();
+    }
+    [&["create", "secret", "receiver"][..], &["trigger", "receiver"]].contains(&path.as_slice())
 }
 
 /// How many flags may stand before the command that they belong to.
@@ -170,6 +185,13 @@ mod tests {
         }
         let error = parse(&words("sluice get --nothing ks")).err().unwrap();
         assert!(error.to_string().contains("--nothing"), "{error}");
+    }
+
+    #[test]
+    fn the_token_of_a_receiver_is_not_that_of_the_api_server() {
+        let line = read("sluice create secret receiver x --type=github --hostname=h --token=abc").unwrap();
+        assert!(!line.globals.connection.has_token());
+        assert!(read("sluice get ks --token=abc").unwrap().globals.connection.has_token());
     }
 
     #[test]

@@ -77,6 +77,17 @@ pub(crate) struct Connection {
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Connection {
+    /// Whether a bearer token was given.
+    #[cfg(test)]
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// For commands that have a flag of that name themselves.
+    pub(crate) fn forget_token(&mut self) {
+        self.token = None;
+    }
+
     fn kubeconfig(&self) -> Result<Option<Kubeconfig>> {
         let read = match &self.kubeconfig {
             Some(path) => {

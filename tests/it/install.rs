@@ -2,14 +2,12 @@
 //! controllers under the roles that the chart gives them.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use sluice_tests::{
-    Cluster, ControlPlane, Controller, GitServer, Options, binaries, condition, documents, wait,
+    Cluster, ControlPlane, Controller, GitServer, Options, account_kubeconfig, binaries, condition,
+    documents, wait,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -96,27 +94,6 @@ async fn helm_finds_the_chart_clean_and_renders_what_we_render() -> Result<()> {
     Ok(())
 }
 
-/// A kubeconfig by which a program is a service account.
-async fn as_account(
-    plane: &ControlPlane,
-    client: &kube::Client,
-    name: &str,
-    folder: &Path,
-) -> Result<PathBuf> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "flux-system");
-    let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
-    let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
-    let token = answer.status.context("no token")?.token;
-    let mut config: Value = serde_saphyr::from_str(&std::fs::read_to_string(&plane.facts().kubeconfig)?)
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
-    for user in config["users"].as_array_mut().context("no users")? {
-        user["user"] = json!({"token": token});
-    }
-    let path = folder.join(name);
-    std::fs::write(&path, config.to_string())?;
-    Ok(path)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_is_admitted_works_under_its_roles_and_leaves_workloads_behind() -> Result<()> {
     // Definitions and cluster roles are one of a kind: a control plane of its own.
@@ -171,7 +148,7 @@ async fn an_installation_is_admitted_works_under_its_roles_and_leaves_workloads_
     unprivileged.delete("cluster-reconciler-flux-system", &kube::api::DeleteParams::default()).await?;
     let mut running = Vec::new();
     for name in ["source-controller", "kustomize-controller"] {
-        let kubeconfig = as_account(plane, &client, name, folder.path()).await?;
+        let kubeconfig = account_kubeconfig(plane, "flux-system", name, folder.path()).await?;
         let mut builder = Controller::builder(plane, name)?
             .kubeconfig(&kubeconfig)
             .variable("RUNTIME_NAMESPACE", "flux-system")

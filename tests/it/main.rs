@@ -35,3 +35,4 @@ mod steps;
 mod sync;
 mod teardown;
 mod tenancy;
+mod upgrade;

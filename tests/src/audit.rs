@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// A place in the audit log. The log has only what the user of [`crate::Facts::controllers`] did.
+/// A place in the audit log. The log has only what controllers under test did.
 #[derive(Clone, Debug)]
 pub struct Audit {
     path: PathBuf,

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub struct Facts {
     /// Kubeconfig of an administrator.
     pub kubeconfig: PathBuf,
-    /// Kubeconfig for the controllers under test: as mighty, but with an audit log of what they do.
+    /// Kubeconfig for controllers under test that have no account: as mighty, but with an audit log of what they do.
     pub controllers: PathBuf,
     /// The API server's URL.
     #[serde(default)]
@@ -132,6 +132,11 @@ impl ControlPlane {
     /// What its supervisor told.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Whether it is the one of this test run, of ours.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.keep, Keep::Lease { .. })
     }
 
     /// A client for an administrator. A client belongs to the async runtime that it was made on: one per test.

@@ -1,6 +1,6 @@
 //! One of our controllers as a child process.
 
-use crate::{ControlPlane, Usage, child::Child, programs};
+use crate::{ControlPlane, Usage, child::Child, identities, programs};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
@@ -16,6 +16,8 @@ pub struct ControllerBuilder {
     binary: PathBuf,
     name: String,
     kubeconfig: PathBuf,
+    /// Who it is has not been said: on the shared control plane it gets an account with its roles.
+    account: bool,
     namespace: Option<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -31,6 +33,7 @@ impl ControllerBuilder {
     /// Another identity than that of the controllers under test.
     pub fn kubeconfig(mut self, path: &std::path::Path) -> Self {
         self.kubeconfig = path.into();
+        self.account = false;
         self
     }
 
@@ -47,7 +50,13 @@ impl ControllerBuilder {
     }
 
     /// Starts it and waits until it is ready.
-    pub async fn start(self) -> Result<Controller> {
+    pub async fn start(mut self) -> Result<Controller> {
+        if self.account {
+            let leads = self.arguments.iter().any(|argument| argument == "--enable-leader-election");
+            let leads_in = self.namespace.as_deref().filter(|_| leads);
+            let plane = ControlPlane::shared()?;
+            self.kubeconfig = identities::of_controller(plane, &self.name, leads_in).await?;
+        }
         let folder = tempfile::Builder::new().prefix("sluice-controller-").tempdir()?;
         for name in ["data", "tmp"] {
             fs::create_dir(folder.path().join(name))?;
@@ -99,6 +108,7 @@ impl Controller {
             binary,
             name: name.into(),
             kubeconfig: plane.facts().controllers.clone(),
+            account: plane.is_shared(),
             namespace: None,
             arguments: Vec::new(),
             environment: Vec::new(),

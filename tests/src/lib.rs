@@ -8,6 +8,7 @@
 //! - [`TagServer`]: a registry with as many tags as one likes.
 //! - [`ObjectStore`]: an S3 server.
 //! - [`Controller`]: one of our binaries as a child process that can be killed and started again.
+//!   Where the control plane is shared, it is a service account with the roles of an installation.
 //! - [`ChartServer`]: charts that tests write, handed out as artifacts.
 //! - [`SshServer`], [`ForwardProxy`]: other ways to a git server.
 //! - [`Sink`]: a web server that keeps what is posted to it.
@@ -26,6 +27,7 @@ mod controller;
 mod crds;
 mod file_server;
 mod git_server;
+mod identities;
 mod namespace;
 mod object_store;
 mod objects;
@@ -47,6 +49,7 @@ pub use controller::{Controller, ControllerBuilder, LogLine};
 pub use crds::{crd_files, install_crds};
 pub use file_server::{FileServer, Misbehaviour};
 pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repository, Request};
+pub use identities::account_kubeconfig;
 pub use namespace::Namespace;
 pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};

@@ -15,6 +15,7 @@ use sluice_runtime::apply::{
 
 use super::artifact;
 use super::local::{self, LocalArgs, Lookup};
+use super::revisions;
 use crate::app::App;
 use crate::changes;
 use crate::failure::{Exit, Mark};
@@ -45,6 +46,9 @@ enum Subject {
         #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
         progress_bar: Option<bool>,
     },
+    /// Show what a change of a repository changes in what is applied, without a cluster; ends with 1 if there is
+    /// anything, with 2 on errors.
+    Revisions(revisions::RevisionsArgs),
     #[command(flatten)]
     Pushed(artifact::diff::DiffTarget),
 }
@@ -52,6 +56,7 @@ enum Subject {
 pub(crate) async fn run(app: &App, args: DiffArgs) -> Result<()> {
     let (local, ignore_not_found) = match args.subject {
         Subject::Kustomization { local, ignore_not_found, .. } => (local, ignore_not_found),
+        Subject::Revisions(args) => return revisions::run(app, args).await,
         Subject::Pushed(target) => return artifact::diff::run(app, target).await,
     };
     let changed = compare(app, &local, ignore_not_found).await;

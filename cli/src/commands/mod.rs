@@ -23,6 +23,7 @@ mod migrate;
 pub(crate) mod plugin;
 mod reconcile;
 mod resume;
+mod revisions;
 mod sops;
 mod stats;
 mod suspend;

@@ -324,3 +324,62 @@ fn sluice_digest(bytes: &[u8]) -> String {
     use sha2::{Digest as _, Sha256};
     Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
+
+fn git(folder: &Path, line: &str) {
+    let mut command = Command::new("git");
+    command.current_dir(folder).env("HOME", folder).env("GIT_CONFIG_NOSYSTEM", "1");
+    command.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]);
+    let output = command.args(line.split(' ')).output().expect("git runs");
+    assert!(output.status.success(), "git {line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn two_revisions_of_a_repository_are_compared_by_what_they_apply() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    let sync = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {url: 'https://example.com/fleet', interval: 1m}\n---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\nspec: {interval: 1m, prune: true, path: ./apps/prod, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: {tier: gold}}}\n";
+    write("clusters/prod/sync.yaml", sync);
+    write("apps/base/kustomization.yaml", "resources: [map.yaml]\n");
+    write(
+        "apps/base/map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {greeting: hello, tier: '${tier}'}\n",
+    );
+    write("apps/prod/kustomization.yaml", "resources: [../base]\nnamePrefix: prod-\n");
+    git(folder.path(), "init -q");
+    git(folder.path(), "add .");
+    git(folder.path(), "commit -qm one");
+    let compare = |line: &str| {
+        let path = std::env::var("PATH").unwrap_or_default();
+        sluice(folder.path(), &line.split(' ').collect::<Vec<_>>(), "", &[("PATH", &path)])
+    };
+    let ran = compare("diff revisions HEAD");
+    assert_eq!((ran.code, ran.talk.as_str()), (0, "✔ nothing that is applied changes\n"), "{ran:?}");
+    write(
+        "apps/base/map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {greeting: goodbye, tier: '${tier}'}\n",
+    );
+    git(folder.path(), "commit -qam two");
+    // Once, by the Kustomization, and not for the base besides.
+    let ran = compare("diff revisions HEAD~1..HEAD");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let expected = "📁 Kustomization/flux-system/apps\n► ConfigMap/prod-a changed\n\ndata.greeting\n  ± value change\n    - hello\n    + goodbye\n";
+    assert_eq!(ran.data, expected, "{ran:?}");
+    let ran = compare("diff revisions HEAD~1...HEAD --output=markdown");
+    assert!(ran.data.contains("1 object(s) change:\n\n```diff\n📁"), "{ran:?}");
+    // What does not build any more is told, and is no deletion.
+    write("apps/prod/kustomization.yaml", "resources: [../nothing]\n");
+    let ran = compare("diff revisions HEAD");
+    assert!(
+        ran.code == 2 && ran.talk.contains("Kustomization/flux-system/apps: ") && ran.data.is_empty(),
+        "{ran:?}"
+    );
+    let ran = compare("diff revisions nowhere");
+    assert!(
+        ran.code == 2 && ran.talk.contains("nowhere is no revision") && ran.talk.contains("hint: "),
+        "{ran:?}"
+    );
+}

@@ -40,7 +40,7 @@ rules:
 - level: None
   resources: [{group: coordination.k8s.io, resources: [leases]}]
 - level: Metadata
-  userGroups: ["` + auditedGroup + `"]
+  userGroups: ["` + auditedGroup + `", "` + auditedAccounts + `"]
 - level: None
 `
 

@@ -36,6 +36,9 @@ const (
 
 const auditedGroup = "sluice:audited"
 
+// The accounts that stand for controllers in tests, see tests/src/identities.rs.
+const auditedAccounts = "system:serviceaccounts:sluice-identities"
+
 type credentials struct {
 	folder string
 	users  map[string]user

@@ -6,13 +6,14 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 use sluice_artifact::ignore::Patterns;
 use sluice_artifact::{Archive, Rules, archive};
 
 use super::resolved;
+use crate::failure::io as io_text;
 
 /// What stays out unless other patterns are given.
 const IGNORED: [&str; 12] = [
@@ -58,7 +59,13 @@ impl TreeArgs {
             single(out, "stdin.yaml", false, &content)
         } else {
             let path = Path::new(path);
-            let data = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let data = fs::metadata(path).map_err(|error| {
+                anyhow!(
+                    "invalid path {:?}, must point to an existing directory or file: {}",
+                    path.display().to_string(),
+                    io_text(&error)
+                )
+            })?;
             if data.is_dir() && self.resolve_symlinks {
                 let copy = resolved::copy(path)?;
                 archive::write_directory(copy.path(), &self.rules(), out)

@@ -14,17 +14,17 @@ use crate::object::{Object, Reference};
 
 /// An object and where it comes from.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(in crate::commands) struct Found {
     /// The file, or the directory that was built, from the root of the repository.
-    pub(super) file: String,
-    pub(super) object: Object,
+    pub(in crate::commands) file: String,
+    pub(in crate::commands) object: Object,
 }
 
 /// A repository that was read.
 #[derive(Debug, Default)]
-pub(super) struct Repository {
-    pub(super) objects: Vec<Found>,
-    pub(super) findings: Vec<Finding>,
+pub(in crate::commands) struct Repository {
+    pub(in crate::commands) objects: Vec<Found>,
+    pub(in crate::commands) findings: Vec<Finding>,
 }
 
 /// The names of kustomize's own files.
@@ -32,24 +32,29 @@ const OVERLAYS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomi
 
 impl Found {
     /// `Kind/namespace/name`.
-    pub(super) fn subject(&self) -> String {
+    pub(in crate::commands) fn subject(&self) -> String {
         let (kind, namespace, name) = (self.object.kind(), self.object.namespace(), self.object.name());
         if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") }
     }
 
     /// Whether it is of one of Flux's kinds.
-    pub(super) fn kind(&self) -> Option<&'static Kind> {
+    pub(in crate::commands) fn kind(&self) -> Option<&'static Kind> {
         let (group, _) = self.object.text("/apiVersion").split_once('/')?;
         Kind::named(self.object.kind()).filter(|kind| kind.group == group)
     }
 
-    pub(super) fn finding(&self, level: Level, rule: &'static str, message: impl Into<String>) -> Finding {
+    pub(in crate::commands) fn finding(
+        &self,
+        level: Level,
+        rule: &'static str,
+        message: impl Into<String>,
+    ) -> Finding {
         Finding { file: self.file.clone(), subject: self.subject(), level, rule, message: message.into() }
     }
 }
 
 impl Repository {
-    pub(super) fn read(root: &Path) -> Result<Self> {
+    pub(in crate::commands) fn read(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             bail!("{} is no directory", root.display());
         }
@@ -154,7 +159,7 @@ impl Repository {
     }
 
     /// Whether a source is the repository that is checked: the one that a bootstrap wrote, or the only one there is.
-    fn is_this(&self, reference: &Reference) -> bool {
+    pub(in crate::commands) fn is_this(&self, reference: &Reference) -> bool {
         if reference.kind != "GitRepository" {
             return false;
         }
@@ -179,7 +184,12 @@ impl Repository {
     }
 
     /// The objects that a reference means; a namespace that is not written fits any.
-    pub(super) fn named(&self, kind: &str, namespace: &str, name: &str) -> impl Iterator<Item = &Found> {
+    pub(in crate::commands) fn named(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &Found> {
         let fits = move |found: &&Found| {
             let object = &found.object;
             let own = object.namespace();

@@ -1,7 +1,7 @@
 //! `test`: a whole GitOps repository checked without a cluster, as CI wants it: everything is found, built and checked
 //! against the definitions, and what refers to nothing is told.
 
-mod find;
+pub(super) mod find;
 mod report;
 mod rules;
 mod schema;
@@ -39,22 +39,22 @@ enum Form {
 
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+pub(super) enum Level {
     Warning,
     Error,
 }
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
+pub(super) struct Finding {
     /// The file, from the root of the repository.
-    file: String,
+    pub(super) file: String,
     /// The object, as `Kind/namespace/name`; empty for a file.
-    subject: String,
-    level: Level,
+    pub(super) subject: String,
+    pub(super) level: Level,
     /// The name of the rule.
-    rule: &'static str,
-    message: String,
+    pub(super) rule: &'static str,
+    pub(super) message: String,
 }
 
 pub(crate) fn run(app: &App, args: &TestArgs) -> Result<()> {
