@@ -17,7 +17,7 @@ OVERLAYS ?= 1000
 KEEP ?=
 
 # Everything that a demo or a benchmark runs, built at once, so that no dependency is built twice.
-PRODUCT = --package source-controller --package kustomize-controller --package helm-controller --package notification-controller --package image-controller --package sluice --package sluice-tests
+PRODUCT = --package source-controller --package kustomize-controller --package helm-controller --package notification-controller --package image-controller --package sluice --package sluice-programs
 TARGET = $$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 .PHONY: help
@@ -66,7 +66,7 @@ tools: ## Build the pinned reference tools into the cache (TOOLS="helm sops …"
 
 .PHONY: playground
 playground: controlplane ## An empty control plane to play with, until Ctrl-C
-	$(CARGO) run --quiet --locked --package sluice-tests --bin playground
+	$(CARGO) run --quiet --locked --package sluice-programs --bin playground
 
 .PHONY: demo
 demo: controlplane ## Watch a commit become objects (KEEP=1 leaves it up)
