@@ -95,6 +95,11 @@ bench-images: controlplane ## Seconds, CPU and memory for IMAGES ImageRepositori
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_images --count $(IMAGES)
 
+.PHONY: bench-git
+bench-git: controlplane ## 1,000 GitRepositories of 20 URLs at rest, then large repositories beside git and tar
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_git
+
 .PHONY: bench-kustomize
 bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize
 	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples

@@ -56,6 +56,9 @@ pub(crate) struct Flags {
     /// How often Helm repository indices that are too old are dropped.
     #[arg(long, default_value = "1m", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) helm_cache_purge_interval: Duration,
+    /// How many bytes of Git objects are kept among the temporary files, so that only news are fetched; 0 keeps none.
+    #[arg(long, default_value_t = 256 << 20, value_name = "BYTES")]
+    pub(crate) git_cache_max_size: u64,
     /// Key exchange algorithms for SSH, in order of preference.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) ssh_kex_algos: Vec<String>,

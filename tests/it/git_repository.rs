@@ -260,3 +260,47 @@ async fn only_what_is_signed_by_a_known_key_is_published() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_of_one_repository_share_what_is_fetched_and_lose_nothing_with_the_temporary_folder()
+-> Result<()> {
+    gitops("shared", async |ops| {
+        ops.repository.write("a/a.txt", "a")?;
+        ops.repository.write("b/b.txt", "b")?;
+        let first = ops.repository.commit("One")?;
+        ops.repository.tag("v1.0.0")?;
+        let names = ["whole", "part", "tag", "range"];
+        let specs = [
+            json!({}),
+            json!({"sparseCheckout": ["a"]}),
+            json!({"ref": {"tag": "v1.0.0"}}),
+            json!({"ref": {"semver": "1.x"}}),
+        ];
+        for (name, spec) in names.iter().zip(&specs) {
+            ops.git_repository_named(name, ops.repository.url(), spec.clone()).await?;
+        }
+        for (name, short) in names.iter().zip(["main", "main", "v1.0.0", "v1.0.0"]) {
+            ops.stored(name, &format!("{short}@sha1:{first}")).await?;
+        }
+        // The commit, and the tag that names it.
+        let fetches = ops.server.count(Operation::Fetch);
+        ensure!(fetches <= 2, "{fetches} fetches: {:?}", ops.server.requests());
+
+        let temporary = ops.source.storage().with_file_name("tmp");
+        for entry in std::fs::read_dir(&temporary)? {
+            std::fs::remove_file(entry?.path())?;
+        }
+        ops.repository.write("a/more.txt", "more")?;
+        let second = ops.repository.commit("Two")?;
+        for name in ["whole", "part"] {
+            ops.request_reconcile(SOURCE, KIND, name).await?;
+            let stored = ops.stored(name, &format!("main@sha1:{second}")).await?;
+            let names = listed(ops, &stored)?;
+            ensure!(names.contains(&"a/more.txt".to_owned()), "{names:?}");
+            ensure!(names.contains(&"b/b.txt".to_owned()) == (name == "whole"), "{names:?}");
+        }
+        ensure!(ops.server.count(Operation::Fetch) == fetches + 1, "{:?}", ops.server.requests());
+        Ok(())
+    })
+    .await
+}

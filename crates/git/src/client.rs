@@ -140,12 +140,12 @@ impl Session {
 
     /// Fetches `ids` (commits or tags) with their trees and, where the server can do that, without history.
     pub async fn fetch(&mut self, ids: &[ObjectId]) -> Result<Repository, Error> {
-        self.fetch_with(ids, true).await
+        self.fetch_with(ids, true, &[], &[]).await
     }
 
     /// Fetches `ids` with all their history.
     pub async fn fetch_history(&mut self, ids: &[ObjectId]) -> Result<Repository, Error> {
-        self.fetch_with(ids, false).await
+        self.fetch_with(ids, false, &[], &[]).await
     }
 
     /// Whether a commit that no reference names can be asked for.
@@ -155,8 +155,25 @@ impl Session {
         server.version == Version::V2 || named.iter().any(|name| server.capabilities.has(name))
     }
 
-    async fn fetch_with(&mut self, ids: &[ObjectId], shallow: bool) -> Result<Repository, Error> {
-        let request = fetch::request(&self.server, &Want { ids: ids.to_vec(), shallow })?;
+    /// Fetches `ids` as [`Self::fetch`] does, but for what the commits `haves` hold, whose objects are all in `known`.
+    pub(crate) async fn fetch_news(
+        &mut self,
+        ids: &[ObjectId],
+        haves: &[ObjectId],
+        known: &[Arc<Pack>],
+    ) -> Result<Repository, Error> {
+        self.fetch_with(ids, true, haves, known).await
+    }
+
+    async fn fetch_with(
+        &mut self,
+        ids: &[ObjectId],
+        shallow: bool,
+        haves: &[ObjectId],
+        known: &[Arc<Pack>],
+    ) -> Result<Repository, Error> {
+        let want = Want { ids: ids.to_vec(), shallow, haves: haves.to_vec() };
+        let request = fetch::request(&self.server, &want)?;
         let version = self.server.version;
         let limits = self.limits.clone();
         let mut packets = self.transport.request(request).await?;
@@ -165,12 +182,14 @@ impl Session {
         let interrupt = Interrupt::default();
         // Ends the indexer when this future is dropped.
         let _guard = interrupt.guard();
-        let indexer = tokio::task::spawn_blocking(move || Pack::receive(receiver, &limits, &interrupt));
+        let others = known.to_vec();
+        let indexer =
+            tokio::task::spawn_blocking(move || Pack::receive(receiver, &others, &limits, &interrupt));
         let received = fetch::receive(&mut packets, &sender).await;
         drop(sender);
         let pack = indexer.await.map_err(|error| Error::Io(std::io::Error::other(error)))?;
         // A broken connection is the cause of a pack that is cut off, not the other way round.
         received?;
-        Ok(Repository::new(pack?))
+        Ok(Repository::new(Arc::new(pack?), known))
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! - [`Remote`] says where a repository is and how to log in.
 //! - [`Client`] lists ([`Client::list`]) and fetches ([`Client::fetch`]).
+//! - [`Listings`] and [`ObjectCache`] share what was listed and fetched among those who ask for the same.
 //! - [`commit`] makes a commit of changed files; [`Client::push`] sends it.
 //! - [`Reference`] is what a user asks for; [`Reference::resolve`] finds the commit in a listing.
 //! - [`Repository`] reads the objects that were fetched; [`tree`] walks them.
@@ -14,6 +15,7 @@
 //! Everything from the network is hostile until checked: lengths, counts, names, digests, delta chains.
 
 pub mod auth;
+mod cache;
 mod client;
 mod error;
 mod listings;
@@ -31,6 +33,7 @@ mod verify;
 mod wire;
 
 pub use auth::{Credentials, SshAlgorithms};
+pub use cache::ObjectCache;
 pub use client::{Client, Listing, Remote, Session};
 pub use error::{CredentialPart, Error};
 pub use listings::Listings;

@@ -12,20 +12,39 @@ const MAX_STRUCTURE: u64 = 64 << 20;
 /// Tags that point at tags, at most so deep.
 const MAX_TAGS: usize = 16;
 
-/// The objects of one fetch. Cheap to clone.
+/// The objects of a fetch, and of those before it that it builds upon. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    pack: Arc<Pack>,
+    packs: Arc<[Arc<Pack>]>,
 }
 
 impl Repository {
-    pub(crate) fn new(pack: Pack) -> Self {
-        Repository { pack: Arc::new(pack) }
+    /// The objects of `pack`, which are looked for first, and of others.
+    pub(crate) fn new(pack: Arc<Pack>, others: &[Arc<Pack>]) -> Self {
+        Repository { packs: std::iter::once(pack).chain(others.iter().cloned()).collect() }
+    }
+
+    /// The packs; the one that was fetched is the first.
+    pub(crate) fn packs(&self) -> &[Arc<Pack>] {
+        &self.packs
+    }
+
+    fn header(&self, id: ObjectId) -> Option<(Kind, u64)> {
+        self.packs.iter().find_map(|pack| pack.header(id))
+    }
+
+    fn copy(&self, id: ObjectId, out: &mut dyn Write, interrupt: &Interrupt) -> Result<(), Error> {
+        for pack in self.packs.iter() {
+            if pack.copy(id, out, interrupt)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::ObjectNotFound(id))
     }
 
     /// Whether an object is there.
     pub fn contains(&self, id: ObjectId) -> bool {
-        self.pack.header(id).is_some()
+        self.header(id).is_some()
     }
 
     /// A commit.
@@ -43,7 +62,7 @@ impl Repository {
     /// The commit that `id` names: itself, or what a tag leads to.
     pub fn peel(&self, mut id: ObjectId) -> Result<ObjectId, Error> {
         for _ in 0..MAX_TAGS {
-            match self.pack.header(id) {
+            match self.header(id) {
                 Some((Kind::Commit, _)) => return Ok(id),
                 Some((Kind::Tag, _)) => id = self.tag(id)?.target,
                 Some((kind, _)) => {
@@ -66,7 +85,7 @@ impl Repository {
 
     /// The size of a file.
     pub(crate) fn blob_size(&self, id: ObjectId) -> Result<u64, Error> {
-        match self.pack.header(id) {
+        match self.header(id) {
             Some((Kind::Blob, size)) => Ok(size),
             Some((kind, _)) => {
                 let reason = format!("a {} where a file is needed", kind.name());
@@ -83,7 +102,7 @@ impl Repository {
         out: &mut dyn Write,
         interrupt: &Interrupt,
     ) -> Result<(), Error> {
-        self.pack.copy(id, out, interrupt)?.ok_or(Error::ObjectNotFound(id))
+        self.copy(id, out, interrupt)
     }
 
     /// The content of a file of at most `limit` bytes; `None` if it is larger.
@@ -97,7 +116,7 @@ impl Repository {
     }
 
     fn structure(&self, id: ObjectId, wanted: Kind) -> Result<Vec<u8>, Error> {
-        let (kind, size) = self.pack.header(id).ok_or(Error::ObjectNotFound(id))?;
+        let (kind, size) = self.header(id).ok_or(Error::ObjectNotFound(id))?;
         let invalid = |reason: String| Error::Object { kind: wanted.name(), id, reason };
         if kind != wanted {
             return Err(invalid(format!("it is a {}", kind.name())));
@@ -106,7 +125,7 @@ impl Repository {
             return Err(invalid(format!("it has {size} bytes")));
         }
         let mut raw = Vec::new();
-        self.pack.copy(id, &mut raw, &Interrupt::default())?.ok_or(Error::ObjectNotFound(id))?;
+        self.copy(id, &mut raw, &Interrupt::default())?;
         Ok(raw)
     }
 }

@@ -8,8 +8,9 @@ use sluice_api::source::{GitRepository, GitRepositorySpec};
 use sluice_artifact::ignore::Patterns;
 use sluice_artifact::storage::Published;
 use sluice_artifact::{Rules, Storage};
+use sluice_git::pack::PackError;
 use sluice_git::tree::{self, Selection, View};
-use sluice_git::{Commit, Error, Interrupt, RefFilter, Reference, Repository, Resolved, Session};
+use sluice_git::{Commit, Error, Interrupt, RefFilter, Reference, Remote, Repository, Resolved, Session};
 
 use super::include::{self, Included};
 use super::observe::{self, Inputs};
@@ -42,18 +43,17 @@ impl GitRepositories {
     ) -> kube::Result<Result<Outcome, Failure>> {
         let Inputs { remote, candidates, session, includes, deadline } = *inputs;
         let reference = observe::reference(&object.spec);
-        let work = async {
-            let filter = history_filter(&reference);
-            let session = match session {
-                Some(session) => session,
-                None => self.git.client().connect(&remote, &filter).await?,
-            };
-            fetch(session, &reference, &candidates).await
-        };
+        let work = self.fetch(&remote, session, &reference, &candidates);
         let fetched = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
         let (resolved, commit, repository) = match fetched {
             Ok(fetched) => fetched,
-            Err(error) => return Ok(Err(failure::git("unable to clone", object, &remote.url, &error))),
+            Err(error) => {
+                if matches!(error, Error::Pack(PackError::Store(_))) {
+                    // What is kept may be what fills the disk.
+                    self.objects.clear();
+                }
+                return Ok(Err(failure::git("unable to clone", object, &remote.url, &error)));
+            }
         };
         let verified = verify::verify(&context.shared, object, &repository, &resolved, &commit).await;
         let verified = match verified {
@@ -87,11 +87,45 @@ impl GitRepositories {
         let work = build(&context.shared.storage, object, view, &resolved, includes);
         let built = tokio::time::timeout(patience, work).await;
         let built = built.unwrap_or_else(|_| Err(failure::archive(&Error::Deadline)));
+        if built.is_err() {
+            // Were it because of what was kept, then the next attempt does without.
+            self.objects.forget(&remote);
+        }
         Ok(built.map(|(published, report, includes)| {
             let artifact = artifact(published, revision);
             let lfs_pointers = report.lfs_pointers;
             Outcome::Stored(Box::new(Stored { artifact, subject, includes, lfs_pointers, verified }))
         }))
+    }
+
+    async fn fetch(
+        &self,
+        remote: &Remote,
+        session: Option<Session>,
+        reference: &Reference,
+        candidates: &[Resolved],
+    ) -> Result<(Resolved, Commit, Repository), Error> {
+        let client = self.git.client();
+        let filter = history_filter(reference);
+        let wanted: Vec<_> =
+            candidates.iter().map(|candidate| candidate.tag.unwrap_or(candidate.commit)).collect();
+        let repository = match reference {
+            // The remote has not said that it has the commit, so what others have fetched is not taken for an answer.
+            Reference::Commit { .. } => {
+                let mut session = client.connect(remote, &filter).await?;
+                fetch_commit(&mut session, reference, candidates[0].commit).await?
+            }
+            _ => self.objects.fetch(client, remote, &filter, session, &wanted).await?,
+        };
+        let commits = candidates.iter().map(|candidate| {
+            let commit = repository.commit(repository.peel(candidate.tag.unwrap_or(candidate.commit))?)?;
+            Ok((candidate.clone(), commit))
+        });
+        let commits = commits.collect::<Result<Vec<_>, Error>>()?;
+        // Of equal versions the newest commit wins, and the first of those of the same time.
+        let newest = commits.into_iter().rev().max_by_key(|(_, commit)| commit.time);
+        let (resolved, commit) = newest.ok_or(Error::Empty)?;
+        Ok((Resolved { commit: commit.id, ..resolved }, commit, repository))
     }
 }
 
@@ -131,29 +165,6 @@ fn history_filter(reference: &Reference) -> RefFilter {
         }
         _ => RefFilter::Prefix("refs/heads/".to_owned()),
     }
-}
-
-async fn fetch(
-    mut session: Session,
-    reference: &Reference,
-    candidates: &[Resolved],
-) -> Result<(Resolved, Commit, Repository), Error> {
-    let wanted: Vec<_> =
-        candidates.iter().map(|candidate| candidate.tag.unwrap_or(candidate.commit)).collect();
-    let repository = if let Reference::Commit { .. } = reference {
-        fetch_commit(&mut session, reference, candidates[0].commit).await?
-    } else {
-        session.fetch(&wanted).await?
-    };
-    let commits = candidates.iter().map(|candidate| {
-        let commit = repository.commit(repository.peel(candidate.tag.unwrap_or(candidate.commit))?)?;
-        Ok((candidate.clone(), commit))
-    });
-    let commits = commits.collect::<Result<Vec<_>, Error>>()?;
-    // Of equal versions the newest commit wins, and the first of those of the same time.
-    let newest = commits.into_iter().rev().max_by_key(|(_, commit)| commit.time);
-    let (resolved, commit) = newest.ok_or(Error::Empty)?;
-    Ok((Resolved { commit: commit.id, ..resolved }, commit, repository))
 }
 
 /// A commit by its name; from servers that do not give that, with the history of the branches.

@@ -28,13 +28,15 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         host_key: shared.flags.ssh_hostkey_algos.clone(),
     };
     let git = sluice_git::Listings::new(sluice_git::Client::default().with_ssh(ssh));
-    let sources = Sources::new(shared, &controller, GitRepositories { git });
+    let objects = sluice_git::ObjectCache::new(shared.flags.git_cache_max_size);
+    let sources = Sources::new(shared, &controller, GitRepositories { git, objects });
     controller.run(sources).await;
 }
 
 /// What the kind works with.
 struct GitRepositories {
     git: sluice_git::Listings,
+    objects: sluice_git::ObjectCache,
 }
 
 /// What a run came to.

@@ -9,6 +9,7 @@ mod delta;
 mod entry;
 mod inflate;
 mod interrupt;
+mod kept;
 mod read;
 mod receive;
 mod resolve;
@@ -20,6 +21,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 pub use interrupt::{Interrupt, InterruptGuard};
+pub(crate) use kept::KeptPack;
 
 use crate::object::{Kind, ObjectId};
 
@@ -96,7 +98,7 @@ struct Entry {
 /// A complete, checked pack.
 #[derive(Debug)]
 pub(crate) struct Pack {
-    file: File,
+    file: Arc<File>,
     entries: Vec<Entry>,
     /// Indices of `entries`, sorted by name.
     by_id: Vec<u32>,

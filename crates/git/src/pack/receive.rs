@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
@@ -68,9 +68,10 @@ impl Input {
 }
 
 impl Pack {
-    /// Takes a pack from `pieces`; blocks until it is complete and indexed.
+    /// Takes a pack from `pieces`; blocks until it is complete and indexed. Its deltas may be of objects in `known`.
     pub(crate) fn receive(
         pieces: mpsc::Receiver<Bytes>,
+        known: &[Arc<Pack>],
         limits: &Limits,
         interrupt: &Interrupt,
     ) -> Result<Self, PackError> {
@@ -143,14 +144,14 @@ impl Pack {
         }
         let file = input.file.into_inner().map_err(|error| PackError::Store(error.into_error()))?;
         let mut pack = Pack {
-            file,
+            file: Arc::new(file),
             entries,
             by_id: Vec::new(),
             limits: limits.clone(),
             cache: Mutex::new(Cache::default()),
         };
         drop(starts);
-        resolve::resolve(&mut pack, unresolved, interrupt)?;
+        resolve::resolve(&mut pack, unresolved, known, interrupt)?;
         let mut by_id: Vec<u32> = (0..pack.entries.len() as u32).collect();
         by_id.sort_unstable_by_key(|index| pack.entry(*index).id);
         pack.by_id = by_id;

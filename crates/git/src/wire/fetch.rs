@@ -14,6 +14,8 @@ pub(crate) struct Want {
     pub(crate) ids: Vec<ObjectId>,
     /// Without history where the server can do that; else with all of it.
     pub(crate) shallow: bool,
+    /// Commits that are here without history; what they hold need not be sent.
+    pub(crate) haves: Vec<ObjectId>,
 }
 
 /// The request for `want`.
@@ -31,11 +33,22 @@ fn request_v2(request: &mut Request, server: &Capabilities, want: &Want) -> Resu
     request.line("command=fetch");
     server.introduce(request);
     request.delimiter().line("no-progress").line("ofs-delta");
-    if want.shallow && features.split(' ').any(|feature| feature == "shallow") {
+    let shallow = want.shallow && features.split(' ').any(|feature| feature == "shallow");
+    let haves: &[ObjectId] = if shallow { &want.haves } else { &[] };
+    if !haves.is_empty() {
+        request.line("thin-pack");
+    }
+    for id in haves {
+        request.line(&format!("shallow {id}"));
+    }
+    if shallow {
         request.line("deepen 1");
     }
     for id in &want.ids {
         request.line(&format!("want {id}"));
+    }
+    for id in haves {
+        request.line(&format!("have {id}"));
     }
     request.line("done").flush();
     Ok(())
@@ -46,8 +59,10 @@ fn request_v0(request: &mut Request, server: &Capabilities, want: &Want) -> Resu
         return Err(Error::protocol("the server offers no side-band-64k"));
     }
     let mut features = String::from("side-band-64k");
-    for feature in ["ofs-delta", "no-progress"] {
-        if server.has(feature) {
+    let shallow = want.shallow && server.has("shallow");
+    let haves: &[ObjectId] = if shallow { &want.haves } else { &[] };
+    for feature in ["ofs-delta", "no-progress", "thin-pack"] {
+        if server.has(feature) && (feature != "thin-pack" || !haves.is_empty()) {
             features.push(' ');
             features.push_str(feature);
         }
@@ -63,10 +78,17 @@ fn request_v0(request: &mut Request, server: &Capabilities, want: &Want) -> Resu
             request.line(&format!("want {id}"));
         }
     }
-    if want.shallow && server.has("shallow") {
+    for id in haves {
+        request.line(&format!("shallow {id}"));
+    }
+    if shallow {
         request.line("deepen 1");
     }
-    request.flush().line("done");
+    request.flush();
+    for id in haves {
+        request.line(&format!("have {id}"));
+    }
+    request.line("done");
     Ok(())
 }
 
@@ -79,7 +101,8 @@ pub(crate) async fn begin(packets: &mut Packets<'_>, version: Version) -> Result
         let data = line(data);
         match version {
             Version::V2 if data == b"packfile" => return Ok(()),
-            Version::V0 if data == b"NAK" => return Ok(()),
+            // Without more of the protocol being asked for, one of them comes, once.
+            Version::V0 if data == b"NAK" || data.starts_with(b"ACK ") => return Ok(()),
             // Headings and content of the sections before the pack say nothing that is needed here.
             Version::V2 => {}
             Version::V0 if data.starts_with(b"shallow ") || data.starts_with(b"unshallow ") => {}

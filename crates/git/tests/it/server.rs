@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -26,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) root: tempfile::TempDir,
     pub(crate) url: String,
     pub(crate) requests: Arc<Mutex<Vec<Request>>>,
+    /// Bytes of what git answered so far.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -38,16 +41,19 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let sent = Arc::new(AtomicU64::new(0));
         let (gate, path, log) = (Arc::new(gate), root.path().to_owned(), Arc::clone(&requests));
+        let counter = Arc::clone(&sent);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (gate, path, log) = (Arc::clone(&gate), path.clone(), Arc::clone(&log));
+                let counter = Arc::clone(&counter);
                 tokio::spawn(async move {
-                    let _ = answer(socket, &path, &gate, &log).await;
+                    let _ = answer(socket, &path, &gate, &log, &counter).await;
                 });
             }
         });
-        Server { root, url, requests }
+        Server { root, url, requests, sent }
     }
 
     pub(crate) fn repository(&self, name: &str) -> Work {
@@ -65,6 +71,7 @@ async fn answer(
     root: &Path,
     gate: &Gate,
     log: &Mutex<Vec<Request>>,
+    sent: &AtomicU64,
 ) -> std::io::Result<()> {
     let mut socket = BufReader::new(socket);
     let mut line = String::new();
@@ -117,7 +124,7 @@ async fn answer(
         }
     }
     socket.write_all(format!("HTTP/1.1 {status}\r\n{head}Connection: close\r\n\r\n").as_bytes()).await?;
-    tokio::io::copy(&mut stdout, &mut socket).await?;
+    sent.fetch_add(tokio::io::copy(&mut stdout, &mut socket).await?, Ordering::Relaxed);
     child.wait().await?;
     socket.shutdown().await
 }

@@ -208,3 +208,23 @@ async fn commits_arrive() {
     let remote = sshd.remote(&work.path, "ed25519", sshd.known("ed25519"));
     crate::pushing::push_twice(&remote, &work).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_not_fetched_again() {
+    for accept_environment in [true, false] {
+        let Some(sshd) = Sshd::start(accept_environment) else { return };
+        let work = sshd.repository();
+        crate::caching::write_files(&work, 50);
+        work.commit("one");
+        let remote = sshd.remote(&work.path, "ed25519", sshd.known("ed25519"));
+        let cache = sluice_git::ObjectCache::new(1 << 30);
+        crate::caching::fetch_kept(&cache, &remote).await;
+        let first = cache.bytes();
+        work.write("new", "content");
+        let commit = work.commit("two");
+        let (resolved, repository) = crate::caching::fetch_kept(&cache, &remote).await;
+        assert_eq!(resolved.commit.to_string(), commit);
+        assert!(view(&resolved, &repository).read("new", 100).unwrap().is_some());
+        assert!(cache.bytes() < first + first / 4, "{} after {first}", cache.bytes());
+    }
+}
