@@ -46,6 +46,12 @@ test: controlplane tools ## All tests, with a real control plane that they share
 test-api: controlplane ## Only the cases that need a real API server (CASE=name selects some)
 	$(CARGO) test --package sluice-tests --locked -- $(CASE)
 
+.PHONY: test-cosign
+test-cosign: controlplane tools ## The cases that need the real cosign, which takes minutes to build
+	@tests/tools/install.sh cosign >/dev/null
+	$(CARGO) build --workspace --bins --locked
+	SLUICE_BIN_DIR=$(TARGET)/debug $(CARGO) test --package sluice-tests --locked --test it -- --ignored cosign
+
 .PHONY: generate
 generate: ## Write the files that are generated from the types (CRDs)
 	$(CARGO) xtask generate

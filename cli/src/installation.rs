@@ -39,7 +39,7 @@ pub(crate) struct Components {
     )]
     components: Vec<String>,
     /// Further controllers: image-reflector-controller and image-automation-controller (here one, image-controller),
-    /// source-watcher (here part of source-controller).
+    /// source-watcher (here part of source-controller, which it makes see to ArtifactGenerators).
     #[arg(long, value_delimiter = ',')]
     components_extra: Vec<String>,
     /// Where the images are pulled from, in place of the chart's.
@@ -187,6 +187,9 @@ impl Components {
         values.insert("policies".into(), json!({"create": self.network_policy}));
         values.insert("multitenancy".into(), json!({"enabled": self.multi_tenancy}));
         values.insert("sharding".into(), json!({"shards": self.shards}));
+        let generators =
+            self.components.iter().chain(&self.components_extra).any(|word| word == "source-watcher");
+        values.insert("artifactGenerators".into(), json!({"enabled": generators}));
         let level = match self.log_level {
             LogLevel::Debug => "debug",
             LogLevel::Info => "info",
@@ -368,6 +371,7 @@ mod tests {
             "--multi-tenancy",
             "--shards=a",
             "--set=kustomizeController.resources.limits.memory=2Gi",
+            "--components-extra=source-watcher",
         ]);
         let objects = given.objects("gitops").unwrap();
         let deployments: Vec<&Value> =

@@ -8,7 +8,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use sluice_api::meta::FINALIZER;
-use sluice_runtime::{Cache, Change, Manager, ObjectKey, errors, finalizer, mirror};
+use sluice_runtime::{Cache, Change, Manager, ObjectKey, errors, mirror};
 
 /// Keeps a cache of a kind and takes old finalizers off its objects.
 pub(crate) fn watch<K>(manager: &Arc<Manager>) -> Arc<Cache<K>>
@@ -24,7 +24,7 @@ where
     let owner = manager.clone();
     mirror(manager, kube::runtime::watcher::Config::default(), move |change: &Change<K>| {
         if let Some(object) = &change.new
-            && finalizer::is_present(&**object)
+            && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
         {
             owner.tasks.spawn(release(owner.client.clone(), object.clone()));
         }

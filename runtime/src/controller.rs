@@ -295,13 +295,15 @@ async fn watch_own<R: Reconciler>(
     cache.follow(events, changed, undecodable).await;
 }
 
-/// Whether a change is one of the spec, a request, a deletion or a new object of the same name. Status writes are not.
-fn calls_for_work<K: Resource>(old: &K, new: &K) -> bool {
+/// Whether a change is one of the spec, a request, a suspension by annotation, a deletion or a new object of the same name.
+/// Status writes are not.
+fn calls_for_work<K: Reconcilable>(old: &K, new: &K) -> bool {
     let requested = |object: &K| object.annotations().get(RECONCILE_REQUEST_ANNOTATION).cloned();
     old.meta().generation != new.meta().generation
         || old.meta().uid != new.meta().uid
         || old.meta().deletion_timestamp.is_some() != new.meta().deletion_timestamp.is_some()
         || requested(old) != requested(new)
+        || old.suspend() != new.suspend()
 }
 
 /// The same API, for objects that may not decode.

@@ -1,4 +1,4 @@
-//! Adding and removing the finalizer of Flux.
+//! Adding and removing the finalizer of a kind.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
-use sluice_api::meta::{FINALIZER, Reconcilable};
+use sluice_api::meta::Reconcilable;
 
 use crate::cache::{Cache, Undecodable};
 
 /// Whether the object carries the finalizer.
-pub fn is_present<K: Resource>(object: &K) -> bool {
-    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+pub fn is_present<K: Reconcilable>(object: &K) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == K::FINALIZER)
 }
 
 /// Adds the finalizer and returns the object as it then is. `None` when the object is gone.
@@ -21,7 +21,7 @@ where
     K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
 {
     let mut finalizers = object.finalizers().to_vec();
-    finalizers.push(FINALIZER.to_owned());
+    finalizers.push(K::FINALIZER.to_owned());
     patch(client, cache, object, finalizers).await
 }
 
@@ -33,7 +33,7 @@ where
     if !is_present(&**object) {
         return Ok(Some(object.clone()));
     }
-    let finalizers = object.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
+    let finalizers = object.finalizers().iter().filter(|f| *f != K::FINALIZER).cloned().collect();
     patch(client, cache, object, finalizers).await
 }
 
@@ -72,13 +72,13 @@ pub(crate) async fn release<K>(client: &Client, object: &Undecodable) -> kube::R
 where
     K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
 {
-    let Some(index) = object.finalizers.iter().position(|finalizer| finalizer == FINALIZER) else {
+    let Some(index) = object.finalizers.iter().position(|finalizer| finalizer == K::FINALIZER) else {
         return Ok(());
     };
     let api = Api::<kube::core::PartialObjectMeta<K>>::namespaced(client.clone(), &object.key.namespace);
     let path = format!("/metadata/finalizers/{index}");
     let operations = json!([
-        {"op": "test", "path": path, "value": FINALIZER},
+        {"op": "test", "path": path, "value": K::FINALIZER},
         {"op": "remove", "path": path},
     ]);
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use sluice_artifact::Algorithm;
-use sluice_runtime::flags::{CommonFlags, parse_duration};
+use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
 
 /// Fetches sources and serves them as artifacts.
 #[derive(Parser, Clone, Debug)]
@@ -68,6 +68,9 @@ pub(crate) struct Flags {
     /// ServiceAccount for cloud identities where an object names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) default_service_account: String,
+    /// Let ArtifactGenerators take from sources of their own namespace only.
+    #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
+    pub(crate) no_cross_namespace_refs: bool,
     /// How many tokens of cloud identities are kept; 0 keeps none.
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     pub(crate) token_cache_max_size: usize,
@@ -78,9 +81,15 @@ pub(crate) struct Flags {
 
 pub(crate) const OBJECT_LEVEL_WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
 
-/// The feature gates of Flux's controller with their defaults.
-pub(crate) const GATES: [(&str, bool); 2] =
-    [("CacheSecretsAndConfigMaps", false), (OBJECT_LEVEL_WORKLOAD_IDENTITY, false)];
+/// Whether ArtifactGenerators are seen to: what Flux has source-watcher for.
+pub(crate) const ARTIFACT_GENERATOR: &str = "ArtifactGenerator";
+
+/// The feature gates of Flux's controller with their defaults, and one of ours.
+pub(crate) const GATES: [(&str, bool); 3] = [
+    ("CacheSecretsAndConfigMaps", false),
+    (OBJECT_LEVEL_WORKLOAD_IDENTITY, false),
+    (ARTIFACT_GENERATOR, false),
+];
 
 impl Flags {
     /// The address that URLs of artifacts name.

@@ -1,8 +1,10 @@
 //! Fetches sources and serves them as artifacts.
 //!
 //! One module per kind, each in the phases observe, plan, act, succeed; what they share is in `source`, the
-//! storage, its file server and the reading of Secrets. It never applies anything to the cluster but the status of its own kinds.
+//! storage, its file server and the reading of Secrets. It never applies anything to the cluster but the status of its own
+//! kinds and the ExternalArtifacts that it makes.
 
+mod artifact_generator;
 mod bucket;
 mod chart_repository;
 mod file_server;
@@ -66,12 +68,18 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         http: sluice_http::Clients::default(),
         registries: Registries::default(),
     });
+    let generators = async {
+        if shared.gates.enabled(flags::ARTIFACT_GENERATOR) {
+            artifact_generator::run(shared.clone()).await;
+        }
+    };
     tokio::join!(
+        generators,
         bucket::run(shared.clone()),
         git_repository::run(shared.clone()),
         helm_repository::run(shared.clone()),
         helm_chart::run(shared.clone()),
-        oci_repository::run(shared),
+        oci_repository::run(shared.clone()),
     );
     Ok(())
 }

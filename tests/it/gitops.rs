@@ -58,10 +58,21 @@ impl GitOps {
         arguments: &[&str],
         kubeconfig: Option<&std::path::Path>,
     ) -> Result<Self> {
+        Self::start_all(setting, server, &[], arguments, kubeconfig).await
+    }
+
+    /// With more arguments for the source-controller, too.
+    pub(crate) async fn start_all(
+        setting: Setting,
+        server: GitServer,
+        for_source: &[&str],
+        arguments: &[&str],
+        kubeconfig: Option<&std::path::Path>,
+    ) -> Result<Self> {
         let repository = server.repository("app")?;
         let plane = setting.plane;
         // Builds the binaries, the first time.
-        let (source, mut kustomize) = tokio::task::spawn_blocking(move || {
+        let (mut source, mut kustomize) = tokio::task::spawn_blocking(move || {
             anyhow::Ok((
                 Controller::builder(plane, "source-controller")?,
                 Controller::builder(plane, "kustomize-controller")?,
@@ -73,6 +84,9 @@ impl GitOps {
         }
         if let Some(path) = kubeconfig {
             kustomize = kustomize.kubeconfig(path);
+        }
+        for argument in for_source {
+            source = source.argument(*argument);
         }
         let namespace = &setting.namespace;
         let (source, kustomize) =

@@ -3,6 +3,7 @@
 mod adverse;
 mod apply;
 mod artifact;
+mod artifact_generator;
 mod bad_input;
 mod bootstrap;
 mod bucket;
@@ -29,7 +30,9 @@ mod notification_burst;
 mod notification_old;
 mod oci_repository;
 mod old_manifests;
+mod registries;
 mod setting;
+mod signatures;
 mod sources;
 mod steps;
 mod sync;

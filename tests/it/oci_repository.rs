@@ -9,29 +9,40 @@ use sluice_tests::{Registry, condition, wait};
 use std::io::Write as _;
 use std::process::Command;
 
-const KIND: &str = "OCIRepository";
+pub(crate) const KIND: &str = "OCIRepository";
 const CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
-const LAYER: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
+pub(crate) const LAYER: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
 
 /// A registry that wants a login, and a client that has it.
-struct Upstream {
-    registry: Registry,
+pub(crate) struct Upstream {
+    pub(crate) registry: Registry,
     client: Client,
 }
 
 impl Upstream {
-    async fn start() -> Result<Self> {
-        let registry = Registry::start_closed().await?;
+    pub(crate) async fn start() -> Result<Self> {
+        Self::of(Registry::start_closed().await?)
+    }
+
+    /// With a client that has all that the registry may want.
+    pub(crate) fn of(registry: Registry) -> Result<Self> {
         let (username, password) = Registry::login();
-        let credentials = Credentials::Basic { username: username.into(), password: password.into() };
-        let options = ClientOptions { credentials, ..ClientOptions::default() };
+        let options = ClientOptions {
+            credentials: Credentials::Basic { username: username.into(), password: password.into() },
+            ca: registry.ca().map(|ca| ca.as_bytes().to_vec()),
+            certificate: registry
+                .client_certificate()
+                .map(|(certificate, key)| (certificate.into(), key.into())),
+            ..ClientOptions::default()
+        };
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let reference = Reference::parse(&format!("{}/any", registry.address()))?;
         let client = Client::new(&reference.registry, options)?;
         Ok(Self { registry, client })
     }
 
     /// Pushes layers under a tag, as `flux push artifact` lays them out. Returns the digest.
-    async fn push(&self, tag: &str, layers: &[(&str, Vec<u8>)]) -> Result<String> {
+    pub(crate) async fn push(&self, tag: &str, layers: &[(&str, Vec<u8>)]) -> Result<String> {
         let reference = Reference::parse(&format!("{}/org/app:{tag}", self.registry.address()))?;
         let repository = &reference.repository;
         let config = self.client.push_blob(repository, CONFIG, &Upload::Bytes(b"{}".to_vec())).await?;
@@ -57,7 +68,7 @@ impl Upstream {
         Ok(self.client.push_manifest(&reference, &manifest).await?)
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("oci://{}/org/app", self.registry.address())
     }
 
@@ -70,7 +81,7 @@ impl Upstream {
             .count()
     }
 
-    fn docker_config(&self, password: &str) -> Value {
+    pub(crate) fn docker_config(&self, password: &str) -> Value {
         let (username, _) = Registry::login();
         let auths = json!({self.registry.address(): {"username": username, "password": password}});
         json!({".dockerconfigjson": json!({"auths": auths}).to_string()})
@@ -78,7 +89,7 @@ impl Upstream {
 }
 
 /// A tar.gz of these files; names are taken as they are.
-fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
+pub(crate) fn archive(files: &[(&str, &str)]) -> Result<Vec<u8>> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
     for (name, content) in files {

@@ -20,6 +20,7 @@
 
 mod api_proxy;
 mod audit;
+mod certificates;
 mod charts;
 mod child;
 mod control_plane;
@@ -37,6 +38,7 @@ mod registry;
 mod sink;
 mod ssh_server;
 mod tag_server;
+mod token_server;
 mod usage;
 pub mod wait;
 
@@ -55,7 +57,7 @@ pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};
 pub use programs::{binaries, workspace};
 pub use proxy::ForwardProxy;
-pub use registry::Registry;
+pub use registry::{Registry, RegistryBuilder};
 pub use sink::{Delivery, Sink};
 pub use ssh_server::SshServer;
 pub use tag_server::TagServer;

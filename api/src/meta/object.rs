@@ -13,6 +13,9 @@ pub trait Reconcilable:
     /// The kind's status.
     type Status: Status;
 
+    /// The finalizer that keeps an object until its controller has cleaned up after it.
+    const FINALIZER: &'static str = super::FINALIZER;
+
     /// The status, if the object has one.
     fn status(&self) -> Option<&Self::Status>;
 

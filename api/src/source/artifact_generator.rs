@@ -195,6 +195,8 @@ impl Status for ArtifactGeneratorStatus {
 impl Reconcilable for ArtifactGenerator {
     type Status = ArtifactGeneratorStatus;
 
+    const FINALIZER: &'static str = super::GENERATOR_FINALIZER;
+
     fn status(&self) -> Option<&ArtifactGeneratorStatus> {
         self.status.as_ref()
     }

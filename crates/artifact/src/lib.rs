@@ -1,7 +1,7 @@
 //! Artifacts: the archives through which controllers hand content to one another.
 //!
 //! - [`archive`] writes a reproducible tar.gz: same content, same bytes.
-//! - [`ignore`] decides what goes into it.
+//! - [`ignore`] decides what goes into it, with the globs of [`glob`].
 //! - [`digest`] names and checks it.
 //! - [`storage`] keeps it on disk: layout, atomic publish, retention.
 //! - [`fetch`] gets it over HTTP and verifies it, [`extract`] unpacks it without trusting it.
@@ -12,6 +12,7 @@ pub mod archive;
 pub mod digest;
 pub mod extract;
 pub mod fetch;
+pub mod glob;
 pub mod ignore;
 pub mod storage;
 

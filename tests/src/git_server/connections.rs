@@ -1,81 +1,16 @@
 //! Plain or TLS connections for the git server.
 
+use crate::certificates::Certificates;
 use anyhow::{Context, Result};
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
-use rustls::RootCertStore;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-
-/// A CA, and what it has signed: a server on loopback and one client.
-pub(super) struct Identity {
-    pub(super) ca: String,
-    pub(super) client: (String, String),
-    ca_der: rustls::pki_types::CertificateDer<'static>,
-    server: (rustls::pki_types::CertificateDer<'static>, Vec<u8>),
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Identity")
-    }
-}
-
-impl Identity {
-    pub(super) fn new() -> Result<Self> {
-        let ca_key = KeyPair::generate()?;
-        let mut authority = CertificateParams::new(Vec::new())?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let ca = authority.self_signed(&ca_key)?;
-        let issuer = Issuer::new(authority, ca_key);
-
-        let key = KeyPair::generate()?;
-        let mut server = CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()])?;
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let server = server.signed_by(&key, &issuer)?;
-
-        let client_key = KeyPair::generate()?;
-        let mut client = CertificateParams::new(vec!["client".into()])?;
-        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let client = client.signed_by(&client_key, &issuer)?;
-        Ok(Self {
-            ca: ca.pem(),
-            ca_der: ca.der().clone(),
-            client: (client.pem(), client_key.serialize_pem()),
-            server: (server.der().clone(), key.serialize_der()),
-        })
-    }
-
-    fn acceptor(&self, client_certificates: bool) -> Result<TlsAcceptor> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()?;
-        let config = if client_certificates {
-            let mut roots = RootCertStore::empty();
-            roots.add(self.ca_der.clone())?;
-            config.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?,
-            )
-        } else {
-            config.with_no_client_auth()
-        };
-        let key = PrivateKeyDer::try_from(self.server.1.clone()).map_err(anyhow::Error::msg)?;
-        Ok(TlsAcceptor::from(Arc::new(config.with_single_cert(vec![self.server.0.clone()], key)?)))
-    }
-}
 
 /// A connection whose handshake is done.
 pub(super) enum Connection {
@@ -90,7 +25,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) async fn bind(identity: Option<&Identity>, client_certificates: bool) -> Result<Self> {
+    pub(super) async fn bind(identity: Option<&Certificates>, client_certificates: bool) -> Result<Self> {
         let acceptor = identity.map(|identity| identity.acceptor(client_certificates)).transpose()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
         let address = listener.local_addr()?;

@@ -7,6 +7,7 @@ mod repository;
 
 pub use repository::Repository;
 
+use crate::certificates::Certificates;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
@@ -14,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connections::{Connections, Identity};
+use connections::Connections;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use std::collections::VecDeque;
 use std::io::Read as _;
@@ -133,7 +134,7 @@ impl GitServerBuilder {
     /// Starts the server on a free port of loopback. It ends with the value.
     pub async fn start(self) -> Result<GitServer> {
         let root = tempfile::Builder::new().prefix("sluice-git-").tempdir()?;
-        let identity = if self.tls { Some(Identity::new()?) } else { None };
+        let identity = if self.tls { Some(Certificates::new()?) } else { None };
         let listener = Connections::bind(identity.as_ref(), self.client_certificates).await?;
         let address = listener.address();
         let shared = Arc::new(Shared {
@@ -157,7 +158,7 @@ impl GitServerBuilder {
 pub struct GitServer {
     root: tempfile::TempDir,
     address: SocketAddr,
-    identity: Option<Identity>,
+    identity: Option<Certificates>,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }

@@ -107,6 +107,13 @@ fn tenants_are_kept_apart_on_demand() {
 }
 
 #[test]
+fn artifact_generators_are_seen_to_on_demand() {
+    let rendered = printed(&["template", "sluice", ".", "--set", "artifactGenerators.enabled=true"]);
+    let count = |gate: &str| rendered.matches(&format!("--feature-gates={gate}=true")).count();
+    assert_eq!((count("ArtifactGenerator"), count("ExternalArtifact")), (1, 2));
+}
+
+#[test]
 fn a_misspelt_value_is_refused() {
     let output = helm(&["template", "sluice", ".", "--set", "sourceController.imagee=x"]);
     assert!(!output.status.success());

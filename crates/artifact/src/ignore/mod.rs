@@ -3,7 +3,6 @@
 //! The syntax looks like gitignore and is not: each path is matched by itself, so a file below an excluded
 //! directory can be included again, and a pattern without a slash matches every component of a path.
 
-mod glob;
 mod pattern;
 
 use std::fs;

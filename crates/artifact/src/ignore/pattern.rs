@@ -1,6 +1,6 @@
 //! One line of an ignore file.
 
-use super::glob::Glob;
+use crate::glob::Glob;
 
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {

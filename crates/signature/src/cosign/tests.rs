@@ -88,6 +88,47 @@ fn a_signed_text_counts_for_its_digest_and_its_keys_only() {
     }
 }
 
+/// What cosign v3.1.3 made with the key that is there: `cosign sign --key … --use-signing-config=false --tlog-upload=false`,
+/// with and without `--new-bundle-format`.
+fn golden(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cosign-v3.1.3");
+    std::fs::read(format!("{folder}/{name}")).unwrap()
+}
+
+#[test]
+fn signatures_of_the_real_cosign_count_and_changed_ones_do_not() {
+    let hex: String = ring::digest::digest(&ring::digest::SHA256, &golden("artifact-manifest.json"))
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let digest = format!("sha256:{hex}");
+    let mine = Policy::Keys(vec![PublicKey::from_pem(&golden("cosign.pub")).unwrap()]);
+    let other = Policy::Keys(vec![ecdsa().0]);
+    let manifest: sluice_oci::Manifest = serde_json::from_slice(&golden("signature-manifest.json")).unwrap();
+    let (layer, text, bundle) = (&manifest.layers[0], golden("payload.json"), golden("bundle.json"));
+    assert_eq!(payload::verify(layer, &text, &digest, &mine), Ok(()));
+    assert_eq!(bundle::verify(&bundle, &hex, &mine), Ok(()));
+    assert!(payload::verify(layer, &text, &digest, &other).is_err());
+    assert!(bundle::verify(&bundle, &hex, &other).is_err());
+    for index in (0..text.len()).step_by(7) {
+        let mut changed = text.clone();
+        changed[index] ^= 1;
+        assert!(payload::verify(layer, &changed, &digest, &mine).is_err(), "byte {index}");
+    }
+    let envelope: Value = serde_json::from_slice(&bundle).unwrap();
+    for field in ["/dsseEnvelope/payload", "/dsseEnvelope/signatures/0/sig"] {
+        let mut changed = envelope.clone();
+        let value = changed.pointer_mut(field).unwrap();
+        let text = value.as_str().unwrap();
+        // Another letter in the middle: still base64.
+        let middle = text.len() / 2;
+        let letter = if &text[middle..=middle] == "A" { "B" } else { "A" };
+        *value = format!("{}{letter}{}", &text[..middle], &text[middle + 1..]).into();
+        assert!(bundle::verify(changed.to_string().as_bytes(), &hex, &mine).is_err(), "{field}");
+    }
+}
+
 /// A bundle with one thing changed before it is signed, and one after.
 fn bundle(sign: &Sign, before: impl Fn(&mut Value), after: impl Fn(&mut Value)) -> Vec<u8> {
     let mut statement = json!({

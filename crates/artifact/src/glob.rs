@@ -1,8 +1,13 @@
 //! Shell globs over one path component: `*`, `?`, `[a-z]`, `[^a-z]` and backslash escapes.
+//!
+//! A text without any of them matches itself only.
 
 /// A compiled glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Glob {
+pub struct Glob(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
     /// No special character.
     Literal(Vec<u8>),
     /// One star, then plain text: by far the most frequent kind.
@@ -11,7 +16,7 @@ pub(super) enum Glob {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+enum Item {
     Byte(u8),
     AnyCharacter,
     AnyText,
@@ -20,7 +25,18 @@ pub(super) enum Item {
 
 impl Glob {
     /// Compiles `text`; `None` if it is malformed.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        Kind::parse(text).map(Glob)
+    }
+
+    /// Whether the component `name` fits.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.0.matches(name)
+    }
+}
+
+impl Kind {
+    fn parse(text: &[u8]) -> Option<Self> {
         let mut items = Vec::new();
         let mut rest = text;
         while let Some((first, after)) = rest.split_first() {
@@ -42,21 +58,21 @@ impl Glob {
             items.iter().map(byte).collect::<Option<Vec<u8>>>()
         };
         if let Some(literal) = plain(&items) {
-            return Some(Glob::Literal(literal));
+            return Some(Kind::Literal(literal));
         }
         if let Some((Item::AnyText, suffix)) = items.split_first()
             && let Some(suffix) = plain(suffix)
         {
-            return Some(Glob::Suffix(suffix));
+            return Some(Kind::Suffix(suffix));
         }
-        Some(Glob::General(items))
+        Some(Kind::General(items))
     }
 
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
+    fn matches(&self, name: &[u8]) -> bool {
         match self {
-            Glob::Literal(literal) => literal == name,
-            Glob::Suffix(suffix) => name.ends_with(suffix),
-            Glob::General(items) => matches(items, name),
+            Kind::Literal(literal) => literal == name,
+            Kind::Suffix(suffix) => name.ends_with(suffix),
+            Kind::General(items) => matches(items, name),
         }
     }
 }
