@@ -5,7 +5,7 @@ use crate::gitops::{GitOps, SOURCE, gitops, is_ready, message};
 use crate::oci_repository::{KIND, LAYER, Upstream, archive};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{Proxy, Registry};
+use sluice_tests::{ForwardProxy, Registry};
 
 /// A docker config as a Secret.
 async fn docker(ops: &GitOps, name: &str, registry: &Registry, entry: Value) -> Result<()> {
@@ -27,15 +27,15 @@ async fn a_registry_with_certificates_and_tokens_is_pulled_from() -> Result<()> 
         let upstream = Upstream::of(Registry::builder().tokens().client_certificates().start().await?)?;
         let registry = &upstream.registry;
         let digest = upstream.push("v1", &[(LAYER, archive(&[("a.yaml", "a: 1\n")])?)]).await?;
-        let proxy = Proxy::start().await?;
+        let (username, password) = ("proxy", "pr0xy");
+        let proxy = ForwardProxy::start(username, password).await?;
         let (certificate, key) = registry.client_certificate().context("no certificate")?;
         let ca = registry.ca().context("no CA")?;
         ops.secret("certs", json!({"ca.crt": ca, "tls.crt": certificate, "tls.key": key})).await?;
         ops.secret("ca-only", json!({"ca.crt": ca})).await?;
-        let (username, password) = Proxy::login();
-        ops.secret("proxy", json!({"address": proxy.url(), "username": username, "password": password}))
+        ops.secret("proxy", json!({"address": proxy.address(), "username": username, "password": password}))
             .await?;
-        ops.secret("no-proxy", json!({"address": proxy.url(), "username": username, "password": "wr0ng"}))
+        ops.secret("no-proxy", json!({"address": proxy.address(), "username": username, "password": "wr0ng"}))
             .await?;
         docker(ops, "pull", registry, entry(Registry::login())).await?;
         docker(ops, "wrong", registry, entry(("user", "wr0ng"))).await?;
@@ -73,7 +73,8 @@ async fn a_registry_with_certificates_and_tokens_is_pulled_from() -> Result<()> 
         for name in ["login", "refresh", "account", "proxy"] {
             ops.has(KIND, name, &format!("v1@{digest}")).await?;
         }
-        ensure!(proxy.opened().iter().any(|target| target == registry.address()), "{:?}", proxy.opened());
+        let tunnel = format!("CONNECT {}", registry.address());
+        ensure!(proxy.passed().contains(&tunnel), "{:?}", proxy.passed());
         let asked = registry.asked_for_tokens();
         ensure!(asked.iter().any(|asked| asked == "user repository:org/app:pull"), "{asked:?}");
         for (name, text) in [
@@ -81,12 +82,12 @@ async fn a_registry_with_certificates_and_tokens_is_pulled_from() -> Result<()> 
             ("no-ca", "certificate"),
             ("wrong", "401 Unauthorized"),
             ("anonymous", "401 Unauthorized"),
-            ("no-proxy", "tunnel"),
+            ("no-proxy", "Proxy Authentication Required"),
         ] {
             let failed = ops.fails(SOURCE, KIND, name, "OCIArtifactPullFailed").await?;
             let said = message(&failed);
             ensure!(said.to_lowercase().contains(&text.to_lowercase()), "{name}: {said}");
-            for secret in ["wr0ng", Registry::login().1, Proxy::login().1] {
+            for secret in ["wr0ng", Registry::login().1, password] {
                 ensure!(!said.contains(secret), "{name} shows a secret: {said}");
             }
         }

@@ -351,6 +351,10 @@ impl Client {
                 Error::Options(format!("invalid name of registry {}: {error}", self.registry))
             })?;
             match self.http.get(url.clone()).send().await {
+                // So a server of TLS answers who speaks plainly: what it said before is what matters.
+                Ok(response) if first_error.is_some() && response.status() == StatusCode::BAD_REQUEST => {
+                    break;
+                }
                 Ok(response) => {
                     let header =
                         response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
