@@ -35,8 +35,11 @@ async fn a_registry_with_certificates_and_tokens_is_pulled_from() -> Result<()> 
         ops.secret("ca-only", json!({"ca.crt": ca})).await?;
         ops.secret("proxy", json!({"address": proxy.address(), "username": username, "password": password}))
             .await?;
-        ops.secret("no-proxy", json!({"address": proxy.address(), "username": username, "password": "wr0ng"}))
-            .await?;
+        ops.secret(
+            "no-proxy",
+            json!({"address": proxy.address(), "username": username, "password": "wr0ng"}),
+        )
+        .await?;
         docker(ops, "pull", registry, entry(Registry::login())).await?;
         docker(ops, "wrong", registry, entry(("user", "wr0ng"))).await?;
         docker(ops, "refresh", registry, json!({"identitytoken": Registry::refresh_token()})).await?;

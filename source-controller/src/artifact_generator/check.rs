@@ -75,11 +75,15 @@ mod tests {
         assert_eq!(reason(spec(&[source("a", "own")], &[artifact("one", "@a")])), Ok(()));
         for (sources, artifacts, expected) in [
             (&[a.clone(), a.clone()][..], &[one.clone()][..], "duplicate source alias 'a' found"),
-            (&[a.clone()], &[one.clone(), one.clone()], "duplicate artifact name 'one' found"),
-            (&[a.clone()], &[artifact("one", "@b")], "artifact 'one': revision source alias '@b' not found"),
+            (std::slice::from_ref(&a), &[one.clone(), one.clone()], "duplicate artifact name 'one' found"),
+            (
+                std::slice::from_ref(&a),
+                &[artifact("one", "@b")],
+                "artifact 'one': revision source alias '@b' not found",
+            ),
             (
                 &[source("a", "other")],
-                &[one.clone()],
+                std::slice::from_ref(&one),
                 "cross-namespace reference to source GitRepository/other/app is not allowed",
             ),
         ] {

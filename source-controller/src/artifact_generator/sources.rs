@@ -61,6 +61,7 @@ impl Sources {
         let mut artifacts = BTreeMap::new();
         for source in &spec.sources {
             let key = ObjectKey::new(source.namespace_or(namespace), &source.name);
+            let failed = |problem| Failure::source(format!("source '{}/{key}' {problem}", source.kind));
             let found = match source.kind.as_str() {
                 "Bucket" => find(&self.buckets, &key),
                 "HelmChart" => find(&self.charts, &key),
@@ -72,17 +73,16 @@ impl Sources {
                     return Err(Failure::invalid(message));
                 }
             };
-            let failed = |problem| Failure::source(format!("source '{}/{key}' {problem}", source.kind));
-            let artifact = found.ok_or_else(|| failed("not found"))?;
-            let artifact = artifact.ok_or_else(|| failed("is not ready: it has no artifact"))?;
-            artifacts.insert(source.alias.clone(), artifact);
+            artifacts.insert(source.alias.clone(), found.map_err(failed)?);
         }
         Ok(Observed(artifacts))
     }
 }
 
-fn find<K: Source>(cache: &Cache<K>, key: &ObjectKey) -> Option<Option<Artifact>> {
-    cache.get(key).map(|source| source.artifact().cloned())
+/// The artifact of a source, or what is wrong with the source.
+fn find<K: Source>(cache: &Cache<K>, key: &ObjectKey) -> Result<Artifact, &'static str> {
+    let source = cache.get(key).ok_or("not found")?;
+    source.artifact().cloned().ok_or("is not ready: it has no artifact")
 }
 
 fn watch<K: Source + Resource<Scope = NamespaceResourceScope>>(
@@ -214,7 +214,10 @@ mod tests {
             digest: format!("sha256:{name}"),
             revision: format!("{name}@1"),
             url: format!("http://{name}"),
-            ..Artifact::default()
+            ..serde_json::from_value(serde_json::json!({
+                "digest": "", "lastUpdateTime": "2026-01-01T00:00:00Z", "path": "", "revision": "", "url": "",
+            }))
+            .unwrap()
         };
         let observed = Observed([("b".to_owned(), artifact("y")), ("a".to_owned(), artifact("x"))].into());
         let text =

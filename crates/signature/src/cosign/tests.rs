@@ -97,11 +97,11 @@ fn golden(name: &str) -> Vec<u8> {
 
 #[test]
 fn signatures_of_the_real_cosign_count_and_changed_ones_do_not() {
-    let hex: String = ring::digest::digest(&ring::digest::SHA256, &golden("artifact-manifest.json"))
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sum = ring::digest::digest(&ring::digest::SHA256, &golden("artifact-manifest.json"));
+    let mut hex = String::new();
+    for byte in sum.as_ref() {
+        let _ = write!(hex, "{byte:02x}");
+    }
     let digest = format!("sha256:{hex}");
     let mine = Policy::Keys(vec![PublicKey::from_pem(&golden("cosign.pub")).unwrap()]);
     let other = Policy::Keys(vec![ecdsa().0]);
