@@ -76,6 +76,7 @@ playground: controlplane ## An empty control plane to play with, until Ctrl-C
 
 .PHONY: demo
 demo: controlplane ## Watch a commit become objects (KEEP=1 leaves it up)
+	@tests/tools/install.sh registry >/dev/null
 	@$(CARGO) build --locked $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/debug KEEP=$(KEEP) $(TARGET)/debug/demo
 

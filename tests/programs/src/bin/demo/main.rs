@@ -2,6 +2,7 @@
 //!
 //! `KEEP=1` leaves everything running at the end. A person's own kubeconfig is neither read nor written.
 
+mod images;
 mod keep;
 mod screen;
 mod shop;
@@ -11,8 +12,8 @@ use kube::api::{DynamicObject, ListParams};
 use screen::{Screen, Tone};
 use serde_json::json;
 use sluice_tests::{
-    Cluster, ControlPlane, Controller, GitServer, Options, Repository, binaries, condition, install_crds,
-    wait,
+    Cluster, ControlPlane, Controller, GitServer, Options, Registry, Repository, Sink, binaries, condition,
+    install_crds, wait,
 };
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -36,8 +37,13 @@ async fn main() -> ExitCode {
 
 /// Everything that the steps work with.
 struct Stage {
+    images: Controller,
     kustomize: Controller,
     source: Controller,
+    notification: Controller,
+    registry: Registry,
+    /// Takes the place of Slack.
+    slack: Sink,
     repository: Repository,
     server: GitServer,
     cluster: Cluster,
@@ -75,40 +81,66 @@ async fn open(screen: &mut Screen) -> Result<Stage> {
     install_crds(&client).await?;
     let cluster = Cluster { client, namespace: "flux-system".into() };
     cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}").await?;
-    screen.good("Flux's API is installed: GitRepository and Kustomization", begin.elapsed());
+    screen.good("Flux's API is installed", begin.elapsed());
 
     screen.step("A Git repository");
     let server = GitServer::start().await?;
     let repository = server.repository("shop")?;
     shop::write(&repository)?;
     repository.commit("Open the shop")?;
+    // The image-controller pushes to the branch that the work tree shows.
+    repository.git(["config", "receive.denyCurrentBranch", "ignore"])?;
     screen.say("Served by git's own http-backend.");
     screen.show(&screen.paint(Tone::Key, repository.url()));
     screen.quote(shop::tree());
 
-    screen.step("Two controllers");
+    screen.step("Four controllers");
     let begin = Instant::now();
-    let source = Controller::builder(&plane, "source-controller")?;
-    let kustomize = Controller::builder(&plane, "kustomize-controller")?;
-    let (source, kustomize) = tokio::try_join!(source.start(), kustomize.start())?;
-    screen.good("source-controller fetches, kustomize-controller builds and applies", begin.elapsed());
-    screen.show(&memory(&source, &kustomize)?);
-    Ok(Stage { kustomize, source, repository, server, cluster, plane })
+    let notification = Controller::builder(&plane, "notification-controller")?.start().await?;
+    let events = format!("--events-addr={}", notification.events());
+    let start = |name: &str| anyhow::Ok(Controller::builder(&plane, name)?.argument(&events).start());
+    let (source, kustomize, images) = tokio::try_join!(
+        start("source-controller")?,
+        start("kustomize-controller")?,
+        start("image-controller")?
+    )?;
+    screen.good("source-controller fetches, kustomize-controller builds and applies,", begin.elapsed());
+    screen
+        .good("image-controller looks for new images, notification-controller tells people", begin.elapsed());
+    let (registry, slack) = (Registry::start().await?, Sink::start().await?);
+    let stage = Stage {
+        images,
+        kustomize,
+        source,
+        notification,
+        registry,
+        slack,
+        repository,
+        server,
+        cluster,
+        plane,
+    };
+    screen.show(&memory(&stage)?);
+    Ok(stage)
 }
 
-fn memory(source: &Controller, kustomize: &Controller) -> Result<String> {
+fn memory(stage: &Stage) -> Result<String> {
     let mebibytes =
         |controller: &Controller| anyhow::Ok(controller.usage()?.resident as f64 / f64::from(1 << 20));
     Ok(format!(
-        "memory: source-controller {:.0} MiB, kustomize-controller {:.0} MiB",
-        mebibytes(source)?,
-        mebibytes(kustomize)?
+        "memory in MiB: source-controller {:.0}, kustomize-controller {:.0}, image-controller {:.0}, \
+         notification-controller {:.0}",
+        mebibytes(&stage.source)?,
+        mebibytes(&stage.kustomize)?,
+        mebibytes(&stage.images)?,
+        mebibytes(&stage.notification)?
     ))
 }
 
 async fn play(screen: &mut Screen, stage: &Stage) -> Result<()> {
     sync(screen, stage).await?;
     roll_out(screen, stage).await?;
+    images::follow(screen, stage).await?;
     put_back(screen, stage).await?;
     prune(screen, stage).await?;
     refuse(screen, stage).await
@@ -238,7 +270,7 @@ async fn close(screen: &mut Screen, stage: &Stage) -> Result<()> {
     screen.good("both namespaces are gone", begin.elapsed());
     screen.gap();
     overview(screen, stage);
-    screen.show(&memory(&stage.source, &stage.kustomize)?);
+    screen.show(&memory(stage)?);
     screen.show(&format!(
         "That was all. {} leaves it running to play with.",
         screen.paint(Tone::Key, "make demo KEEP=1")
