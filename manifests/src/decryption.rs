@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
 use serde_json::Value;
+use sluice_kms::{Credentials, Endpoints, Services};
 use sluice_runtime::errors;
 use sluice_sops::{Format, KeyService, Keyring, Options, decrypt};
 
@@ -24,6 +25,8 @@ const MAX_DIRECTORIES: usize = 10_000;
 /// The keys of one Kustomization.
 pub struct Decryptor {
     keyring: Keyring,
+    /// Keys that stay in services.
+    services: Services,
     /// Whether files must be as they were encrypted. Objects cannot be checked: kustomize has changed them.
     verify_files: bool,
 }
@@ -37,28 +40,33 @@ impl Decryptor {
         verify_files: bool,
     ) -> Result<Self, String> {
         let mut keyring = Keyring::new();
+        let mut credentials = Credentials::of_environment();
         if let Some((namespace, name)) = secret {
             sluice_runtime::check_name("Secret", name)?;
             let api = Api::<Secret>::namespaced(client.clone(), namespace);
             let found = api.get(name).await.map_err(|error| errors::describe(&error))?;
             for (key, value) in found.data.unwrap_or_default() {
                 let imported = if key.ends_with(".agekey") {
-                    keyring.add_age(&String::from_utf8_lossy(&value.0))
-                } else if key.ends_with(".asc") && !only_age {
-                    keyring.add_pgp(&value.0)
-                } else {
+                    keyring.add_age(&String::from_utf8_lossy(&value.0)).map_err(|error| error.to_string())
+                } else if only_age {
                     Ok(())
+                } else if key.ends_with(".asc") {
+                    keyring.add_pgp(&value.0).map_err(|error| error.to_string())
+                } else {
+                    credentials.add(&key, &value.0).map_err(|error| error.to_string())
                 };
                 imported.map_err(|error| {
                     format!("failed to import '{key}' data from sops decryption Secret '{namespace}/{name}': {error}")
                 })?;
             }
         }
-        Ok(Self { keyring, verify_files })
+        let runtime = tokio::runtime::Handle::current();
+        let services = Services::new(credentials, Endpoints::of_environment(), runtime)?;
+        Ok(Self { keyring, services, verify_files })
     }
 
     fn run(&self, data: &[u8], input: Format, output: Format, verify_mac: bool) -> Result<Vec<u8>, String> {
-        let services: [&dyn KeyService; 1] = [&self.keyring];
+        let services: [&dyn KeyService; 2] = [&self.keyring, &self.services];
         decrypt(data, input, output, &services, Options { verify_mac }).map_err(|error| error.to_string())
     }
 

@@ -66,30 +66,47 @@ pub enum GcsLogin {
 impl GcsLogin {
     /// The token to send along, if there is one.
     pub async fn token(&self, client: &Client, tokens: &Tokens) -> Result<Option<String>, Error> {
+        self.token_for(client, tokens, SCOPE).await
+    }
+
+    /// The token for another service of Google's, by its scope.
+    pub async fn token_for(
+        &self,
+        client: &Client,
+        tokens: &Tokens,
+        scope: &str,
+    ) -> Result<Option<String>, Error> {
         match self {
             GcsLogin::Anonymous => Ok(None),
-            GcsLogin::Key(key) => key_token(client, tokens, key).await.map(Some),
+            GcsLogin::Key(key) => key_token(client, tokens, key, scope).await.map(Some),
             GcsLogin::Ambient => {
                 if let Ok(path) = std::env::var("GOOGLE_APPLICATION_CREDENTIALS") {
                     let json = tokio::fs::read(&path).await;
                     let json =
                         json.map_err(|error| Error::Credentials(format!("cannot read {path}: {error}")))?;
-                    return key_token(client, tokens, &ServiceAccountKey::parse(&json)?).await.map(Some);
+                    return key_token(client, tokens, &ServiceAccountKey::parse(&json)?, scope)
+                        .await
+                        .map(Some);
                 }
                 let host = std::env::var("GCE_METADATA_HOST").unwrap_or_else(|_| METADATA_HOST.to_owned());
-                tokens.get(&["gce", &host], metadata(client, &host)).await.map(Some)
+                tokens.get(&["gce", &host, scope], metadata(client, &host, scope)).await.map(Some)
             }
         }
     }
 }
 
-async fn key_token(client: &Client, tokens: &Tokens, key: &ServiceAccountKey) -> Result<String, Error> {
+async fn key_token(
+    client: &Client,
+    tokens: &Tokens,
+    key: &ServiceAccountKey,
+    scope: &str,
+) -> Result<String, Error> {
     let service = if key.token_uri.is_empty() { TOKEN_SERVICE } else { &key.token_uri };
     tokens
-        .get(&["gcp", service, &key.client_email, &key.private_key], async {
+        .get(&["gcp", service, &key.client_email, &key.private_key, scope], async {
             let now = Timestamp::now().as_second();
             let claims = serde_json::json!({
-                "iss": key.client_email, "scope": SCOPE, "aud": service, "iat": now, "exp": now + 3600,
+                "iss": key.client_email, "scope": scope, "aud": service, "iat": now, "exp": now + 3600,
             });
             let header = serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": key.private_key_id});
             let assertion = jwt::sign(&header, &claims, &key.private_key)?;
@@ -102,9 +119,9 @@ async fn key_token(client: &Client, tokens: &Tokens, key: &ServiceAccountKey) ->
         .await
 }
 
-async fn metadata(client: &Client, host: &str) -> Result<Token, Error> {
+async fn metadata(client: &Client, host: &str, scope: &str) -> Result<Token, Error> {
     let url =
-        format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token?scopes={SCOPE}");
+        format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token?scopes={scope}");
     let response = http::send(client, || {
         let mut request = http::get(&url)?;
         http::header(&mut request, "metadata-flavor", "Google", false)?;

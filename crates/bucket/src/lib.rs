@@ -24,6 +24,6 @@ pub use error::Error;
 pub use fetch::{Previous, fetch};
 pub use gcs::{Gcs, GcsLogin, ServiceAccountKey};
 pub use index::{Index, Known, Listing, Object};
-pub use s3::{AwsLogin, Keys, Ldap, S3};
+pub use s3::{AwsLogin, Keys, Ldap, S3, sign};
 pub use store::Store;
 pub use tokens::Tokens;

@@ -13,7 +13,7 @@ use crate::tokens::Token;
 use crate::{Error, Tokens, http, jwt};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
-const SCOPE: &str = "https://storage.azure.com/.default";
+const STORAGE: &str = "https://storage.azure.com";
 const INSTANCE: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -101,31 +101,41 @@ impl std::fmt::Debug for AzureLogin {
 impl AzureLogin {
     /// What to send along.
     pub async fn credentials(&self, http: &Client, tokens: &Tokens) -> Result<AzureCredentials, Error> {
+        self.credentials_for(http, tokens, STORAGE).await
+    }
+
+    /// What to send along to another service of Azure's, such as `https://vault.azure.net`.
+    pub async fn credentials_for(
+        &self,
+        http: &Client,
+        tokens: &Tokens,
+        service: &str,
+    ) -> Result<AzureCredentials, Error> {
         let token = match self {
             AzureLogin::Given(credentials) => return Ok(credentials.clone()),
             AzureLogin::Secret { authority, tenant, client, secret } => {
                 let form = [("client_secret", secret.as_str())];
-                application(http, tokens, authority, tenant, client, &form).await?
+                application(http, tokens, authority, tenant, client, service, &form).await?
             }
             AzureLogin::Certificate { authority, tenant, client, pem, send_chain } => {
                 let url = token_url(authority, tenant)?;
                 tokens
-                    .get(&["certificate", &url, client, pem], async {
+                    .get(&["certificate", &url, client, pem, service], async {
                         let assertion = assertion(&url, client, pem, *send_chain)?;
                         let form = [("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
-                        ask(http, &url, client, &form).await
+                        ask(http, &url, client, service, &form).await
                     })
                     .await?
             }
             AzureLogin::Federated { authority, tenant, client, token } => {
                 let form = [("client_assertion_type", ASSERTION), ("client_assertion", token)];
-                application(http, tokens, authority, tenant, client, &form).await?
+                application(http, tokens, authority, tenant, client, service, &form).await?
             }
             AzureLogin::Managed(client) => {
                 let id = client.as_deref().unwrap_or_default();
-                tokens.get(&["managed", id], managed(http, id)).await?
+                tokens.get(&["managed", id, service], managed(http, id, service)).await?
             }
-            AzureLogin::Ambient => return ambient(http, tokens).await,
+            AzureLogin::Ambient => return ambient(http, tokens, service).await,
         };
         Ok(AzureCredentials::Bearer(token))
     }
@@ -146,16 +156,24 @@ async fn application(
     authority: &str,
     tenant: &str,
     client: &str,
+    service: &str,
     form: &[(&str, &str)],
 ) -> Result<String, Error> {
     let url = token_url(authority, tenant)?;
-    let mut key = vec!["application", &url, client];
+    let mut key = vec!["application", &url, client, service];
     key.extend(form.iter().map(|(_, value)| *value));
-    tokens.get(&key, ask(http, &url, client, form)).await
+    tokens.get(&key, ask(http, &url, client, service, form)).await
 }
 
-async fn ask(http: &Client, url: &str, client: &str, form: &[(&str, &str)]) -> Result<Token, Error> {
-    let mut whole = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", SCOPE)];
+async fn ask(
+    http: &Client,
+    url: &str,
+    client: &str,
+    service: &str,
+    form: &[(&str, &str)],
+) -> Result<Token, Error> {
+    let scope = format!("{service}/.default");
+    let mut whole = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", &scope)];
     whole.extend_from_slice(form);
     access_token(http::send(http, || http::post_form(http, url, &whole)).await?).await
 }
@@ -194,8 +212,9 @@ fn wrapped(base64: &str) -> String {
     lines.join("\n")
 }
 
-async fn managed(http: &Client, client: &str) -> Result<Token, Error> {
-    let mut url = format!("{INSTANCE}?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com%2F");
+async fn managed(http: &Client, client: &str, service: &str) -> Result<Token, Error> {
+    let resource = http::encode(&format!("{service}/"), false);
+    let mut url = format!("{INSTANCE}?api-version=2018-02-01&resource={resource}");
     if !client.is_empty() {
         url.push_str(&format!("&client_id={}", http::encode(client, false)));
     }
@@ -210,7 +229,7 @@ async fn managed(http: &Client, client: &str) -> Result<Token, Error> {
     access_token(response.map_err(|error| none(format!(": {error}")))?).await
 }
 
-async fn ambient(http: &Client, tokens: &Tokens) -> Result<AzureCredentials, Error> {
+async fn ambient(http: &Client, tokens: &Tokens, service: &str) -> Result<AzureCredentials, Error> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let authority = variable("AZURE_AUTHORITY_HOST").unwrap_or_default();
     let client = variable("AZURE_CLIENT_ID");
@@ -230,10 +249,10 @@ async fn ambient(http: &Client, tokens: &Tokens) -> Result<AzureCredentials, Err
         _ => None,
     };
     if let Some(login) = login {
-        return Box::pin(login.credentials(http, tokens)).await;
+        return Box::pin(login.credentials_for(http, tokens, service)).await;
     }
     // A public container needs no login, and a machine may have no identity.
-    match Box::pin(AzureLogin::Managed(client).credentials(http, tokens)).await {
+    match Box::pin(AzureLogin::Managed(client).credentials_for(http, tokens, service)).await {
         Ok(credentials) => Ok(credentials),
         Err(_) => Ok(AzureCredentials::None),
     }

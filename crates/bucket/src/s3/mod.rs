@@ -12,6 +12,7 @@ use crate::store::{Opened, Page};
 use crate::{Error, Object, http, xml};
 
 pub use login::{AwsLogin, Keys, Ldap};
+pub use sign::sign;
 
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -95,7 +96,7 @@ impl S3 {
         let mut request = http::get(url)?;
         if let Some(keys) = &self.keys {
             let region = self.region.read().unwrap_or_else(PoisonError::into_inner);
-            sign::sign(&mut request, keys, &region, Timestamp::now())?;
+            sign(&mut request, keys, "s3", &region, Timestamp::now())?;
         }
         Ok(request)
     }
