@@ -61,6 +61,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     }
     let rules = Rules {
         default_service_account: flags.default_service_account,
+        default_kubeconfig_service_account: flags.default_kubeconfig_service_account,
         allow_exec: flags.insecure_kubeconfig_exec,
         allow_insecure: flags.insecure_kubeconfig_tls,
     };

@@ -30,6 +30,9 @@ pub(crate) struct Flags {
     /// Refuse sources of other namespaces.
     #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) no_cross_namespace_refs: bool,
+    /// Beyond Flux: hosts that artifacts may come from, separated by commas; any where there are none.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    pub(crate) artifact_hosts: Vec<String>,
     /// ServiceAccount to act as where a Kustomization names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) default_service_account: String,

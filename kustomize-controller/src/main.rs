@@ -60,12 +60,14 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     }
     let rules = Rules {
         default_service_account: flags.default_service_account,
+        default_kubeconfig_service_account: flags.default_kubeconfig_service_account,
         allow_exec: flags.insecure_kubeconfig_exec,
         allow_insecure: flags.insecure_kubeconfig_tls,
     };
     let settings = Settings {
         requeue_dependency: flags.requeue_dependency,
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
+        artifact_hosts: flags.artifact_hosts,
         external_artifacts: gates.enabled("ExternalArtifact"),
         strict_substitution: gates.enabled("StrictPostBuildSubstitutions"),
         fail_fast: !gates.enabled("DisableFailFastBehavior"),

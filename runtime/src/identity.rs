@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use sluice_api::meta::KubeConfigReference;
 
 use crate::apply::Cluster;
+use crate::remote::Reference;
 use crate::{client, errors};
 
 /// Keys of a kubeconfig Secret that are tried when none is named.
@@ -23,6 +24,8 @@ const DEFAULT_KEYS: [&str; 2] = ["value", "value.yaml"];
 pub struct Rules {
     /// ServiceAccount for objects that name none.
     pub default_service_account: String,
+    /// ServiceAccount whose tokens open other clusters, for ConfigMaps that name none.
+    pub default_kubeconfig_service_account: String,
     /// Whether a kubeconfig may name a program.
     pub allow_exec: bool,
     /// Whether a kubeconfig may skip the verification of the server.
@@ -74,9 +77,12 @@ impl Identities {
         }
         let cluster = match kube_config {
             None => self.own.clone(),
-            Some(reference) => match &reference.secret_ref {
-                Some(secret) => self.remote(namespace, &secret.name, &secret.key).await?,
-                None => return Err("spec.kubeConfig.configMapRef is not supported yet".to_owned()),
+            Some(reference) => match (&reference.secret_ref, &reference.config_map_ref) {
+                (Some(secret), None) => self.by_secret(namespace, &secret.name, &secret.key).await?,
+                (None, Some(map)) => self.by_config_map(namespace, &map.name).await?,
+                _ => {
+                    return Err("exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified".to_owned());
+                }
             },
         };
         let client = match self.service_account(account) {
@@ -89,7 +95,7 @@ impl Identities {
     }
 
     /// The cluster that a Secret with a kubeconfig leads to.
-    async fn remote(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<Cluster>, String> {
+    async fn by_secret(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<Cluster>, String> {
         crate::check_name("Secret", name)?;
         let secret = Api::<Secret>::namespaced(self.own.client().clone(), namespace)
             .get(name)
@@ -111,12 +117,27 @@ impl Identities {
                 "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
             ));
         };
-        let digest: [u8; 32] = Sha256::digest(&text.0).into();
+        self.remote(Sha256::digest(&text.0).into(), self.connect(&text.0)).await
+    }
+
+    /// The cluster that a ConfigMap leads to.
+    async fn by_config_map(&self, namespace: &str, name: &str) -> Result<Arc<Cluster>, String> {
+        let own = self.own.client();
+        let account = &self.rules.default_kubeconfig_service_account;
+        let reference = Reference::read(own, namespace, name, account).await?;
+        self.remote(reference.digest(), reference.connect(own.clone())).await
+    }
+
+    /// The cluster that is known by this digest of everything that gives access, or one that is connected to.
+    async fn remote(
+        &self,
+        digest: [u8; 32],
+        connect: impl Future<Output = Result<Client, String>>,
+    ) -> Result<Arc<Cluster>, String> {
         if let Some(known) = self.lock().get(&digest).and_then(Weak::upgrade) {
             return Ok(known);
         }
-        let client = self.connect(&text.0).await?;
-        let cluster = Arc::new(Cluster::new(client, self.managed));
+        let cluster = Arc::new(Cluster::new(connect.await?, self.managed));
         let mut remote = self.lock();
         remote.retain(|_, cluster| cluster.strong_count() > 0);
         remote.insert(digest, Arc::downgrade(&cluster));

@@ -26,6 +26,7 @@ pub mod logging;
 pub mod manager;
 pub mod metrics;
 pub mod queue;
+mod remote;
 mod retry;
 mod server;
 pub mod sources;

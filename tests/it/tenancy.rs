@@ -1,8 +1,9 @@
 //! What a tenant may try who may write to his repository and to Kustomizations of his namespace. Each attempt is refused
 //! with a message that says why, and the secret of the neighbour never appears anywhere.
 
-use crate::gitops::{GitOps, KUSTOMIZE, message};
+use crate::gitops::{GitOps, KUSTOMIZE, SOURCE, message};
 use anyhow::{Context, Result, ensure};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use sluice_tests::{condition, reason, wait};
 
@@ -84,6 +85,14 @@ fn attempts(victim: &str, server: &str, touched: &str) -> Vec<Attempt> {
     };
     let own_namespace = |attempt: Attempt| attempt.spec(json!({"targetNamespace": null}));
     let kustomization = |name, text: &str, says| attempt(name, BUILD, says).file("kustomization.yaml", text);
+    let cluster_map = |name: &str, address: &str, account: &str| {
+        let data = json!({"provider": "generic", "address": address, "serviceAccountName": account});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}).to_string()
+    };
+    let ten = "[0,1,2,3,4,5,6,7,8,9]";
+    let endless = ["a", "b", "c", "d", "e", "f", "g"]
+        .iter()
+        .fold("true".to_owned(), |inner, name| format!("{ten}.all({name}, {inner})"));
     let bomb = {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
@@ -157,6 +166,36 @@ fn attempts(victim: &str, server: &str, touched: &str) -> Vec<Attempt> {
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "foreign", "annotations": {"sluice.dev/hook": "pre"}}})),
         attempt("health-of-another", "HealthCheckFailed", "health check failed").file("map.yaml", harmless).spec(json!({
             "timeout": "30s", "healthChecks": [{"apiVersion": "v1", "kind": "Secret", "name": "vault", "namespace": victim}]})),
+        attempt("forged-url", "ArtifactFailed", "its host 'metadata.example.com' is not one of --artifact-hosts")
+            .spec(json!({"sourceRef": {"kind": "GitRepository", "name": "forged"}})),
+        with_kubeconfig("kubeconfig-impersonate", kubeconfig("token: x, as: 'system:admin', as-groups: ['system:masters']", ""), ""),
+        attempt("cluster-in-the-clear", FAILED, "is no https URL: a token would go there in the clear").file("map.yaml", harmless)
+            .file("../secrets/map", cluster_map("clear", "http://169.254.169.254", "tenant"))
+            .spec(json!({"kubeConfig": {"configMapRef": {"name": "clear"}}})),
+        attempt("cluster-account-escape", FAILED, "is not a valid name of a ServiceAccount").file("map.yaml", harmless)
+            .file("../secrets/map", cluster_map("escape", server, &format!("../../{victim}/serviceaccounts/default")))
+            .spec(json!({"kubeConfig": {"configMapRef": {"name": "escape"}}})),
+        attempt("cluster-map-of-another", FAILED, "is not a valid name of a ConfigMap").file("map.yaml", harmless)
+            .spec(json!({"kubeConfig": {"configMapRef": {"name": format!("../../{victim}/configmaps/x")}}})),
+        own_namespace(
+            attempt("patch-elsewhere", FAILED, "forbidden").file("map.yaml", harmless).file(
+                "kustomization.yaml",
+                format!("resources: [map.yaml]\npatches: [{{target: {{kind: ConfigMap}}, patch: '- {{op: add, path: /metadata/namespace, value: {victim}}}'}}]"),
+            ),
+        ),
+        attempt("list-with-more", FAILED, "forbidden").object(&json!({"apiVersion": "v1", "kind": "List", "items": [cluster_role.clone()]})),
+        attempt("version-escape", FAILED, "").object(&json!({
+            "apiVersion": format!("v1/namespaces/{victim}"), "kind": "Secret", "metadata": {"name": "vault"}})),
+        attempt("group-escape", FAILED, "").object(&json!({
+            "apiVersion": "apps/../../api/v1", "kind": "Secret", "metadata": {"name": "vault"}})),
+        attempt("name-from-the-server", BUILD, "").object(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "many-"}})),
+        attempt("expression-without-end", "DependencyNotReady", "the expression takes too long").file("map.yaml", harmless)
+            .spec(json!({"dependsOn": [{"name": "fair", "readyExpr": endless}]})),
+        attempt("variables-without-end", BUILD, "envsubst error").spec(json!({"postBuild": {"substitute": {"a": "x".repeat(60_000)}}}))
+            .object(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bomb"}, "data": {"k": "${a}".repeat(1000)}})),
+        attempt("variable-that-is-none", BUILD, "var name is invalid").file("map.yaml", harmless)
+            .spec(json!({"postBuild": {"substitute": {"a}${b": "x"}}})),
         attempt("aliases", BUILD, "").file("bomb.yaml", bomb),
         attempt("deep", BUILD, "").file("deep.yaml", format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: deep}}\na: {}{}\n", "[".repeat(20_000), "]".repeat(20_000))),
         attempt("huge", FAILED, "").object(&json!({
@@ -181,6 +220,13 @@ async fn prepare(ops: &GitOps, victim: &str) -> Result<()> {
     ] {
         ops.apply(&object.to_string()).await?;
     }
+    // Whoever may write a status can send the controller anywhere.
+    ops.git_repository_named("forged", "https://example.com/forged.git", json!({"suspend": true})).await?;
+    let artifact = json!({"url": "http://metadata.example.com/computeMetadata/v1.tar.gz", "revision": "main@sha1:0", "path": "x",
+        "digest": format!("sha256:{}", "0".repeat(64)), "lastUpdateTime": "2026-01-01T00:00:00Z"});
+    let status = Patch::Merge(json!({"status": {"artifact": artifact}}));
+    #[expect(clippy::disallowed_methods, reason = "as somebody with too many rights does")]
+    ops.api(SOURCE, "GitRepository").await?.patch_status("forged", &PatchParams::default(), &status).await?;
     Ok(())
 }
 
@@ -190,6 +236,7 @@ async fn a_tenant_gets_nothing_that_his_account_may_not() -> Result<()> {
         "--no-cross-namespace-refs",
         "--no-remote-bases",
         "--default-service-account=tenant",
+        "--artifact-hosts=127.0.0.1",
         "--concurrent=8",
     ];
     let ops = GitOps::start("tenancy", &arguments).await?;
@@ -217,6 +264,7 @@ async fn try_all(ops: &GitOps) -> Result<()> {
     let commit = ops.repository.commit("Everything a tenant may think of")?;
     ops.git_repository(json!({})).await?;
     ops.stored("app", &format!("main@sha1:{commit}")).await?;
+    ops.kustomization("fair", json!({"path": "./fair"})).await?;
     for attempt in &attempts {
         let mut spec = json!({
             "interval": "1h", "timeout": "1m", "prune": true, "path": format!("./{}", attempt.name),
@@ -234,8 +282,6 @@ async fn try_all(ops: &GitOps) -> Result<()> {
             json!({"apiVersion": KUSTOMIZE, "kind": "Kustomization", "metadata": metadata, "spec": spec});
         ops.apply(&object.to_string()).await.with_context(|| attempt.name)?;
     }
-    ops.kustomization("fair", json!({"path": "./fair"})).await?;
-
     let api = ops.api(KUSTOMIZE, "Kustomization").await?;
     let mut wrong = Vec::new();
     for attempt in &attempts {

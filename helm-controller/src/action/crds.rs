@@ -95,10 +95,8 @@ pub(crate) async fn apply(session: &Session<'_>, crds: Crds) -> Result<bool, Err
             }
         };
         let answer = answer.map_err(|error| failed(&error))?;
-        if let Some(group) =
-            item.object.fields().get("spec").and_then(|spec| spec.get("group")).and_then(Value::as_str)
-        {
-            session.cluster.forget_group(group).await;
+        if let Some((group, kind)) = item.object.defines() {
+            session.cluster.define(group, kind).await;
         }
         let version = answer.resource_version().parse().unwrap_or_default();
         written.push(Written { item, created: live.is_none(), version });

@@ -52,6 +52,8 @@ pub(crate) const OWNED_CONDITIONS: [&str; 5] =
 pub(crate) struct Settings {
     pub(crate) requeue_dependency: Duration,
     pub(crate) no_cross_namespace_refs: bool,
+    /// Hosts that artifacts may come from; any where there are none.
+    pub(crate) artifact_hosts: Vec<String>,
     pub(crate) external_artifacts: bool,
     pub(crate) strict_substitution: bool,
     pub(crate) fail_fast: bool,

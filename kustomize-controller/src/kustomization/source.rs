@@ -26,7 +26,14 @@ pub(crate) async fn find(context: &Context, object: &Kustomization) -> Result<Op
         .and_then(|()| sluice_runtime::check_name("Namespace", &key.namespace));
     checked.map_err(|error| Failure::terminal(reason::ACCESS_DENIED, error))?;
     match context.sources.artifact(&reference.kind, &key).await {
-        Some(Ok(artifact)) => Ok(artifact),
+        Some(Ok(artifact)) => match artifact.as_ref().and_then(|found| foreign_host(context, &found.url)) {
+            Some(host) => {
+                let message =
+                    format!("the artifact is not fetched: its host '{host}' is not one of --artifact-hosts");
+                Err(Failure::new(reason::ARTIFACT_FAILED, message))
+            }
+            None => Ok(artifact),
+        },
         Some(Err(error)) if errors::is_not_found(&error) => {
             let message = errors::describe(&error);
             Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Usual))
@@ -40,6 +47,18 @@ pub(crate) async fn find(context: &Context, object: &Kustomization) -> Result<Op
             Err(Failure::quiet(reason::ARTIFACT_FAILED, message, Retry::Backoff))
         }
     }
+}
+
+/// The host of an artifact's URL, if artifacts may not come from there.
+fn foreign_host(context: &Context, url: &str) -> Option<String> {
+    let allowed = &context.settings.artifact_hosts;
+    if allowed.is_empty() {
+        return None;
+    }
+    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
+    // What has no host is nowhere.
+    let host = host.unwrap_or_default();
+    (!allowed.iter().any(|known| known.eq_ignore_ascii_case(&host))).then_some(host)
 }
 
 /// The artifact of the source; without one, the run ends here.

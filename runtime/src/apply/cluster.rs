@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -19,10 +19,15 @@ use super::{Error, Object, ObjectId, Observer, Tracked};
 /// How old the list of a group's kinds must be before an unknown kind makes it be read again.
 const REFRESH: Duration = Duration::from_secs(1);
 
+/// How long the server may take to list a kind whose definition it has established.
+const LISTED_WITHIN: Duration = Duration::from_mins(1);
+
 /// A cluster and what is known about it.
 pub struct Cluster {
     client: Client,
     kinds: Mutex<HashMap<String, KindsOfVersion>>,
+    /// When definitions were applied, by group and kind: the server lists their kinds some time after.
+    defined: std::sync::Mutex<HashMap<(String, String), Instant>>,
     /// The watches on objects of this cluster.
     pub observer: Arc<Observer>,
 }
@@ -85,7 +90,7 @@ impl Cluster {
     /// objects carry.
     pub fn new(client: Client, managed: &'static str) -> Self {
         let observer = Arc::new(Observer::new(client.clone(), managed));
-        Self { client, kinds: Mutex::default(), observer }
+        Self { client, kinds: Mutex::default(), defined: std::sync::Mutex::default(), observer }
     }
 
     /// The shared client.
@@ -93,8 +98,31 @@ impl Cluster {
         &self.client
     }
 
-    /// How to address a kind. Unknown kinds are looked for again, so that new definitions are found.
+    /// How to address a kind. Unknown kinds are looked for again, so that new definitions are found. One whose definition
+    /// was applied just now is waited for.
     pub async fn resolve(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
+        let known = self.kinds.lock().await.get(api_version).and_then(|known| known.kinds.get(kind).cloned());
+        match known {
+            Some(known) => Ok(known),
+            // Boxed since it is large, rare, and part of about everything.
+            None => Box::pin(self.discover(api_version, kind)).await,
+        }
+    }
+
+    async fn discover(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let found = self.look_up(api_version, kind).await;
+            if !matches!(found, Err(Refusal::Unmapped(_))) || !self.is_new(api_version, kind) {
+                return found;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+            self.forget_group(group_of(api_version)).await;
+        }
+    }
+
+    async fn look_up(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
         let mut versions = self.kinds.lock().await;
         if let Some(known) = versions.get(api_version) {
             if let Some(resource) = known.kinds.get(kind) {
@@ -122,11 +150,25 @@ impl Cluster {
         found
     }
 
-    /// Forgets what is known of a group, because its definitions changed.
-    pub async fn forget_group(&self, group: &str) {
-        let in_group =
-            |api_version: &String| api_version.split_once('/').is_some_and(|(known, _)| known == group);
-        self.kinds.lock().await.retain(|api_version, _| !in_group(api_version));
+    /// Notes that the definition of a kind was applied: what is known of its group is out of date.
+    pub async fn define(&self, group: &str, kind: &str) {
+        {
+            let mut defined = self.defined.lock().unwrap_or_else(PoisonError::into_inner);
+            defined.retain(|_, at| at.elapsed() < LISTED_WITHIN);
+            defined.insert((group.to_owned(), kind.to_owned()), Instant::now());
+        }
+        self.forget_group(group).await;
+    }
+
+    /// Whether the definition of a kind was applied so lately that the server may not list it yet.
+    fn is_new(&self, api_version: &str, kind: &str) -> bool {
+        let defined = self.defined.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = defined.get(&(group_of(api_version).to_owned(), kind.to_owned()));
+        at.is_some_and(|at| at.elapsed() < LISTED_WITHIN)
+    }
+
+    async fn forget_group(&self, group: &str) {
+        self.kinds.lock().await.retain(|api_version, _| group_of(api_version) != group);
     }
 
     async fn read_kinds(&self, api_version: &str) -> Result<HashMap<String, Arc<Resource>>, Refusal> {
@@ -156,6 +198,11 @@ impl Cluster {
             })
             .collect())
     }
+}
+
+/// The group of an `apiVersion`; empty for the core.
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 fn no_match(api_version: &str, kind: &str) -> Refusal {

@@ -143,6 +143,12 @@ impl Object {
         self.kind().eq_ignore_ascii_case("CustomResourceDefinition") && self.group() == "apiextensions.k8s.io"
     }
 
+    /// Group and kind that it defines, if it is a definition of custom resources.
+    pub fn defines(&self) -> Option<(&str, &str)> {
+        let spec = self.fields().get("spec").filter(|_| self.is_crd())?;
+        Some((spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
+    }
+
     /// Whether it is a Secret of the core group.
     pub fn is_secret(&self) -> bool {
         self.kind().eq_ignore_ascii_case("Secret") && self.api_version() == "v1"

@@ -74,11 +74,10 @@ impl Applier<'_> {
                 if wait && health::judge(&live.clone().into_value()).0 != Status::Current {
                     not_ready.push((item.id.clone(), item.resource.clone()));
                 }
-                if item.object.is_crd()
-                    && action.is_change()
-                    && let Some(group) = item.object.fields().get("spec").and_then(|spec| spec.get("group"))
+                if action.is_change()
+                    && let Some((group, kind)) = item.object.defines()
                 {
-                    self.cluster.forget_group(group.as_str().unwrap_or_default()).await;
+                    self.cluster.define(group, kind).await;
                 }
                 let known = fingerprint_of(&live).map(|fingerprint| Known {
                     digest: item.digest,
