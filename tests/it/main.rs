@@ -11,6 +11,7 @@ mod charts;
 mod cli;
 mod control_plane;
 mod crash;
+mod examples;
 mod faults;
 mod fields;
 mod git_access;

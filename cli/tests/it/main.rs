@@ -383,3 +383,55 @@ fn two_revisions_of_a_repository_are_compared_by_what_they_apply() {
         "{ran:?}"
     );
 }
+
+/// The words of a line of a shell without anything but single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            character => words.last_mut().expect("a word").push(character),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn the_commands_of_the_guides_that_need_no_cluster_do_what_they_are_there_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink(
+        root.join("examples").canonicalize().expect("examples"),
+        folder.path().join("examples"),
+    )
+    .expect("a link");
+    std::fs::write(folder.path().join("ca.crt"), "-----BEGIN CERTIFICATE-----\n").expect("a file");
+    let mut pages: Vec<_> = std::fs::read_dir(root.join("docs/guides"))
+        .expect("guides")
+        .map(|entry| entry.expect("a page").path())
+        .collect();
+    pages.push(root.join("docs/getting-started.md"));
+    pages.extend(["monorepo", "hub-and-spoke"].map(|name| root.join(format!("examples/{name}/README.md"))));
+    let mut count = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for line in text.lines().map(str::trim).filter(|line| line.starts_with("sluice ")) {
+            let offline = (line.starts_with("sluice create ") && line.ends_with(" --export"))
+                || line.starts_with("sluice test examples/")
+                || line.starts_with("sluice helm ")
+                || line.ends_with(" --dry-run") && line.starts_with("sluice build ")
+                || line == "sluice install --export";
+            if !offline {
+                continue;
+            }
+            let ran = sluice(folder.path(), &words(line)[1..], "", &[]);
+            assert_eq!(ran.code, 0, "{}: {line}: {ran:?}", page.display());
+            assert!(!ran.data.is_empty(), "{}: {line} prints nothing", page.display());
+            count += 1;
+        }
+    }
+    assert!(count > 35, "only {count} commands were found");
+}

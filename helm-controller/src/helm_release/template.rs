@@ -37,7 +37,8 @@ pub(crate) async fn reconcile(context: &Context, run: &mut Run) -> Result<(), Fa
             "cross-namespace references are not allowed: cannot access {} {}/{}",
             source.kind, key.namespace, source.name
         );
-        return Err(Failure::quiet("", message, Retry::Backoff));
+        // The reference is silent here; who wrote the object would look in vain for a reason.
+        return Err(Failure::terminal(reason::ACCESS_DENIED, message).observed());
     }
     let object = helm_chart(&run.object, &template, &key);
     let api = Api::<HelmChart>::namespaced(context.manager.client.clone(), &key.namespace);
