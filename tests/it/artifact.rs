@@ -58,7 +58,8 @@ async fn artifacts_are_pushed_listed_tagged_compared_and_pulled() -> Result<()> 
     ensure!(error.contains("401") && !error.contains(password), "{error}");
     let (_, talk) = cli.fine(&push)?;
     ensure!(
-        talk.contains("► pushing artifact to oci://") && talk.contains("✔ artifact successfully pushed to"),
+        talk.contains("► pushing artifact to 127.0.0.1:")
+            && talk.contains("✔ artifact successfully pushed to"),
         "{talk}"
     );
     let (data, _) = cli.fine(&[&push[..], &["-o", "json"]].concat())?;

@@ -23,7 +23,7 @@ struct Fleet {
     sink: Sink,
     cluster: Cluster,
     plane: ControlPlane,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Fleet {
@@ -48,7 +48,7 @@ impl Fleet {
             sink: Sink::start().await?,
             cluster,
             plane,
-            _folder: folder,
+            folder,
         };
         fleet.run().await?;
         Ok(fleet)
@@ -59,7 +59,7 @@ impl Fleet {
         for name in
             ["notification-controller", "source-controller", "kustomize-controller", "helm-controller"]
         {
-            let account = account_kubeconfig(&self.plane, "flux-system", name, self._folder.path()).await?;
+            let account = account_kubeconfig(&self.plane, "flux-system", name, self.folder.path()).await?;
             let mut builder = Controller::builder(&self.plane, name)?
                 .kubeconfig(&account)
                 .variable("RUNTIME_NAMESPACE", "flux-system");
@@ -229,7 +229,7 @@ fn attempts() -> Vec<(Value, &'static str, &'static str)> {
         (sync("cluster-admin", json!({"path": "./admin"})), "ReconciliationFailed", "forbidden"),
         (sync("remote-base", json!({"path": "./remote"})), "BuildFailed", ""),
         (release("release-elsewhere", json!({"targetNamespace": "ops-team"})), "InstallFailed", "forbidden"),
-        (release("release-as-nobody", json!({"serviceAccountName": null})), "InstallFailed", "forbidden"),
+        (release("release-as-nobody", json!({"serviceAccountName": null})), "StateError", "forbidden"),
         (
             release("chart-elsewhere", json!({"chart": {"spec": {"chart": "./chart", "sourceRef": theirs}}})),
             "AccessDenied",

@@ -68,7 +68,9 @@ fn filter(semver: Option<&str>, regex: Option<&str>) -> Result<impl Fn(&str) -> 
     let range = semver.map(Constraints::parse).transpose().context("the range of versions is not valid")?;
     let regex = regex.map(Regexp::new).transpose().context("the regular expression is not valid")?;
     Ok(move |tag: &str| {
-        let in_range = |range: &Constraints| Version::parse(tag).is_ok_and(|version| range.check(&version));
+        // A tag is no version because it is a number: three parts, as policies have it.
+        let version = Version::parse_strict(tag.strip_prefix('v').unwrap_or(tag));
+        let in_range = |range: &Constraints| version.as_ref().is_ok_and(|version| range.check(version));
         !is_signature(tag)
             && range.as_ref().is_none_or(in_range)
             && regex.as_ref().is_none_or(|regex| regex.is_match(tag))
@@ -96,6 +98,7 @@ mod tests {
         };
         assert_eq!(shown(None, None), ["v1.0.0", "1.2.0", "latest", "main-abc"]);
         assert_eq!(shown(Some(">=1.1.0"), None), ["1.2.0"]);
+        assert_eq!(shown(Some("1.x"), None), ["v1.0.0", "1.2.0"]);
         assert_eq!(shown(None, Some("^main-")), ["main-abc"]);
         assert!(filter(Some("x y"), None).is_err() && filter(None, Some("(")).is_err());
     }

@@ -40,7 +40,7 @@ pub(crate) async fn run(app: &App, target: PullTarget) -> Result<()> {
         bail!("invalid output path {:?}: it is no folder", args.output.display().to_string());
     }
     let reference = parse(&args.url)?;
-    app.output.action(&format!("pulling artifact from {}", args.url));
+    app.output.action(&format!("pulling artifact from {}", args.url.trim_start_matches("oci://")));
     let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
     let work = async {
         let (digest, manifest) = client.manifest(&reference).await?;

@@ -66,7 +66,7 @@ pub(crate) async fn run(app: &App, target: PushTarget) -> Result<()> {
         "rootfs": {"type": "layers", "diff_ids": [plain_digest(archive.path())?]},
     });
     if args.output.is_none() {
-        app.output.action(&format!("pushing artifact to {}", args.url));
+        app.output.action(&format!("pushing artifact to {}", args.url.trim_start_matches("oci://")));
     }
     let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
     let repository = &reference.repository;
