@@ -405,12 +405,13 @@ impl<R: Reconciler> Worker<R> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::ConfigMap;
+    use sluice_api::source::GitRepository;
 
     use super::*;
 
-    fn object(metadata: &serde_json::Value) -> ConfigMap {
-        serde_json::from_value(serde_json::json!({ "metadata": metadata })).unwrap()
+    fn object(metadata: &serde_json::Value) -> GitRepository {
+        let spec = serde_json::json!({"url": "https://example.com", "interval": "1m"});
+        serde_json::from_value(serde_json::json!({"metadata": metadata, "spec": spec})).unwrap()
     }
 
     #[test]
