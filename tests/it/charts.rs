@@ -108,6 +108,8 @@ async fn charts_of_a_repository_are_chosen_fetched_and_changed() -> Result<()> {
         for name in ["none", "range"] {
             let failed = ops.fails(SOURCE, "HelmChart", name, "InvalidChartReference").await?;
             ensure!(condition(&failed, "Stalled") == Some("True"), "{name} is not stalled");
+            let hints = message(&failed).contains("(nearest: 2.0.0-rc.1, 1.1.0, 1.0.0)");
+            ensure!(hints == (name == "range"), "{}", message(&failed));
         }
 
         // A new version reaches those who want it, by the watch; nobody downloads what did not change.

@@ -41,8 +41,8 @@ pub(crate) enum RepositoryError {
     #[error(transparent)]
     Registry(#[from] sluice_oci::Error),
     /// No version in a registry.
-    #[error("could not locate a version matching provided version string {version}")]
-    NoVersion { version: String },
+    #[error("could not locate a version matching provided version string {version}{nearest}")]
+    NoVersion { version: String, nearest: sluice_helm::index::Nearest },
     /// What is no chart.
     #[error("{reference}: {problem}")]
     NotAChart { reference: String, problem: String },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sluice_helm::index::Nearest;
 use sluice_oci::{Client, Reference};
 use sluice_semver::{Constraints, Version};
 
@@ -38,12 +39,15 @@ impl OciRepository {
         let range = Constraints::parse(if version.is_empty() { "*" } else { version })
             .map_err(sluice_helm::index::LookupError::from)?;
         let tags = self.client.tags(&reference.repository).await?;
-        let versions = tags.iter().map(|tag| tag.replace('_', "+"));
-        let versions = versions.filter_map(|text| Some((Version::parse(&text).ok()?, text)));
+        let tags: Vec<String> = tags.iter().map(|tag| tag.replace('_', "+")).collect();
+        let versions = tags.iter().filter_map(|text| Some((Version::parse(text).ok()?, text)));
         let best = versions.filter(|(version, _)| range.check(version)).max_by(|a, b| a.0.cmp(&b.0));
         match best {
-            Some((_, text)) => Ok(found(&text)),
-            None => Err(RepositoryError::NoVersion { version: version.to_owned() }),
+            Some((_, text)) => Ok(found(text)),
+            None => Err(RepositoryError::NoVersion {
+                version: version.to_owned(),
+                nearest: Nearest::of(tags.iter().map(String::as_str), version),
+            }),
         }
     }
 

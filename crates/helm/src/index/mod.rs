@@ -2,6 +2,7 @@
 //!
 //! [`Index`] holds one in memory; [`stored`] reads those that are too large for that.
 
+mod nearest;
 pub mod stored;
 
 use std::cmp::Ordering;
@@ -12,6 +13,7 @@ use sluice_semver::{ConstraintError, Constraints, Version};
 
 use crate::chart::{Chart, DecodeError, Fields, Metadata, ValidationError};
 use crate::hash;
+pub use nearest::Nearest;
 
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +47,14 @@ pub enum LookupError {
     #[error("no chart version found")]
     Empty,
     /// No version in the range.
-    #[error("no chart version found for {name}-{version}")]
+    #[error("no chart version found for {name}-{version}{nearest}")]
     Version {
         /// The chart.
         name: String,
         /// The version or range.
         version: String,
+        /// What may have been meant.
+        nearest: Nearest,
     },
     /// Neither version nor range.
     #[error(transparent)]
@@ -192,8 +196,11 @@ pub fn choose<'a>(
             best = Some((version, entry));
         }
     }
-    best.map(|(_, entry)| entry)
-        .ok_or_else(|| LookupError::Version { name: name.to_owned(), version: version.to_owned() })
+    best.map(|(_, entry)| entry).ok_or_else(|| LookupError::Version {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        nearest: Nearest::of(versions.iter().map(|entry| entry.metadata.version.as_str()), version),
+    })
 }
 
 impl ChartVersion {
@@ -307,7 +314,10 @@ entries:
         assert_eq!(version("1.0.0"), Ok("1.0.0".to_owned()));
         assert_eq!(version("~1.0"), Ok("1.0.0".to_owned()));
         assert_eq!(version(">0.0.0-0"), Ok("2.0.0-rc.1".to_owned()));
-        assert!(matches!(version("3.x"), Err(LookupError::Version { .. })));
+        assert_eq!(
+            version("3.x").unwrap_err().to_string(),
+            "no chart version found for a-3.x (nearest: 2.0.0-rc.1, 1.10.0, 1.0.0)"
+        );
         assert_eq!(index.get("c", "").err(), Some(LookupError::Name));
         assert_eq!(index.get("b", "").err(), Some(LookupError::Empty));
         assert_eq!(index.warnings.len(), 2);
