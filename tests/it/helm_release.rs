@@ -1,6 +1,6 @@
 //! HelmReleases: installed, upgraded, healed and uninstalled.
 
-use crate::helm::{HELM, HelmOps, SOURCE, helm_ops};
+use crate::helm::{HELM, HelmOps, SOURCE, helm_ops, message, of};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sluice_tests::{Controller, FileServer, Registry, TestChart, condition, wait};
@@ -41,10 +41,6 @@ fn history(object: &kube::api::DynamicObject) -> Vec<(i64, String)> {
             (item["version"].as_i64().unwrap_or_default(), item["status"].as_str().unwrap_or_default().into())
         })
         .collect()
-}
-
-fn of(list: &[(i64, &str)]) -> Vec<(i64, String)> {
-    list.iter().map(|(version, status)| (*version, (*status).to_owned())).collect()
 }
 
 async fn config(ops: &HelmOps, release: &str) -> Result<Value> {
@@ -265,12 +261,6 @@ async fn failures_are_retried_undone_and_end_as_the_spec_says() -> Result<()> {
     .await
 }
 
-fn message(object: &kube::api::DynamicObject, type_: &str) -> String {
-    let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let found = conditions.iter().find(|condition| condition["type"] == type_);
-    found.and_then(|condition| condition["message"].as_str()).unwrap_or_default().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_is_told_and_corrected_and_a_killed_controller_leaves_nothing_pending() -> Result<()> {
     helm_ops("helm-drift", &[], async |ops| {
@@ -413,8 +403,13 @@ async fn helm_works_on_our_releases_and_we_on_its() -> Result<()> {
         let file = package.to_string_lossy().into_owned();
         helm(&["install", "theirs", &file, "--set", "text=same"]).await?;
         helm(&["install", "legacy", &file, "--server-side=false"]).await?;
+        // Somebody else has a container in the Pods of a release that is not applied by the server.
+        let sidecar = json!({"spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "example.com/sidecar"}]}}}});
+        let by_hand = kube::api::PatchParams { field_manager: Some("hand".into()), ..Default::default() };
+        let deployments = ops.api("apps/v1", "Deployment").await?;
+        deployments.patch("legacy", &by_hand, &kube::api::Patch::Strategic(sidecar)).await?;
         ops.release("theirs", spec(json!({"text": "same"}))).await?;
-        ops.release("legacy", spec(json!({"text": "other"}))).await?;
+        ops.release("legacy", spec(json!({"text": "other", "tag": "2.0"}))).await?;
         for name in ["theirs", "legacy"] {
             ops.until(name, "Ready", "False", "SourceNotReady").await?;
             ops.hold(SOURCE, "HelmChart", &format!("{}-{name}", ops.namespace), &served, "1.0.0").await?;
@@ -426,6 +421,10 @@ async fn helm_works_on_our_releases_and_we_on_its() -> Result<()> {
         );
         ops.ready("legacy", 2).await?;
         ensure!(config(ops, "legacy").await?["text"] == "other");
+        let legacy = deployments.get("legacy").await?;
+        let containers = &legacy.data["spec"]["template"]["spec"]["containers"];
+        let images: Vec<_> = containers.as_array().into_iter().flatten().map(|container| container["image"].as_str()).collect();
+        ensure!(images.contains(&Some("example.com/app:2.0")) && images.contains(&Some("example.com/sidecar")), "{containers}");
         let history: Value = serde_json::from_str(&helm(&["history", "legacy", "--output", "json"]).await?)?;
         ensure!(history[0]["status"] == "superseded" && history[1]["status"] == "deployed", "{history}");
         ops.release("theirs", spec(json!({"text": "changed"}))).await?;

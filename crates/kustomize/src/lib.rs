@@ -37,6 +37,7 @@ pub use error::{Error, Kind};
 pub use fs::{DiskFileSystem, FileSystem, MemoryFileSystem, Place};
 pub use options::{CustomSchema, LoadRestriction, Options, Reorder};
 pub use remote::{Remote, RepositorySpec};
+pub use schema::MergeType;
 
 use sluice_yaml::Value;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_runtime::apply::{Object, Refusal, Requests};
 
 use super::objects::{Item, foreign, is_kept};
-use super::{Error, FIELD_MANAGER, Method, Session, merge};
+use super::{Error, FIELD_MANAGER, Method, Session, manager, merge};
 
 /// How many objects of one kind are written at the same time.
 const CONCURRENCY: usize = 8;
@@ -164,7 +164,7 @@ async fn write_by_server(
         let live = requests.find(&item.resource, item.object.namespace(), item.object.name()).await?;
         created = live.is_none();
         if let Some(live) = live {
-            let operations = merge::to_server_side(&live, FIELD_MANAGER);
+            let operations = manager::to_server_side(&live, FIELD_MANAGER);
             if !operations.is_empty() {
                 requests.json_patch(&item.resource, &live, &operations).await?;
             }
@@ -179,6 +179,9 @@ async fn write_by_server(
     Ok((created, requests.patch(&item.resource, &item.object, params, &body).await?))
 }
 
+/// How often a patch is computed anew when others change the object in between.
+const TRIES: usize = 5;
+
 async fn write_by_client(
     session: &Session<'_>,
     before: Option<&Item>,
@@ -186,21 +189,31 @@ async fn write_by_client(
     how: Applying<'_>,
 ) -> Result<(bool, Object), Refusal> {
     let requests = requests(session);
-    let Some(live) = requests.find(&item.resource, item.object.namespace(), item.object.name()).await? else {
-        return Ok((true, requests.create(&item.resource, &item.object).await?));
-    };
-    if how.replace {
-        let mut object = item.object.clone();
-        object.metadata_mut().insert("resourceVersion".to_owned(), live.resource_version().into());
-        return Ok((false, requests.replace(&item.resource, &object).await?));
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let found = requests.find(&item.resource, item.object.namespace(), item.object.name()).await?;
+        let Some(live) = found else {
+            return Ok((true, requests.create(&item.resource, &item.object).await?));
+        };
+        if how.replace {
+            let mut object = item.object.clone();
+            object.metadata_mut().insert("resourceVersion".to_owned(), live.resource_version().into());
+            return Ok((false, requests.replace(&item.resource, &object).await?));
+        }
+        let mut patch = merge::three_way(before.map(|item| &item.object), &item.object, &live);
+        if patch == json!({}) {
+            return Ok((false, live));
+        }
+        // Lists are sent whole: whatever others add in between must not be lost.
+        patch["metadata"]["resourceVersion"] = live.resource_version().into();
+        let validation = if how.strict { ValidationDirective::Strict } else { ValidationDirective::Ignore };
+        let params = PatchParams { field_validation: Some(validation), ..PatchParams::default() };
+        match requests.patch(&item.resource, &item.object, params, &Patch::Merge(patch)).await {
+            Err(error) if error.code() == 409 && tries < TRIES => {}
+            answer => return Ok((false, answer?)),
+        }
     }
-    let patch = merge::three_way(before.map(|item| &item.object), &item.object, &live);
-    if patch == json!({}) {
-        return Ok((false, live));
-    }
-    let validation = if how.strict { ValidationDirective::Strict } else { ValidationDirective::Ignore };
-    let params = PatchParams { field_validation: Some(validation), ..PatchParams::default() };
-    Ok((false, requests.patch(&item.resource, &item.object, params, &Patch::Merge(patch)).await?))
 }
 
 /// Creates a single object as it is, by a method that never takes fields from others.

@@ -39,8 +39,14 @@ impl Log {
         }
     }
 
+    /// A failure's message with the lines behind it, where there are any.
+    pub(crate) fn after(&self, message: &str) -> String {
+        let lines = self.text();
+        if lines.is_empty() { message.to_owned() } else { format!("{message}\n\nLast Helm logs:\n\n{lines}") }
+    }
+
     /// The lines as events show them; empty when nothing was logged.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut shown = Vec::new();
         for line in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             shown.push(format!("{}: {}", line.first, line.text));

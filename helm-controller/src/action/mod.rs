@@ -10,6 +10,7 @@ mod delete;
 mod hooks;
 mod install;
 mod log;
+mod manager;
 mod merge;
 pub(crate) mod objects;
 mod render;

@@ -1,11 +1,13 @@
 //! Where strategic merges join lists.
 
 mod custom;
+mod joins;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use custom::{parse as parse_custom, parse_scopes};
+pub use joins::MergeType;
 
 /// The type of a field: a number into [`Schema::types`], or one without lists to merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
