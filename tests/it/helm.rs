@@ -192,3 +192,15 @@ impl HelmOps {
         Ok(records)
     }
 }
+
+/// The message of a condition.
+pub(crate) fn message(object: &DynamicObject, type_: &str) -> String {
+    let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let found = conditions.iter().find(|condition| condition["type"] == type_);
+    found.and_then(|condition| condition["message"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// Records as [`HelmOps::records`] gives them.
+pub(crate) fn of(list: &[(i64, &str)]) -> Vec<(i64, String)> {
+    list.iter().map(|(version, status)| (*version, (*status).to_owned())).collect()
+}

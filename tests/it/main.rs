@@ -20,6 +20,8 @@ mod git_repository;
 mod git_storage;
 mod gitops;
 mod helm;
+mod helm_crash;
+mod helm_failures;
 mod helm_release;
 mod images;
 mod images_git;

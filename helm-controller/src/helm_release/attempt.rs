@@ -115,7 +115,7 @@ async fn attempt(
         let storage = Storage::new(identity.client.clone(), &run.status.storage_namespace);
         let session =
             Session::new(&identity.cluster, &identity.client, &storage, &log, &rules, superseded, turn);
-        let outcome = act::uninstall(context, run, &session, &log, &old).await;
+        let outcome = act::uninstall(context, run, &session, &old).await;
         outcome.map_err(|error| Failure::quiet(reason::UNINSTALL_FAILED, error, Retry::Backoff))?;
         run.status.history.clear();
         run.status.storage_namespace.clear();
@@ -148,7 +148,7 @@ async fn attempt(
         superseded.clone(),
         turn,
     );
-    let ending = settle(context, run, &request, &session, &log).await;
+    let ending = settle(context, run, &request, &session).await;
     if superseded.is_cancelled() && !matches!(ending, Ending::Done) && context.settings.cancel_on_news {
         let subject = format!("HelmRelease/{}", ObjectKey::of(&*run.object));
         let message = format!("New reconciliation triggered by {subject}");

@@ -74,7 +74,7 @@ async fn uninstall(context: &Arc<Context>, run: &mut Run, turns: &Turns) -> Resu
         CancellationToken::new(),
         turns.take().await,
     );
-    act::uninstall(context, run, &session, &log, &name).await?;
+    act::uninstall(context, run, &session, &name).await?;
     run.status.history.clear();
     run.status.storage_namespace.clear();
     Ok(())

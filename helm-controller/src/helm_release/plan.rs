@@ -117,7 +117,7 @@ pub(crate) fn observe(
 ) -> State {
     let Some(release) = stored else { return State::Absent("no release in storage for object") };
     let stands = release.info.status;
-    if stands.is_pending() {
+    if is_locked(stands) {
         return State::Locked(stands);
     }
     let Some(newest) = status.history.first() else {
@@ -172,6 +172,12 @@ pub(crate) fn observe(
         }
     }
     State::InSync
+}
+
+/// Whether somebody is at work on a release that stands so, or was when they were stopped. Beyond Flux, which knows of no
+/// way out where that was an uninstallation.
+pub(crate) fn is_locked(status: Status) -> bool {
+    status.is_pending() || status == Status::Uninstalling
 }
 
 /// Whether a release that somebody else made is what this object would make.

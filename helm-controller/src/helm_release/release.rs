@@ -14,7 +14,7 @@ use super::plan::{self, Circumstances, Plan, Remedy, Sort, State, Wanted};
 use super::redaction::Redaction;
 use super::run::Run;
 use super::{Context, act, digest, drift, history, reason};
-use crate::action::{Chart, Log, Session, Storage};
+use crate::action::{Chart, Session, Storage};
 
 /// What a release is to be made of, and where.
 pub(crate) struct Request {
@@ -66,8 +66,8 @@ pub(crate) async fn settle(
     run: &mut Run,
     request: &Request,
     session: &Session<'_>,
-    log: &Log,
 ) -> Ending {
+    let stage = act::Stage { context, request, session };
     let spec = run.object.spec.clone();
     let mut ran: Vec<Sort> = Vec::new();
     let mut forced = request.forced;
@@ -97,7 +97,7 @@ pub(crate) async fn settle(
             }
         }
         if next == Plan::Adopt {
-            if let Err(error) = act::adopt(context, run, request, session).await {
+            if let Err(error) = act::adopt(stage, run).await {
                 return Ending::Failed(error);
             }
             continue;
@@ -116,7 +116,7 @@ pub(crate) async fn settle(
         if let Some(drifted) = drifted.as_ref().filter(|_| sort == Sort::Drift) {
             drift::tell(context, run, request, drifted);
             drift::correct(context, run, request, session, drifted).await;
-        } else if let Err(error) = act::perform(context, run, request, session, log, &next).await {
+        } else if let Err(error) = act::perform(stage, run, &next).await {
             run.write(context).await;
             if let Some(interval) =
                 plan::retry_interval(&spec, &run.status, context.settings.retry_by_default)

@@ -60,7 +60,9 @@ fn without_a_record_or_with_one_of_a_release_that_is_gone_it_is_absent() {
 
 #[test]
 fn what_somebody_was_at_work_on_is_locked() {
-    for status in [Status::PendingInstall, Status::PendingUpgrade, Status::PendingRollback] {
+    for status in
+        [Status::PendingInstall, Status::PendingUpgrade, Status::PendingRollback, Status::Uninstalling]
+    {
         let stored = release(status);
         assert_eq!(state(json!({}), &HelmReleaseStatus::default(), Some(&stored)), State::Locked(status));
         assert_eq!(state(json!({}), &status_of(&stored), Some(&stored)), State::Locked(status));
@@ -109,7 +111,7 @@ fn failed_and_strange_releases_are_told_apart() {
         state(json!({}), &status_of(&failed), Some(&failed)),
         State::Failed("release is in a failed state")
     );
-    for status in [Status::Superseded, Status::Uninstalling, Status::Unknown] {
+    for status in [Status::Superseded, Status::Unknown] {
         let stored = release(status);
         assert!(
             matches!(state(json!({}), &status_of(&stored), Some(&stored)), State::Unclear(_)),
