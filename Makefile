@@ -85,6 +85,11 @@ bench: controlplane ## Seconds, CPU and memory for N Kustomizations (N=100 BENCH
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
 
+.PHONY: bench-helm-releases
+bench-helm-releases: controlplane ## Seconds, CPU and memory for N HelmReleases (N=100 BENCH_OUT=file.json)
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench --helm-releases --count $(N) $(if $(BENCH_OUT),--json $(BENCH_OUT))
+
 .PHONY: bench-push
 bench-push: controlplane ## From a webhook to applied objects, with N Kustomizations (N=100)
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins

@@ -43,7 +43,7 @@ fn history(object: &kube::api::DynamicObject) -> Vec<(i64, String)> {
         .collect()
 }
 
-async fn config(ops: &HelmOps, release: &str) -> Result<Value> {
+pub(crate) async fn config(ops: &HelmOps, release: &str) -> Result<Value> {
     Ok(ops.get("v1", "ConfigMap", &format!("{release}-config")).await?.data["data"].clone())
 }
 
@@ -439,7 +439,7 @@ async fn helm_works_on_our_releases_and_we_on_its() -> Result<()> {
 }
 
 /// A chart of a cache, as the fixtures want it.
-fn cache(version: &str) -> TestChart {
+pub(crate) fn cache(version: &str) -> TestChart {
     TestChart::new("cache", version)
         .file("values.yaml", "architecture: standalone\nreplica: {replicaCount: 1}\n")
         .file("values-prod.yaml", "architecture: standalone\nfrom: prod\nreplica: {replicaCount: 1}\n")
@@ -457,7 +457,7 @@ data:
 }
 
 /// A chart with definitions, custom resources and a test, as the fixtures want it.
-fn monitoring() -> TestChart {
+pub(crate) fn monitoring() -> TestChart {
     let crd = "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: probes.helm-release.sluice.test}

@@ -1,6 +1,6 @@
 //! Charts that tests write, and a server that hands them out as a source-controller does its artifacts.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -24,6 +24,46 @@ impl TestChart {
         let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: \"1.0\"\n");
         let files = BTreeMap::from([("Chart.yaml".to_owned(), metadata)]);
         Self { name: name.to_owned(), version: version.to_owned(), files }
+    }
+
+    /// A chart from one text: each file behind a line `=== PATH`. What is below `sets/` is no part of it.
+    pub fn folded(text: &str) -> Result<Self> {
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
+        let mut path = "";
+        for line in text.split_inclusive('\n') {
+            match line.strip_prefix("=== ") {
+                Some(name) => {
+                    path = name.trim_end();
+                    if !path.starts_with("sets/") {
+                        files.insert(path.to_owned(), String::new());
+                    }
+                }
+                None => {
+                    if let Some(content) = files.get_mut(path) {
+                        content.push_str(line);
+                    }
+                }
+            }
+        }
+        let metadata = files.get("Chart.yaml").context("no Chart.yaml")?;
+        let metadata = crate::documents(metadata)?.pop().context("an empty Chart.yaml")?;
+        let text =
+            |field: &str| metadata[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+        Ok(Self { name: text("name")?, version: text("version")?, files })
+    }
+
+    /// The same chart by another name.
+    pub fn renamed(mut self, name: &str) -> Self {
+        if let Some(metadata) = self.files.get_mut("Chart.yaml") {
+            *metadata = metadata.replace(&format!("name: {}\n", self.name), &format!("name: {name}\n"));
+        }
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Whether it has a file.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
     }
 
     /// With a file.

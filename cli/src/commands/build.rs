@@ -1,10 +1,12 @@
-//! `build`: what a Kustomization would apply, printed, with the library of the controller.
+//! `build`: what a Kustomization or a HelmRelease would apply, printed, with the libraries of the controllers.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use sluice_api::helm::CrdsPolicy;
 
 use super::artifact;
 use super::local::{self, LocalArgs, Lookup};
+use super::release::{self, OfflineArgs, ReleaseArgs};
 use crate::app::App;
 use crate::documents;
 
@@ -27,6 +29,14 @@ enum Subject {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Print what a HelmRelease makes of a chart on this machine.
+    #[command(visible_alias = "hr")]
+    Helmrelease {
+        #[command(flatten)]
+        release: ReleaseArgs,
+        #[command(flatten)]
+        offline: OfflineArgs,
+    },
     #[command(flatten)]
     Pushable(artifact::build::BuildTarget),
 }
@@ -34,6 +44,7 @@ enum Subject {
 pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<()> {
     let (local, dry_run) = match args.subject {
         Subject::Kustomization { local, dry_run } => (local, dry_run),
+        Subject::Helmrelease { release, offline } => return build_release(app, &release, &offline).await,
         Subject::Pushable(target) => return artifact::build::run(app, target),
     };
     let lookup = if dry_run { Lookup::File } else { Lookup::Cluster };
@@ -44,4 +55,17 @@ pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<()> {
         text.push_str("---\n");
     }
     app.output.data(text)
+}
+
+/// Definitions, objects and hooks in the order in which they come into being, as `helm template` prints them.
+async fn build_release(app: &App, args: &ReleaseArgs, offline: &OfflineArgs) -> Result<()> {
+    let mut built = release::built(app, args, offline.lookup()?).await?;
+    for warning in &built.rendered.warnings {
+        app.output.say(&format!("warning: {warning}"));
+    }
+    if built.crds() != CrdsPolicy::Skip {
+        let crds = built.chart.crds();
+        built.rendered.crds = crds.iter().map(|(name, file)| (name, file.clone())).collect();
+    }
+    built.rendered.print(&built.options, &mut |part| app.output.data(part))
 }

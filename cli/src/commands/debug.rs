@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
-use serde_json::{Map, Value, json};
-use sluice_helm::values::{merge_maps, read_values, set_string, set_typed};
+use serde_json::{Value, json};
+use sluice_api::helm::HelmRelease;
+use sluice_helm::Values;
+use sluice_releases::{ClusterReferences, Redaction, compose};
 
 use crate::app::App;
 use crate::cluster::Cluster;
@@ -135,42 +137,10 @@ async fn variables(cluster: &Cluster, object: &Object) -> Result<BTreeMap<String
 }
 
 /// The values of a HelmRelease as its chart gets them.
-async fn values(cluster: &Cluster, object: &Object) -> Result<Map<String, Value>> {
-    let mut values = Map::new();
-    for reference in object.list("/spec/valuesFrom") {
-        let text = |key: &str| reference[key].as_str().unwrap_or_default();
-        let key = if text("valuesKey").is_empty() { "values.yaml" } else { text("valuesKey") };
-        let optional = reference["optional"].as_bool().unwrap_or_default();
-        let mut data = data(cluster, object.namespace(), reference).await?;
-        let Some(content) = data.remove(key) else {
-            if optional {
-                continue;
-            }
-            bail!("missing key '{key}' in {} '{}/{}'", text("kind"), object.namespace(), text("name"));
-        };
-        merge_reference(&mut values, text("targetPath"), &content).with_context(|| {
-            format!("{} '{}/{}', key '{key}'", text("kind"), object.namespace(), text("name"))
-        })?;
-    }
-    if let Some(Value::Object(own)) = object.0.pointer("/spec/values") {
-        merge_maps(&mut values, own.clone());
-    }
-    Ok(values)
-}
-
-/// A values file, or one value for a path.
-fn merge_reference(values: &mut Map<String, Value>, path: &str, content: &str) -> Result<()> {
-    if path.is_empty() {
-        merge_maps(values, read_values(content.as_bytes())?);
-        return Ok(());
-    }
-    let quoted = |quote: char| content.len() >= 2 && content.starts_with(quote) && content.ends_with(quote);
-    if quoted('"') || quoted('\'') {
-        set_string(&format!("{path}={}", &content[1..content.len() - 1]), values)?;
-    } else {
-        set_typed(&format!("{path}={content}"), values)?;
-    }
-    Ok(())
+async fn values(cluster: &Cluster, object: &Object) -> Result<Values> {
+    let object: HelmRelease = serde_json::from_value(object.0.clone())?;
+    let references = ClusterReferences(cluster.client.clone());
+    compose(&references, &object, &mut Redaction::default()).await.map_err(|error| anyhow!(error))
 }
 
 /// The data of a ConfigMap or Secret; empty where an optional one is missing.
@@ -209,15 +179,6 @@ mod tests {
         let error = exactly_one(&[("status", true), ("vars", true)]).unwrap_err().to_string();
         assert_eq!(error, "exactly one of --show-status, or --show-vars must be set");
         assert!(exactly_one(&[("status", false)]).is_err());
-    }
-
-    #[test]
-    fn values_come_as_files_or_for_a_path() {
-        let mut values = Map::new();
-        merge_reference(&mut values, "", "a: 1\nb: {c: x}\n").unwrap();
-        merge_reference(&mut values, "b.d", "2").unwrap();
-        merge_reference(&mut values, "b.e", "\"3\"").unwrap();
-        assert_eq!(Value::Object(values)["b"], json!({"c": "x", "d": 2, "e": "3"}));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `diff`: what a Kustomization would change in the cluster, asked of the server without writing.
+//! `diff`: what a Kustomization or a HelmRelease would change in the cluster, asked of the server without writing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use serde_json::Value;
 use sluice_api::meta::KUSTOMIZATION_NAME_LABEL;
 use sluice_manifests::is_masked;
 use sluice_runtime::apply::{
-    Action, Applier, Cluster, Difference, IgnoreRules, Options, Takeover, inventory,
+    Action, Applier, Cluster, Difference, IgnoreRules, Object, Options, Takeover, Tracked, inventory,
 };
 
 use super::artifact;
 use super::local::{self, LocalArgs, Lookup};
-use super::revisions;
+use super::release::ReleaseArgs;
+use super::{release_diff, revisions};
 use crate::app::App;
 use crate::changes;
 use crate::failure::{Exit, Mark};
@@ -49,17 +50,22 @@ enum Subject {
     /// Show what a change of a repository changes in what is applied, without a cluster; ends with 1 if there is
     /// anything, with 2 on errors.
     Revisions(revisions::RevisionsArgs),
+    /// Show what a HelmRelease would change with a chart on this machine; ends with 1 if there is anything, with 2 on errors.
+    #[command(visible_alias = "hr")]
+    Helmrelease(ReleaseArgs),
     #[command(flatten)]
     Pushed(artifact::diff::DiffTarget),
 }
 
 pub(crate) async fn run(app: &App, args: DiffArgs) -> Result<()> {
-    let (local, ignore_not_found) = match args.subject {
-        Subject::Kustomization { local, ignore_not_found, .. } => (local, ignore_not_found),
+    let changed = match args.subject {
+        Subject::Kustomization { local, ignore_not_found, .. } => {
+            compare(app, &local, ignore_not_found).await
+        }
+        Subject::Helmrelease(release) => release_diff::compare(app, &release).await,
         Subject::Revisions(args) => return revisions::run(app, args).await,
         Subject::Pushed(target) => return artifact::diff::run(app, target).await,
     };
-    let changed = compare(app, &local, ignore_not_found).await;
     if !changed.map_err(|error| Exit::with(2, Mark::Symbol, error))? {
         return Ok(());
     }
@@ -75,23 +81,44 @@ async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result
     let (kustomization, built) = local::built(app, local, lookup).await?;
     let client = app.cluster().await?.client.clone();
     let cluster = Cluster::new(client.clone(), KUSTOMIZATION_NAME_LABEL);
-    let options = Options {
-        field_manager: FIELD_MANAGER.to_owned(),
-        group: sluice_api::kustomize::GROUP,
-        takeover: Arc::new(Takeover::new(FIELD_MANAGER, &[])),
-        custom_kinds: Arc::default(),
-        concurrency: 1,
-        force: kustomization.spec.force,
-        migrate_api_version: false,
-        ignore: Arc::new(IgnoreRules::compile(&kustomization.spec.ignore)?),
-        preview: true,
-        stage_timeout: Duration::from_mins(1),
-    };
+    let ignore = Arc::new(IgnoreRules::compile(&kustomization.spec.ignore)?);
+    let mut options = preview(FIELD_MANAGER, sluice_api::kustomize::GROUP, ignore);
+    options.force = kustomization.spec.force;
     let applier = Applier { cluster: &cluster, client: &client, options: &options };
     let known = cluster.identities(built.objects.iter()).await;
+    let mut changed = differences(app, &applier, built.objects).await?;
+    if kustomization.spec.prune {
+        let old = kustomization.status.as_ref().and_then(|status| status.inventory.as_ref());
+        let kept: BTreeSet<_> = known.into_iter().map(|tracked| tracked.id).collect();
+        for gone in inventory::read(old).into_iter().filter(|tracked| !kept.contains(&tracked.id)) {
+            deleted(app, &gone)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// How a controller would apply, asked and not done.
+pub(super) fn preview(manager: &str, group: &'static str, ignore: Arc<IgnoreRules>) -> Options {
+    Options {
+        field_manager: manager.to_owned(),
+        group,
+        takeover: Arc::new(Takeover::new(manager, &[])),
+        custom_kinds: Arc::default(),
+        concurrency: 1,
+        force: false,
+        migrate_api_version: false,
+        ignore,
+        preview: true,
+        stage_timeout: Duration::from_mins(1),
+    }
+}
+
+/// Prints how objects differ from those in the cluster. Returns whether any does.
+pub(super) async fn differences(app: &App, applier: &Applier<'_>, objects: Vec<Object>) -> Result<bool> {
     let mut errors = Vec::new();
     let mut changed = false;
-    for object in built.objects {
+    for object in objects {
         let hidden = is_masked(&object.clone().into_value());
         let asked = app.bounded("comparing", async { Ok(applier.difference(object).await) }).await?;
         match asked {
@@ -99,18 +126,12 @@ async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result
             Err(error) => errors.push(error.to_string()),
         }
     }
-    if !errors.is_empty() {
-        bail!("{}", errors.join("\n"));
-    }
-    if kustomization.spec.prune {
-        let old = kustomization.status.as_ref().and_then(|status| status.inventory.as_ref());
-        let kept: BTreeSet<_> = known.into_iter().map(|tracked| tracked.id).collect();
-        for gone in inventory::read(old).into_iter().filter(|tracked| !kept.contains(&tracked.id)) {
-            line(app, &format!("► {} deleted", gone.id), Colour::Red)?;
-            changed = true;
-        }
-    }
-    Ok(changed)
+    if errors.is_empty() { Ok(changed) } else { bail!("{}", errors.join("\n")) }
+}
+
+/// Prints that an object would go.
+pub(super) fn deleted(app: &App, gone: &Tracked) -> Result<()> {
+    line(app, &format!("► {} deleted", gone.id), Colour::Red)
 }
 
 fn line(app: &App, text: &str, colour: Colour) -> Result<()> {

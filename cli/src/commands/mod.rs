@@ -22,6 +22,8 @@ mod man;
 mod migrate;
 pub(crate) mod plugin;
 mod reconcile;
+mod release;
+mod release_diff;
 mod resume;
 mod revisions;
 mod sops;

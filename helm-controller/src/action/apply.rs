@@ -4,9 +4,9 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use kube::api::{Patch, PatchParams, PropagationPolicy, ValidationDirective};
 use serde_json::{Value, json};
+use sluice_releases::{Item, foreign, is_kept};
 use sluice_runtime::apply::{Object, Refusal, Requests};
 
-use super::objects::{Item, foreign, is_kept};
 use super::{Error, FIELD_MANAGER, Method, Session, manager, merge};
 
 /// How many objects of one kind are written at the same time.

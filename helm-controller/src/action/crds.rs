@@ -7,10 +7,10 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 use sluice_helm::Values;
 use sluice_helm::chart::process_dependencies;
+use sluice_releases::{parse, resolve};
 use sluice_runtime::apply::{Object, Requests};
 
 use super::apply::Written;
-use super::objects::{parse, resolve};
 use super::{Error, FIELD_MANAGER, Method, Session, wait};
 
 /// How long definitions may take to be served.
@@ -46,7 +46,7 @@ pub(crate) fn of_chart(chart: &sluice_helm::Chart, values: &Values) -> Result<Ve
     let mut objects = Vec::new();
     for (name, file) in chart.crds().iter() {
         let found = parse(&file.text()).map_err(|error| {
-            Error::Manifest(format!("failed to parse CustomResourceDefinitions from {name}: {error}"))
+            Error::Render(format!("failed to parse CustomResourceDefinitions from {name}: {error}"))
         })?;
         objects.extend(found);
     }

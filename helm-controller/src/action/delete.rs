@@ -4,9 +4,9 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use kube::api::PropagationPolicy;
 use sluice_helm::manifest::uninstall_rank;
+use sluice_releases::{Item, ManifestError, parse};
 use sluice_runtime::apply::{Object, Requests};
 
-use super::objects::{Item, parse};
 use super::{FIELD_MANAGER, Session};
 
 /// How many objects of one kind are deleted at the same time.
@@ -18,12 +18,12 @@ pub(crate) async fn deletable(
     session: &Session<'_>,
     manifest: &str,
     namespace: &str,
-) -> Result<Vec<Item>, String> {
-    let mut objects = parse(manifest).map_err(|error| error.to_string())?;
+) -> Result<Vec<Item>, ManifestError> {
+    let mut objects = parse(manifest)?;
     objects.sort_by(|a, b| uninstall_rank(a.kind()).cmp(&uninstall_rank(b.kind())));
     let mut items = Vec::with_capacity(objects.len());
     for object in objects {
-        match super::objects::resolve(session.cluster, vec![object], namespace).await {
+        match sluice_releases::resolve(session.cluster, vec![object], namespace).await {
             Ok(found) => items.extend(found),
             Err(error) => session.log.push(format!("warning: {error}")),
         }

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams, PropagationPolicy};
 use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::Release;
+use sluice_releases::{Item, parse, resolve};
 
-use super::objects::{Item, parse, resolve};
 use super::{Error, Method, Session, apply, delete, now, wait};
 
 const BEFORE_CREATION: &str = "before-hook-creation";
@@ -105,7 +105,7 @@ async fn run_one(
 
 async fn items(session: &Session<'_>, release: &Release, index: usize) -> Result<Vec<Item>, Error> {
     let objects = parse(&release.hooks[index].manifest)?;
-    resolve(session.cluster, objects, &release.namespace).await
+    Ok(resolve(session.cluster, objects, &release.namespace).await?)
 }
 
 async fn remove(session: &Session<'_>, items: &[Item], timeout: Duration) -> Result<(), Error> {

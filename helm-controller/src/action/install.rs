@@ -8,11 +8,11 @@ use serde_json::json;
 use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::{Release, Status};
 use sluice_helm::{Capabilities, Values};
+use sluice_releases::{parse, resolve};
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::errors::describe;
 
 use super::apply::{Applying, check_ownership, update};
-use super::objects::{parse, resolve};
 use super::{Chart, Common, Error, FIELD_MANAGER, Method, RenderOptions, Session, hooks, now, render, wait};
 
 /// What to install and how.

@@ -4,7 +4,6 @@
 //! to the storage can be read from the session afterwards, whether it went well or not.
 
 mod apply;
-mod capabilities;
 mod crds;
 mod delete;
 mod hooks;
@@ -12,7 +11,6 @@ mod install;
 mod log;
 mod manager;
 mod merge;
-pub(crate) mod objects;
 mod render;
 mod rollback;
 mod storage;
@@ -27,17 +25,18 @@ use std::time::Duration;
 
 use kube::Client;
 use sluice_helm::release::{Moment, Release};
+use sluice_releases::ManifestError;
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::expressions::HealthRules;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use capabilities::CapabilitiesCache;
 pub(crate) use crds::{CrdPolicy, Crds, apply as apply_crds, of_chart as crds_of_chart};
 pub(crate) use install::{Install, install};
 pub(crate) use log::Log;
 pub(crate) use render::{Chart, RenderOptions};
 pub(crate) use rollback::{Rollback, rollback};
+pub(crate) use sluice_releases::CapabilitiesCache;
 pub(crate) use storage::{Revision, Storage};
 pub(crate) use test::{TestFilter, test};
 pub(crate) use uninstall::{Uninstall, Uninstalled, uninstall};
@@ -58,7 +57,7 @@ pub(crate) enum Error {
     Render(String),
     /// What was rendered cannot be made into objects.
     #[error("unable to build kubernetes objects from release manifest: {0}")]
-    Manifest(String),
+    Manifest(#[from] ManifestError),
     /// The release is not in a state for this action.
     #[error("{0}")]
     State(String),

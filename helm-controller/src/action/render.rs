@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, DynamicObject, ListParams};
-use serde_json::{Value, json};
-use sluice_gotemplate::{Host, Limits, Map};
+use sluice_gotemplate::Limits;
 use sluice_helm::chart::missing_dependencies;
 use sluice_helm::manifest::{Customization, PostRenderStrategy};
 use sluice_helm::release::{ApplyMethod, RecordedChart, RecordedHook, Release};
 use sluice_helm::render::TemplateCache;
 use sluice_helm::template::{TemplateOptions, check_installable, render_chart_cached};
 use sluice_helm::{Capabilities, Values};
-use sluice_runtime::apply::{Cluster, Refusal};
-use sluice_runtime::errors::{describe, is_not_found};
+use sluice_releases::Lookups;
+use sluice_runtime::apply::Cluster;
 
 use super::{Error, Method};
 
@@ -57,12 +55,7 @@ pub(crate) async fn render(
     options: RenderOptions,
     Turnover { revision, is_upgrade }: Turnover,
 ) -> Result<Release, Error> {
-    let mut host = Lookups {
-        cluster: cluster.clone(),
-        client: client.clone(),
-        handle: tokio::runtime::Handle::current(),
-        dns: options.dns,
-    };
+    let mut host = Lookups::new(cluster.clone(), client.clone(), options.dns);
     let work = move || -> Result<Release, Error> {
         let failed = |error: &dyn std::fmt::Display| Error::Render(error.to_string());
         let mut chart = chart;
@@ -121,80 +114,5 @@ pub(crate) fn recorded(method: Method) -> ApplyMethod {
     match method {
         Method::Server => ApplyMethod::ServerSide,
         Method::Client => ApplyMethod::ClientSide,
-    }
-}
-
-/// What templates may ask the cluster. They run on a thread of their own, so this may block.
-struct Lookups {
-    cluster: Arc<Cluster>,
-    client: kube::Client,
-    handle: tokio::runtime::Handle,
-    dns: bool,
-}
-
-impl Lookups {
-    async fn find(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Value, String> {
-        let resource = match self.cluster.resolve(api_version, kind).await {
-            Ok(resource) => resource,
-            Err(Refusal::Unmapped(_)) => return Ok(json!({})),
-            Err(error) => return Err(error.to_string()),
-        };
-        let api = if resource.namespaced && !namespace.is_empty() {
-            Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource.api)
-        } else {
-            Api::all_with(self.client.clone(), &resource.api)
-        };
-        if name.is_empty() {
-            let list = api.list(&ListParams::default()).await.map_err(|error| describe(&error))?;
-            let items: Vec<Value> = list.items.iter().map(|item| complete(item, api_version, kind)).collect();
-            return Ok(json!({"apiVersion": api_version, "kind": format!("{kind}List"), "items": items}));
-        }
-        match api.get(name).await {
-            Ok(object) => Ok(complete(&object, api_version, kind)),
-            Err(error) if is_not_found(&error) => Ok(json!({})),
-            Err(error) => Err(describe(&error)),
-        }
-    }
-}
-
-fn complete(object: &DynamicObject, api_version: &str, kind: &str) -> Value {
-    let mut value = json!(object);
-    value["apiVersion"] = api_version.into();
-    value["kind"] = kind.into();
-    value
-}
-
-impl Host for Lookups {
-    fn lookup(
-        &mut self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<sluice_gotemplate::Value, String> {
-        let found = self.handle.clone().block_on(self.find(api_version, kind, namespace, name))?;
-        Ok(match sluice_gotemplate::Value::from_json_with_integers(&found) {
-            map @ sluice_gotemplate::Value::Map(_) => map,
-            _ => sluice_gotemplate::Value::Map(Map::new()),
-        })
-    }
-
-    fn resolve_host(&mut self, name: &str) -> String {
-        use std::net::ToSocketAddrs as _;
-        if !self.dns {
-            return String::new();
-        }
-        let addresses = (name, 0).to_socket_addrs();
-        addresses
-            .ok()
-            .and_then(|mut found| found.next())
-            .map(|address| address.ip().to_string())
-            .unwrap_or_default()
     }
 }

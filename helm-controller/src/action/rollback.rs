@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::{HookRun, Status};
+use sluice_releases::{parse, resolve};
 use sluice_runtime::apply::Cluster;
 
 use super::apply::Applying;
 use super::install::fail;
-use super::objects::{parse, resolve};
 use super::upgrade::{change, clean_up, current, supersede};
 use super::{Common, Error, Method, Session, now, render};
 

@@ -47,8 +47,7 @@ pub(crate) async fn uninstall(session: &Session<'_>, uninstall: Uninstall) -> Re
     if common.hooks {
         hooks::run(session, &mut release, HookEvent::PreDelete, common.timeout, |_| true).await?;
     }
-    let items =
-        delete::deletable(session, &release.manifest, &release.namespace).await.map_err(Error::Manifest)?;
+    let items = delete::deletable(session, &release.manifest, &release.namespace).await?;
     let (deleted, errors) = delete::delete_all(session, items, uninstall.propagation.clone()).await;
     if !errors.is_empty() {
         for error in errors {

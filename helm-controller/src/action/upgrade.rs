@@ -7,11 +7,11 @@ use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::{Release, Status};
 use sluice_helm::values::{coalesce, merge_tables};
 use sluice_helm::{Capabilities, Values};
+use sluice_releases::{Item, parse, resolve};
 use sluice_runtime::apply::Cluster;
 
 use super::apply::{Applying, Written, check_ownership, update};
 use super::install::fail;
-use super::objects::{Item, parse, resolve};
 use super::{
     Chart, Common, Error, Method, RenderOptions, Revision, Session, delete, hooks, now, render, wait,
 };

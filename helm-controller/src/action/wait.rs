@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_kstatus::Status;
+use sluice_releases::Item;
 use sluice_runtime::apply::health::{self, Expectation, Patience};
 use sluice_runtime::apply::{Action, Change, Judge, Pruner, Tracked};
 
 use super::apply::Written;
-use super::objects::Item;
 use super::{Error, Session};
 
 /// What is waited for.

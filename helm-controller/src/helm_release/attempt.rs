@@ -8,16 +8,14 @@ use sluice_api::meta::{
     ConditionStatus, FORCE_REQUEST_ANNOTATION, READY_CONDITION, RECONCILING_CONDITION,
     RESET_REQUEST_ANNOTATION, Reconcilable,
 };
+use sluice_releases::{ClusterReferences, Redaction, compose, release_name};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{Failure, Next, ObjectKey, Retry, Severity, conditions, errors, finalizer};
 use tokio_util::sync::CancellationToken;
 
-use super::redaction::Redaction;
 use super::release::{Ending, Request, settle};
 use super::run::Run;
-use super::{
-    Context, act, deletion, dependencies, digest, failure, reason, release_name, source, template, values,
-};
+use super::{Context, act, deletion, dependencies, digest, failure, reason, source, template};
 use crate::action::{Log, Session, Storage};
 
 /// Reconciles one object. `superseded` ends waits for objects.
@@ -88,7 +86,10 @@ async fn attempt(
     let artifact = source::require(context, &kind, &source_key, &own).await?;
     run.clear_failure(&[reason::ACCESS_DENIED, reason::SOURCE_NOT_READY]);
     let mut redaction = Redaction::default();
-    let values = values::compose(&context.manager.client, &run.object, &mut redaction).await?;
+    let references = ClusterReferences(context.manager.client.clone());
+    let values = compose(&references, &run.object, &mut redaction)
+        .await
+        .map_err(|error| Failure::new(reason::VALUES_ERROR, error))?;
     run.clear_failure(&[reason::VALUES_ERROR]);
     let chart = source::chart(context, &artifact).await?;
     run.clear_failure(&[reason::ARTIFACT_FAILED]);

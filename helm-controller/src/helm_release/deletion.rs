@@ -5,12 +5,13 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::Api;
 use sluice_api::meta::{ConditionStatus, READY_CONDITION};
+use sluice_releases::release_name;
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{ObjectKey, errors, finalizer};
 use tokio_util::sync::CancellationToken;
 
 use super::run::Run;
-use super::{Context, Turns, act, reason, release_name, template};
+use super::{Context, Turns, act, reason, template};
 use crate::action::{Log, Session, Storage};
 
 /// Uninstalls, then lets the object go. The error: it is to be tried again.

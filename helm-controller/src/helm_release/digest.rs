@@ -138,6 +138,39 @@ mod tests {
     }
 
     #[test]
+    fn releases_renderers_and_metadata_have_the_digests_of_flux() {
+        let flux: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/helm/flux-release.json")).unwrap();
+        for (index, secret) in flux["secrets"].as_array().unwrap().iter().rev().enumerate() {
+            let release =
+                sluice_helm::release::decode(secret["stringData"]["release"].as_str().unwrap()).unwrap();
+            let snapshot = &flux["history"][index];
+            let text = |field: &str| snapshot[field].as_str().unwrap();
+            assert_eq!(is_of_release(text("digest"), &release, text("ociDigest")), Ok(true), "{index}");
+            assert_eq!(of_values(Algorithm::Sha256, &release.config), text("configDigest"));
+            let wanted = values_of_json(flux["values"].clone()).unwrap();
+            assert_eq!(of_values(Algorithm::Sha256, &wanted), text("configDigest"));
+            if index == 0 {
+                for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512, Algorithm::Blake3]
+                {
+                    let digest = of_release(algorithm, &release, "");
+                    assert_eq!(flux["digests"][algorithm.name()].as_str(), Some(digest.as_str()));
+                }
+            }
+        }
+        let renderers: Vec<PostRenderer> = serde_json::from_value(flux["postRenderers"].clone()).unwrap();
+        assert_eq!(
+            flux["observedPostRenderersDigest"].as_str(),
+            Some(of_post_renderers(Algorithm::Sha256, &renderers).as_str())
+        );
+        let metadata = serde_json::from_value(flux["commonMetadata"].clone()).unwrap();
+        assert_eq!(
+            flux["observedCommonMetadataDigest"].as_str(),
+            Some(of_common_metadata(Algorithm::Sha256, Some(&metadata)).as_str())
+        );
+    }
+
+    #[test]
     fn post_renderers_are_hashed_in_the_order_of_their_fields() {
         let renderer: PostRenderer = serde_json::from_value(json!({"kustomize": {
             "images": [{"name": "a", "newTag": "1"}],

@@ -9,13 +9,13 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use sluice_api::meta::ConditionStatus;
 use sluice_helm::release::Release;
+use sluice_releases::{Item, parse, resolve};
 use sluice_runtime::Severity;
 use sluice_runtime::apply::{IgnoreRules, Object, Requests, Takeover};
 
 use super::release::{Request, tell as tell_event};
 use super::run::Run;
 use super::{Context, reason};
-use crate::action::objects::{Item, parse, resolve};
 use crate::action::{FIELD_MANAGER, Session};
 
 /// Label or annotation that leaves an object out: `disabled`.

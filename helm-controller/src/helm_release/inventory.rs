@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sluice_api::meta::ResourceInventory;
 use sluice_helm::release::Release;
+use sluice_releases::parse;
 use sluice_runtime::Severity;
 use sluice_runtime::apply::Tracked;
 
@@ -12,7 +13,6 @@ use super::Context;
 use super::release::Request;
 use super::run::Run;
 use crate::action::crds_of_chart;
-use crate::action::objects::parse;
 
 /// The objects of a manifest that are no hooks, then those of the chart's `crds` folders.
 pub(crate) async fn of(

@@ -6,7 +6,6 @@
 
 mod act;
 mod attempt;
-mod customization;
 mod deletion;
 mod dependencies;
 pub(crate) mod dependents;
@@ -18,13 +17,11 @@ mod inventory;
 mod plan;
 mod reason;
 mod records;
-mod redaction;
 mod release;
 mod run;
 mod source;
 mod tasks;
 mod template;
-mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,15 +30,16 @@ use sluice_api::helm::HelmRelease;
 use sluice_artifact::Algorithm;
 use sluice_helm::manifest::PostRenderStrategy;
 use sluice_helm::render::TemplateCache;
+use sluice_releases::CapabilitiesCache;
+pub(crate) use sluice_releases::NAME_LABEL;
 use sluice_runtime::apply::Takeover;
 use sluice_runtime::identity::Identities;
 use sluice_runtime::{Cache, Manager, Next, ObjectKey, StatusWriter, Waiting, Waker};
 use tokio::sync::Semaphore;
 
-use crate::action::{CapabilitiesCache, RenderOptions, Turn};
+use crate::action::{RenderOptions, Turn};
 use crate::charts::Charts;
 use crate::sources::AllSources;
-pub(crate) use reason::NAME_LABEL;
 pub(crate) use records::Records;
 pub(crate) use tasks::Tasks;
 
@@ -55,9 +53,6 @@ pub(crate) const OWNED_CONDITIONS: [&str; 7] = [
     "Ready",
     "Stalled",
 ];
-
-/// How long the name of a release may be.
-const MAX_NAME: usize = 53;
 
 /// Settings from flags.
 #[derive(Clone, Debug)]
@@ -121,24 +116,11 @@ impl Context {
             namespace: object.release_namespace().to_owned(),
             skip_schema,
             dns: self.settings.dns,
-            customization: customization::of(object),
-            strategy: customization::strategy(object, by_default),
+            customization: sluice_releases::customization(object),
+            strategy: sluice_releases::strategy(object, by_default),
             cache: self.templates.clone(),
         }
     }
-}
-
-/// The name of the release of an object, short enough for helm.
-pub(crate) fn release_name(object: &HelmRelease) -> String {
-    shortened(&object.release_name())
-}
-
-fn shortened(name: &str) -> String {
-    if name.len() <= MAX_NAME {
-        return name.to_owned();
-    }
-    let digest = Algorithm::Sha256.digest(name.as_bytes());
-    format!("{}-{}", name.get(..40).unwrap_or(name), &digest.hex()[..12])
 }
 
 /// Reconciles HelmReleases.
@@ -154,20 +136,5 @@ impl sluice_runtime::Reconciler for Reconciler {
 
     fn forget(&self, key: &ObjectKey) {
         self.0.tasks.forget(key);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shortened;
-
-    #[test]
-    fn long_names_are_cut_and_told_apart_by_a_digest() {
-        assert_eq!(shortened("podinfo"), "podinfo");
-        let long = "a".repeat(54);
-        let short = shortened(&long);
-        assert_eq!(short.len(), 53);
-        assert!(short.starts_with(&format!("{}-", "a".repeat(40))));
-        assert_ne!(short, shortened(&"a".repeat(55)));
     }
 }

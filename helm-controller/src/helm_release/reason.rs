@@ -36,7 +36,3 @@ pub(crate) const DRIFT_DETECTED: &str = "DriftDetected";
 pub(crate) const NO_DRIFT_DETECTED: &str = "NoDriftDetected";
 pub(crate) const DRIFT_CORRECTED: &str = "DriftCorrected";
 pub(crate) const DRIFT_CORRECTION_FAILED: &str = "DriftCorrectionFailed";
-
-/// The labels that every object of a release carries.
-pub(crate) const NAME_LABEL: &str = "helm.toolkit.fluxcd.io/name";
-pub(crate) const NAMESPACE_LABEL: &str = "helm.toolkit.fluxcd.io/namespace";

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sluice_api::helm::{DriftDetectionMode, HelmReleaseSpec};
 use sluice_api::meta::{ConditionStatus, PROGRESSING_REASON, READY_CONDITION, RECONCILING_CONDITION};
 use sluice_helm::Values;
+use sluice_releases::Redaction;
 use sluice_runtime::identity::Identity;
 use sluice_runtime::{Severity, conditions};
 
 use super::plan::{self, Circumstances, Plan, Remedy, Sort, State, Wanted};
-use super::redaction::Redaction;
 use super::run::Run;
 use super::{Context, act, digest, drift, history, reason};
 use crate::action::{Chart, Session, Storage};

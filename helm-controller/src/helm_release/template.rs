@@ -6,10 +6,11 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use sluice_api::helm::{HelmChartTemplate, HelmRelease};
 use sluice_api::source::HelmChart;
+use sluice_releases::{NAME_LABEL, NAMESPACE_LABEL};
 use sluice_runtime::{Failure, ObjectKey, Retry, Severity, errors};
 
+use super::Context;
 use super::run::Run;
-use super::{Context, reason};
 use crate::action::FIELD_MANAGER;
 
 /// The HelmChart of a template: named after the HelmRelease, in the namespace of its source.
@@ -111,9 +112,7 @@ fn helm_chart(owner: &HelmRelease, template: &HelmChartTemplate, key: &ObjectKey
     let spec = &template.spec;
     let metadata = template.metadata.clone().unwrap_or_default();
     let mut labels = metadata.labels;
-    for (label, value) in
-        [(reason::NAME_LABEL, &owner.metadata.name), (reason::NAMESPACE_LABEL, &owner.metadata.namespace)]
-    {
+    for (label, value) in [(NAME_LABEL, &owner.metadata.name), (NAMESPACE_LABEL, &owner.metadata.namespace)] {
         labels.insert(label.to_owned(), value.clone().unwrap_or_default());
     }
     let mut object = json!({

@@ -7,7 +7,7 @@ use sluice_api::meta::ConditionStatus;
 
 use super::super::plan::{self, Plan};
 use super::super::run::{Run, event_metadata};
-use super::super::{customization, history, inventory, reason};
+use super::super::{history, inventory, reason};
 use super::{Stage, method, timeout, waiting};
 use crate::action::{self, Common, CrdPolicy, Crds, Error, Install, Method, Upgrade};
 
@@ -40,7 +40,7 @@ async fn try_install(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     let install = Install {
         chart: request.chart.clone(),
         values: request.values.clone(),
-        capabilities: context.capabilities.get(&request.identity.cluster).await?,
+        capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
         common: Common {
             timeout: timeout(spec, &Plan::Install),
@@ -66,7 +66,7 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     let upgrade = Upgrade {
         chart: request.chart.clone(),
         values: request.values.clone(),
-        capabilities: context.capabilities.get(&request.identity.cluster).await?,
+        capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
         common: Common {
             timeout: timeout(spec, &Plan::Upgrade { forget: false }),
@@ -98,7 +98,7 @@ async fn apply_crds(
         CrdsPolicy::CreateReplace => CrdPolicy::CreateReplace,
     };
     let objects = action::crds_of_chart(&stage.request.chart, &stage.request.values)?;
-    let labels = customization::origin_labels(&run.object);
+    let labels = sluice_releases::origin_labels(&run.object);
     if action::apply_crds(stage.session, Crds { objects, policy, labels, method, wait }).await? {
         stage.context.capabilities.forget();
     }

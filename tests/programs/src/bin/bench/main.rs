@@ -1,15 +1,17 @@
 //! `make bench`: one GitRepository and many Kustomizations, each a Deployment, a Service and a ConfigMap in a namespace of
-//! its own, with `wait: true`. Measures seconds to all ready, and what each controller costs.
+//! its own, with `wait: true`; `make bench-helm-releases`: the same as HelmReleases with a HelmChart each. Measures seconds
+//! to all ready, and what each controller costs.
 
 mod objects;
 mod report;
+mod subject;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, DynamicObject};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use objects::{deployments, kustomizations, upgraded};
+use objects::deployments;
 use report::{Idle, Phase, Report};
 use serde_json::json;
 use sluice_tests::{Cluster, ControlPlane, Controller, GitServer, Options, Usage, condition, install_crds};
@@ -17,11 +19,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use subject::Subject;
 
-/// Seconds, CPU and memory for many Kustomizations, on a control plane of its own.
+/// Seconds, CPU and memory for many Kustomizations or HelmReleases, on a control plane of its own.
 #[derive(Parser)]
 struct Arguments {
-    /// How many Kustomizations.
+    /// HelmReleases in the place of Kustomizations.
+    #[arg(long)]
+    helm_releases: bool,
+    /// How many Kustomizations or HelmReleases.
     #[arg(long, default_value_t = 100)]
     count: usize,
     /// Also write the figures to this file, as JSON.
@@ -30,13 +36,14 @@ struct Arguments {
     /// Leave out the limit: the same objects created directly.
     #[arg(long)]
     no_limit: bool,
-    /// Reconciles at the same time in kustomize-controller.
+    /// Reconciles at the same time in kustomize-controller or helm-controller.
     #[arg(long, default_value_t = 20)]
     concurrent: usize,
 }
 
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 pub(crate) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
+pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 /// How many requests of ours are under way at a time.
 const PARALLEL: usize = 32;
 /// Flux took 4 minutes for 1,000.
@@ -59,10 +66,12 @@ struct Bench {
     cluster: Cluster,
     controllers: Vec<(&'static str, Controller)>,
     count: usize,
+    subject: Subject,
 }
 
 async fn measure(arguments: &Arguments) -> Result<Report> {
     let count = arguments.count;
+    let subject = if arguments.helm_releases { Subject::HelmReleases } else { Subject::Kustomizations };
     report::progress("starting a control plane");
     let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
     let client = plane.client().await?;
@@ -71,16 +80,17 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}").await?;
     let server = GitServer::start().await?;
     let repository = server.repository("app")?;
-    objects::write(&repository, "1.0.0")?;
+    subject.write(&repository, "1.0.0")?;
     let first = repository.commit("First")?;
 
     let source = Controller::builder(&plane, "source-controller")?.argument("--concurrent=10");
-    let kustomize = Controller::builder(&plane, "kustomize-controller")?
+    let (controller, name) = subject.controller();
+    let applier = Controller::builder(&plane, controller)?
         .argument(format!("--concurrent={}", arguments.concurrent))
         .argument("--log-level=error");
-    let (source, kustomize) = tokio::try_join!(source.start(), kustomize.start())?;
-    let bench =
-        Bench { plane, cluster, controllers: vec![("source", source), ("kustomize", kustomize)], count };
+    let (source, applier) = tokio::try_join!(source.start(), applier.start())?;
+    let controllers = vec![("source", source), (name, applier)];
+    let bench = Bench { plane, cluster, controllers, count, subject };
     namespaces(&bench, "app").await?;
     report::progress("measuring idle");
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -90,20 +100,21 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     report::progress("install");
     let created = async {
         bench.cluster.apply(&objects::git_repository(repository.url())).await?;
-        let all: Vec<_> = kustomizations(count).collect();
+        let all = subject.objects(count);
         stream::iter(all).map(|text| bench.apply(text)).buffer_unordered(PARALLEL).try_collect::<()>().await
     };
-    phases.push(bench.phase("install", created, |object| upgraded(object, &first)).await?);
+    phases.push(bench.phase("install", created, |object| subject.is_done(object, &first, "1.0.0")).await?);
 
     report::progress("upgrade");
-    objects::write(&repository, "1.1.0")?;
+    subject.write(&repository, "1.1.0")?;
     let second = repository.commit("Second")?;
     let requested = async { bench.cluster.request_reconcile(SOURCE, "GitRepository", "app").await.map(drop) };
-    phases.push(bench.phase("upgrade", requested, |object| upgraded(object, &second)).await?);
+    phases.push(bench.phase("upgrade", requested, |object| subject.is_done(object, &second, "1.1.0")).await?);
 
     report::progress("unchanged");
     let request = jiff::Timestamp::now().to_string();
-    let api = bench.cluster.api(KUSTOMIZE, "Kustomization").await?;
+    let (version, kind) = subject.kind();
+    let api = bench.cluster.api(version, kind).await?;
     let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": request}}});
     let requested = async {
         stream::iter(0..count)
@@ -120,7 +131,7 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
 
     let limit = if arguments.no_limit { None } else { Some(bench.limit().await?) };
     let peak = bench.usage()?.into_iter().map(|(name, usage)| (name, usage.peak)).collect();
-    Ok(Report::new(count, idle, phases, peak, limit))
+    Ok(Report::new(subject, count, idle, phases, peak, limit))
 }
 
 async fn namespaces(bench: &Bench, prefix: &str) -> Result<()> {
@@ -144,7 +155,7 @@ impl Bench {
         self.plane.facts().processes.values().map(|id| Ok(Usage::of(*id)?.cpu)).sum()
     }
 
-    /// Does something and waits until `good` holds of all Kustomizations.
+    /// Does something and waits until `good` holds of all Kustomizations or HelmReleases.
     async fn phase(
         &self,
         name: &'static str,
@@ -152,7 +163,8 @@ impl Bench {
         good: impl Fn(&DynamicObject) -> bool,
     ) -> Result<Phase> {
         let (usage, plane) = (self.usage()?, self.plane_cpu()?);
-        let api = self.cluster.api(KUSTOMIZE, "Kustomization").await?;
+        let (version, kind) = self.subject.kind();
+        let api = self.cluster.api(version, kind).await?;
         let begin = Instant::now();
         tokio::try_join!(act, self.all(&api, |object| good(object)))
             .with_context(|| format!("{name}\n{}", self.controllers[1].1.log_tail()))?;

@@ -24,7 +24,7 @@ pub(crate) fn write(repository: &Repository, version: &str) -> Result<()> {
 }
 
 /// A Deployment, a Service and a ConfigMap of the usual size.
-fn three(version: &str) -> [Value; 3] {
+pub(crate) fn three(version: &str) -> [Value; 3] {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": 9898}, "initialDelaySeconds": 5, "timeoutSeconds": 5});
     let container = json!({
         "name": "app", "image": format!("ghcr.io/example/app:{version}"), "imagePullPolicy": "IfNotPresent",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+use crate::subject::Subject;
 use serde::Serialize;
 use sluice_tests::Usage;
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ impl Idle {
 /// All of a run.
 #[derive(Serialize)]
 pub(crate) struct Report {
+    #[serde(skip)]
+    subject: Subject,
     count: usize,
     cores: usize,
     idle: BTreeMap<&'static str, Idle>,
@@ -45,20 +48,38 @@ pub(crate) struct Report {
 
 /// Figures of Flux 2.9 on two cores that also carried the control plane.
 struct Flux {
+    subject: Subject,
     count: usize,
     /// Seconds, and CPU seconds of both controllers together, for install, upgrade and unchanged.
     phases: [(f64, f64); 3],
-    /// The most memory of kustomize-controller and source-controller, in MiB.
+    /// The most memory of the controller that applies and of source-controller, in MiB.
     peak: [u64; 2],
 }
 
-const FLUX: [Flux; 2] = [
-    Flux { count: 100, phases: [(23.2, 11.1), (30.1, 12.8), (12.5, 11.4)], peak: [170, 82] },
-    Flux { count: 500, phases: [(98.6, 55.6), (137.4, 65.9), (63.4, 55.9)], peak: [206, 89] },
+const FLUX: [Flux; 3] = [
+    Flux {
+        subject: Subject::Kustomizations,
+        count: 100,
+        phases: [(23.2, 11.1), (30.1, 12.8), (12.5, 11.4)],
+        peak: [170, 82],
+    },
+    Flux {
+        subject: Subject::Kustomizations,
+        count: 500,
+        phases: [(98.6, 55.6), (137.4, 65.9), (63.4, 55.9)],
+        peak: [206, 89],
+    },
+    Flux {
+        subject: Subject::HelmReleases,
+        count: 100,
+        phases: [(28.5, 13.9), (35.9, 23.9), (3.2, 0.9)],
+        peak: [366, 95],
+    },
 ];
 
 impl Report {
     pub(crate) fn new(
+        subject: Subject,
         count: usize,
         idle: BTreeMap<&'static str, Idle>,
         phases: Vec<Phase>,
@@ -66,19 +87,16 @@ impl Report {
         limit: Option<f64>,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { count, cores, idle, phases, peak, limit }
+        Self { subject, count, cores, idle, phases, peak, limit }
     }
 
     pub(crate) fn print(&self) {
-        let flux = FLUX.iter().find(|flux| flux.count == self.count);
-        println!(
-            "{} Kustomizations of a Deployment, a Service and a ConfigMap, wait: true, on {} cores",
-            self.count, self.cores
-        );
+        let flux = FLUX.iter().find(|flux| flux.count == self.count && flux.subject == self.subject);
+        println!("{} {}, on {} cores", self.count, self.subject.title(), self.cores);
         println!();
         println!(
             "{:<10} {:>8} {:>8} {:>7}   {:>9} {:>9} {:>8} {:>7}   {:>13}",
-            "", "seconds", "Flux", "faster", "source s", "kust. s", "Flux s", "less", "control plane"
+            "", "seconds", "Flux", "faster", "source s", "applier s", "Flux s", "less", "control plane"
         );
         for (index, phase) in self.phases.iter().enumerate() {
             let own: f64 = phase.cpu.values().sum();
@@ -92,7 +110,7 @@ impl Report {
                 figure(theirs.map(|(seconds, _)| seconds)),
                 times(theirs.map(|(seconds, _)| seconds / phase.seconds)),
                 phase.cpu.get("source").copied().unwrap_or_default(),
-                phase.cpu.get("kustomize").copied().unwrap_or_default(),
+                own - phase.cpu.get("source").copied().unwrap_or_default(),
                 figure(theirs.map(|(_, cpu)| cpu)),
                 times(theirs.map(|(_, cpu)| cpu / own.max(0.01))),
                 phase.plane_cpu,

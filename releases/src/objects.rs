@@ -6,7 +6,10 @@ use serde_json::Value;
 use sluice_helm::manifest::split;
 use sluice_runtime::apply::{Cluster, Object, ObjectId, Resource, flatten};
 
-use super::Error;
+/// Why a manifest cannot be made into objects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ManifestError(String);
 
 /// The label and annotations that tell which release an object belongs to.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
@@ -17,35 +20,35 @@ const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
 /// An object and how to ask for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Item {
+pub struct Item {
     /// The object as the manifest has it, with its namespace.
-    pub(crate) object: Object,
+    pub object: Object,
     /// Its kind.
-    pub(crate) resource: Arc<Resource>,
+    pub resource: Arc<Resource>,
     /// Which it is.
-    pub(crate) id: ObjectId,
+    pub id: ObjectId,
 }
 
 impl Item {
     /// Whether an uninstall leaves the object.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         !self.object.tag("annotations", RESOURCE_POLICY).is_empty()
     }
 
     /// Marks the object as one of a release.
-    pub(crate) fn own(&mut self, release: &str, namespace: &str) {
+    pub fn own(&mut self, release: &str, namespace: &str) {
         self.object.set_tags("labels", [MANAGED_BY]);
         self.object.set_tags("annotations", [(RELEASE_NAME, release), (RELEASE_NAMESPACE, namespace)]);
     }
 }
 
 /// Whether an object is one that an upgrade must not delete.
-pub(crate) fn is_kept(live: &Object) -> bool {
+pub fn is_kept(live: &Object) -> bool {
     live.tag("annotations", RESOURCE_POLICY).eq_ignore_ascii_case("keep")
 }
 
 /// Why an object that is there may not become part of a release; nothing when it may.
-pub(crate) fn foreign(live: &Object, release: &str, namespace: &str) -> Option<String> {
+pub fn foreign(live: &Object, release: &str, namespace: &str) -> Option<String> {
     let check = |what: &str, field: &str, key: &str, wanted: &str| {
         let complaint = match live.tag(field, key) {
             "" => format!("missing key {key:?}: must be set to {wanted:?}"),
@@ -76,15 +79,15 @@ pub(crate) fn foreign(live: &Object, release: &str, namespace: &str) -> Option<S
 }
 
 /// The objects of a manifest, without asking anybody.
-pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, Error> {
+pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
     let mut objects = Vec::new();
     for document in split(manifest) {
-        let values = sluice_yaml::read_all(document).map_err(|error| Error::Manifest(error.to_string()))?;
+        let values = sluice_yaml::read_all(document).map_err(|error| ManifestError(error.to_string()))?;
         for value in &values {
             let json =
-                sluice_yaml::json::to_string(value).map_err(|error| Error::Manifest(error.to_string()))?;
+                sluice_yaml::json::to_string(value).map_err(|error| ManifestError(error.to_string()))?;
             let json: Value =
-                serde_json::from_str(&json).map_err(|error| Error::Manifest(error.to_string()))?;
+                serde_json::from_str(&json).map_err(|error| ManifestError(error.to_string()))?;
             if json.is_null() {
                 continue;
             }
@@ -92,7 +95,7 @@ pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, Error> {
             let found = flatten(json.clone());
             if found.is_empty() && nameless && json.get("items").is_none() {
                 let kind = json.get("kind").and_then(Value::as_str).unwrap_or("an object");
-                return Err(Error::Manifest(format!("{kind} has no apiVersion, kind or metadata.name")));
+                return Err(ManifestError(format!("{kind} has no apiVersion, kind or metadata.name")));
             }
             objects.extend(found);
         }
@@ -101,11 +104,11 @@ pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, Error> {
 }
 
 /// The objects of a manifest with their namespaces, and how to ask for each.
-pub(crate) async fn resolve(
+pub async fn resolve(
     cluster: &Cluster,
     objects: Vec<Object>,
     namespace: &str,
-) -> Result<Vec<Item>, Error> {
+) -> Result<Vec<Item>, ManifestError> {
     let mut items: Vec<Item> = Vec::with_capacity(objects.len());
     let mut missing = Vec::new();
     for mut object in objects {
@@ -124,7 +127,7 @@ pub(crate) async fn resolve(
             )),
         }
     }
-    if missing.is_empty() { Ok(items) } else { Err(Error::Manifest(missing.join("\n"))) }
+    if missing.is_empty() { Ok(items) } else { Err(ManifestError(missing.join("\n"))) }
 }
 
 #[cfg(test)]

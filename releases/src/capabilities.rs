@@ -9,27 +9,26 @@ use sluice_helm::{Capabilities, KubeVersion};
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::errors::describe;
 
-use super::Error;
-
 /// How long versions and kinds are taken for what they were.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// The versions and kinds of clusters, read once in a while.
-#[derive(Default)]
-pub(crate) struct CapabilitiesCache(Mutex<HashMap<usize, (Instant, Arc<Capabilities>)>>);
+#[derive(Debug, Default)]
+pub struct CapabilitiesCache(Mutex<HashMap<usize, (Instant, Arc<Capabilities>)>>);
 
 impl CapabilitiesCache {
-    /// What a cluster offers.
-    pub(crate) async fn get(&self, cluster: &Arc<Cluster>) -> Result<Arc<Capabilities>, Error> {
+    /// What a cluster offers. The error tells what was asked for and why there is no answer.
+    pub async fn get(&self, cluster: &Arc<Cluster>) -> Result<Arc<Capabilities>, String> {
         let key = Arc::as_ptr(cluster) as usize;
         if let Some((read, known)) = self.lock().get(&key)
             && read.elapsed() < FRESH
         {
             return Ok(known.clone());
         }
-        let found = Arc::new(read(cluster).await.map_err(|error| {
-            Error::Render(format!("could not get apiVersions from Kubernetes: {}", describe(&error)))
-        })?);
+        let found =
+            Arc::new(read(cluster).await.map_err(|error| {
+                format!("could not get apiVersions from Kubernetes: {}", describe(&error))
+            })?);
         let mut known = self.lock();
         known.retain(|_, (read, _)| read.elapsed() < FRESH);
         known.insert(key, (Instant::now(), found.clone()));
@@ -37,7 +36,7 @@ impl CapabilitiesCache {
     }
 
     /// Forgets everything, because there are new kinds.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.lock().clear();
     }
 

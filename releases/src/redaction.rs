@@ -9,11 +9,11 @@ const SHORTEST: usize = 4;
 
 /// Texts that nobody may see.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Redaction(Vec<String>);
+pub struct Redaction(Vec<String>);
 
 impl Redaction {
     /// Adds a text, and what it holds if it is YAML.
-    pub(crate) fn add(&mut self, text: &str) {
+    pub fn add(&mut self, text: &str) {
         self.push(text.trim());
         if let Ok(values) = sluice_helm::values::read_values(text.as_bytes()) {
             self.add_values(&Value::Object(values));
@@ -44,7 +44,7 @@ impl Redaction {
     }
 
     /// The text without what nobody may see.
-    pub(crate) fn apply(&self, text: impl Into<String>) -> String {
+    pub fn apply(&self, text: impl Into<String>) -> String {
         let mut text = text.into();
         for secret in &self.0 {
             if text.contains(secret.as_str()) {

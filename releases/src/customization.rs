@@ -6,18 +6,21 @@ use serde_json::{Value, json};
 use sluice_api::helm::{HelmRelease, KustomizePostRenderer};
 use sluice_helm::manifest::{Customization, PostRenderStrategy};
 
-use super::reason;
+/// The labels that every object of a release carries.
+pub const NAME_LABEL: &str = "helm.toolkit.fluxcd.io/name";
+/// See [`NAME_LABEL`].
+pub const NAMESPACE_LABEL: &str = "helm.toolkit.fluxcd.io/namespace";
 
 /// The labels that tell which HelmRelease an object belongs to.
-pub(crate) fn origin_labels(object: &HelmRelease) -> BTreeMap<String, String> {
-    [(reason::NAME_LABEL, &object.metadata.name), (reason::NAMESPACE_LABEL, &object.metadata.namespace)]
+pub fn origin_labels(object: &HelmRelease) -> BTreeMap<String, String> {
+    [(NAME_LABEL, &object.metadata.name), (NAMESPACE_LABEL, &object.metadata.namespace)]
         .into_iter()
         .map(|(label, value)| (label.to_owned(), value.clone().unwrap_or_default()))
         .collect()
 }
 
 /// The changes that a HelmRelease asks for, and those that every one has.
-pub(crate) fn of(object: &HelmRelease) -> Customization {
+pub fn customization(object: &HelmRelease) -> Customization {
     let metadata = object.spec.common_metadata.clone().unwrap_or_default();
     Customization {
         kustomizations: object
@@ -46,7 +49,7 @@ fn kustomization(renderer: &KustomizePostRenderer) -> Value {
 }
 
 /// What hooks see of the changes. `by_default`: where nothing is said.
-pub(crate) fn strategy(object: &HelmRelease, by_default: PostRenderStrategy) -> PostRenderStrategy {
+pub fn strategy(object: &HelmRelease, by_default: PostRenderStrategy) -> PostRenderStrategy {
     use sluice_api::helm::PostRenderStrategy as Asked;
     match object.spec.post_render_strategy {
         None => by_default,
@@ -77,10 +80,10 @@ mod tests {
             },
         }))
         .unwrap();
-        let text = of(&object)
+        let text = customization(&object)
             .run("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\ndata:\n  k: \"1\"\n")
             .unwrap();
-        let objects = crate::action::objects::parse(&text).unwrap();
+        let objects = crate::parse(&text).unwrap();
         assert_eq!(objects[0].fields()["data"], json!({"k": "2", "l": "3"}));
         assert_eq!(
             objects[0].fields()["metadata"]["labels"],

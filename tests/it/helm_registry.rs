@@ -1,0 +1,83 @@
+//! HelmReleases with charts from a real registry, by a HelmRepository and by an OCIRepository.
+
+use crate::helm::{HELM, SOURCE, helm_ops};
+use crate::helm_release::{cache, config, monitoring};
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use sluice_tests::{Controller, Registry, TestChart, condition, documents, workspace};
+use std::path::Path;
+
+fn push(helm: &Path, registry: &Registry, chart: &TestChart) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join(format!("{}-{}.tgz", chart.name, chart.version));
+    std::fs::write(&file, chart.package()?)?;
+    let target = format!("oci://{}/charts", registry.address());
+    Registry::run(helm, &["push", &file.display().to_string(), &target, "--plain-http"]).map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_helm_release_that_users_have_works_with_a_real_registry() -> Result<()> {
+    helm_ops("helm-registry", &[], async |ops| {
+        let plane = ops.plane;
+        let source = tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
+        let source = source.namespace(&ops.namespace).start().await?;
+        let (helm, registry) = (crate::charts::helm().await?, Registry::start().await?);
+        for chart in [cache("17.0.0"), cache("17.2.0"), monitoring()] {
+            push(&helm, &registry, &chart)?;
+        }
+        let url = format!("oci://{}/charts", registry.address());
+        let mut names = Vec::new();
+        for file in ["helm-repository", "helm-release-v2", "helm-release-v2beta2", "helm-release-v2beta1"] {
+            let file = workspace().join(format!("tests/fixtures/manifests/{file}.yaml"));
+            for mut object in documents(&std::fs::read_to_string(file)?)? {
+                // The host and the namespaces are those of a user: ours take their place.
+                object["metadata"]["namespace"] = ops.namespace.as_str().into();
+                if object["kind"] == "HelmRepository" {
+                    if object["spec"]["type"] != "oci" {
+                        continue;
+                    }
+                    object["spec"]["url"] = url.as_str().into();
+                    object["spec"]["insecure"] = true.into();
+                } else {
+                    object["spec"]["chart"]["spec"]["sourceRef"] = json!({"kind": "HelmRepository", "name": "charts-oci"});
+                    names.push(object["metadata"]["name"].as_str().context("no name")?.to_owned());
+                }
+                ops.apply(&object.to_string()).await?;
+            }
+        }
+        ops.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: monitoring-values}\ndata: {values.yaml: 'retention: 5d'}\n").await?;
+        let repository = json!({
+            "apiVersion": SOURCE, "kind": "OCIRepository", "metadata": {"name": "cache"},
+            "spec": {"interval": "1h", "url": format!("{url}/cache"), "insecure": true, "ref": {"semver": "17.x"},
+                     "layerSelector": {"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "operation": "copy"}},
+        });
+        ops.apply(&repository.to_string()).await?;
+        let chart = json!({"kind": "OCIRepository", "name": "cache"});
+        ops.release("direct", json!({"chartRef": chart, "values": {"from": "registry"}})).await?;
+
+        ensure!(names == ["monitoring", "cache-beta2", "cache-old"], "{names:?}");
+        for name in names.iter().map(String::as_str).chain(["direct"]) {
+            ops.ready(name, 1).await.map_err(|error| error.context(source.log_tail()))?;
+        }
+        let monitoring = ops.get(HELM, "HelmRelease", "monitoring").await?;
+        ensure!(condition(&monitoring, "TestSuccess") == Some("False"), "{}", monitoring.data["status"]);
+        ensure!(config(ops, "cache-old").await?["from"] == "prod");
+        ensure!(config(ops, "direct").await?["from"] == "registry");
+        let direct = ops.get(HELM, "HelmRelease", "direct").await?;
+        let newest = &direct.data["status"]["history"][0];
+        let digest = newest["ociDigest"].as_str().and_then(|digest| digest.strip_prefix("sha256:")).context("no digest")?;
+        ensure!(newest["chartVersion"] == format!("17.2.0+{}", &digest[..12]), "{newest}");
+
+        // What is pushed reaches the releases by itself.
+        push(&helm, &registry, &cache("17.9.0"))?;
+        ops.request_reconcile(SOURCE, "OCIRepository", "cache").await?;
+        ops.request_reconcile(SOURCE, "HelmChart", &format!("{}-cache-beta2", ops.namespace)).await?;
+        for name in ["direct", "cache-beta2"] {
+            let upgraded = ops.ready(name, 2).await.map_err(|error| error.context(source.log_tail()))?;
+            let version = upgraded.data["status"]["history"][0]["chartVersion"].as_str().unwrap_or_default().to_owned();
+            ensure!(version.starts_with("17.9.0"), "{name}: {version}");
+        }
+        Ok(())
+    })
+    .await
+}
