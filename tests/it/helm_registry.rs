@@ -4,7 +4,8 @@ use crate::helm::{HELM, SOURCE, helm_ops};
 use crate::helm_release::{cache, config, monitoring};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use sluice_tests::{Controller, Registry, TestChart, condition, documents, workspace};
+use sluice_tests::{Controller, FileServer, Registry, TestChart, condition, documents, workspace};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn push(helm: &Path, registry: &Registry, chart: &TestChart) -> Result<()> {
@@ -80,4 +81,60 @@ async fn every_helm_release_that_users_have_works_with_a_real_registry() -> Resu
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_are_pulled_as_helm_pulls_them() -> Result<()> {
+    let binaries = tokio::task::spawn_blocking(sluice_tests::binaries).await??;
+    let sluice = binaries.get("sluice").context("no sluice")?.clone();
+    let (helm, registry, server) =
+        (crate::charts::helm().await?, Registry::start().await?, FileServer::start().await?);
+    crate::charts::publish(&helm, &server, "app", &["1.0.0", "1.1.0", "2.0.0-rc.1"])?;
+    for version in ["1.0.0", "1.1.0", "2.0.0-rc.1"] {
+        let file = server.folder().join(format!("app-{version}.tgz")).display().to_string();
+        Registry::run(
+            &helm,
+            &["push", &file, &format!("oci://{}/charts", registry.address()), "--plain-http"],
+        )?;
+    }
+    let oci = format!("oci://{}/charts/app", registry.address());
+    let archive = format!("{}/app-1.0.0.tgz", server.url());
+    let folder = tempfile::tempdir()?;
+    let pull = |program: &Path, arguments: &[&str], target: &str| -> Result<BTreeMap<String, Vec<u8>>> {
+        let target = folder.path().join(target);
+        std::fs::create_dir_all(&target)?;
+        let place = target.display().to_string();
+        let verb: &[&str] = if program == helm { &["pull"] } else { &["helm", "pull"] };
+        Registry::run(program, &[verb, arguments, &["--destination", &place]].concat())?;
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(&target)? {
+            let entry = entry?;
+            files.insert(entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path())?);
+        }
+        Ok(files)
+    };
+    let cases: [&[&str]; 6] = [
+        &["app", "--repo", server.url()],
+        &["app", "--repo", server.url(), "--version", "~1.0"],
+        &["app", "--repo", server.url(), "--devel"],
+        &[&archive],
+        &[&oci, "--plain-http"],
+        &[&oci, "--plain-http", "--version", "1.0.0"],
+    ];
+    for (index, case) in cases.into_iter().enumerate() {
+        let (theirs, ours) =
+            (pull(&helm, case, &format!("theirs-{index}"))?, pull(&sluice, case, &format!("ours-{index}"))?);
+        ensure!(!theirs.is_empty() && theirs == ours, "{case:?}: {:?} and {:?}", theirs.keys(), ours.keys());
+    }
+    let unpacked = folder.path().join("unpacked").display().to_string();
+    let untar = ["helm", "pull", "app", "--repo", server.url(), "--untar", "--untardir", &unpacked];
+    Registry::run(&sluice, &untar)?;
+    ensure!(folder.path().join("unpacked/app/Chart.yaml").is_file());
+    // What is there is not overwritten, and what is not there is not found.
+    let error = Registry::run(&sluice, &untar).unwrap_err().to_string();
+    ensure!(error.contains("already exists"), "{error}");
+    let error = Registry::run(&sluice, &["helm", "pull", "app", "--repo", server.url(), "--version", "7"])
+        .unwrap_err();
+    ensure!(error.to_string().contains("(nearest: 2.0.0-rc.1, 1.1.0, 1.0.0)"), "{error}");
+    Ok(())
 }

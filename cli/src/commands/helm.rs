@@ -15,6 +15,7 @@ use sluice_helm::template::{check_installable, render_chart};
 use sluice_helm::values::ValueSources;
 use sluice_helm::{Capabilities, KubeVersion, TemplateError, TemplateOptions, Values};
 
+use super::helm_pull;
 use crate::app::App;
 use crate::failure::Exit;
 
@@ -34,6 +35,9 @@ enum HelmCommand {
     Lint(LintArgs),
     /// Pack charts into archives.
     Package(PackageArgs),
+    /// Fetch a chart from a repository or a registry.
+    #[command(alias = "fetch", arg_required_else_help = true)]
+    Pull(helm_pull::PullArgs),
     /// Print a part of a chart.
     #[command(alias = "inspect", arg_required_else_help = true)]
     Show {
@@ -188,11 +192,12 @@ impl HelmArgs {
     }
 }
 
-pub(crate) fn run(app: &App, args: HelmArgs) -> Result<()> {
+pub(crate) async fn run(app: &App, args: HelmArgs) -> Result<()> {
     let result = match args.command {
         HelmCommand::Template(args) => template(app, args),
         HelmCommand::Lint(args) => lint_all(app, &args),
         HelmCommand::Package(args) => package_all(app, &args),
+        HelmCommand::Pull(args) => helm_pull::run(app, &args).await,
         HelmCommand::Show { part } => show_part(app, &part),
     };
     result.map_err(Exit::as_tool)

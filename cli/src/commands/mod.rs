@@ -14,6 +14,7 @@ mod events;
 mod export;
 mod get;
 mod helm;
+mod helm_pull;
 mod install;
 mod kustomize;
 mod local;
@@ -191,7 +192,7 @@ impl Command {
             Self::Stats(args) => stats::run(app, args).await,
             Self::Version(args) => version::run(app, args).await,
             Self::Envsubst(args) => envsubst::run(app, args),
-            Self::Helm(args) => helm::run(app, args),
+            Self::Helm(args) => helm::run(app, args).await,
             Self::Completion(args) => completion::run(app, &args),
             Self::Complete(args) => completion::complete(app, args).await,
         }

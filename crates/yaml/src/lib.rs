@@ -11,6 +11,7 @@
 mod emit;
 mod error;
 pub mod event;
+mod glance;
 mod gosyntax;
 pub mod json;
 pub mod node;

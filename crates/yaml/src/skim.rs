@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::event::{Event, EventKind, Properties};
+use crate::glance;
 use crate::node::{Composer, Node};
 use crate::number::Integer;
 use crate::read::{Decoder, Dialect, decode, read};
@@ -16,8 +17,21 @@ use crate::value::Value;
 /// JSON cannot have), the document is read as a whole.
 pub fn read_members(text: impl AsRef<[u8]>, wanted: impl Fn(&str) -> bool) -> Result<Value, Error> {
     let bytes = text.as_ref();
+    if let Some(lines) = std::str::from_utf8(bytes).ok().and_then(|text| wanted_lines(text, &wanted)) {
+        return read(lines);
+    }
     let skimmed = decode(bytes).ok().and_then(|text| skim(&text, &wanted));
     skimmed.map_or_else(|| read(bytes), Ok)
+}
+
+/// The lines of the wanted members, if the whole text is plain.
+fn wanted_lines(text: &str, wanted: &dyn Fn(&str) -> bool) -> Option<String> {
+    let members = glance::members(text)?;
+    // Without a member the text is something else: nothing, or a comment.
+    members.first()?;
+    let lines: String =
+        members.into_iter().filter(|(key, _)| wanted(key)).filter_map(|(_, range)| text.get(range)).collect();
+    Some(if lines.is_empty() { "{}".to_owned() } else { lines })
 }
 
 /// `None` if the document is not as plain as nearly all are.
@@ -107,12 +121,12 @@ fn skip(composer: &mut Composer<'_>) -> Option<()> {
 }
 
 /// Whether a key is text, whatever it looks like, and nothing that merges.
-fn is_plain_key(text: &str, style: Style) -> bool {
+pub(crate) fn is_plain_key(text: &str, style: Style) -> bool {
     style != Style::Plain || matches!(resolve(text, Dialect::Sigs), Scalar::Text(_))
 }
 
 /// Whether a value is sure to have a form in JSON.
-fn is_plain_value(text: &str, style: Style) -> bool {
+pub(crate) fn is_plain_value(text: &str, style: Style) -> bool {
     if style != Style::Plain || text.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return true;
     }
@@ -172,6 +186,55 @@ mod tests {
         check("kind: A\nspec: [1\n");
         check("kind: A\nspec: 'open\n");
         check("kind: A\nspec: x\n...\n- a\n");
+    }
+
+    #[test]
+    fn plain_lines_are_seen_through_and_all_else_is_read() {
+        let plain = |text: &str| {
+            check(text);
+            assert!(glance::members(text).is_some(), "{text}");
+        };
+        let odd = |text: &str| {
+            check(text);
+            assert!(glance::members(text).is_none(), "{text}");
+        };
+        plain(
+            "# c\nkind: A # d\nspec:\n  a: 1\n  b:\n  - c: d\n    e:\n      - f\n      - \"g: h\"\n  # c\n  i: 'j''k' # l\nmetadata:\n  name: x\n",
+        );
+        plain(
+            "spec:\n- a\n-\n- - b\n  - c: d\n    e: {}\nkind: A\nmetadata:\n  annotations:\n    \"helm.sh/hook\": test\n",
+        );
+        plain("spec:\n  text: |-\n\n    a: b: c\n      - d\n\n  next: >\n    x\n  last: |\nkind: A\n");
+        plain("data:\n  a: |\n    kind: B\n\n\nkind: A");
+        plain(
+            "spec:\n  a:\n  b: http://x:80/?a#b\n  c: -1.5\n  d: --flag\n  e: ~\nkind: A\nmetadata:\n  name: ä\n",
+        );
+        plain("kind: A\nspec:\n    a: 1\nmetadata:\n  b:\n        c: 1\n");
+        odd("kind: A\nspec:\n  a: 1\n   b: 2\n");
+        odd("kind: A\nspec:\n  a: 1\n b: 2\n");
+        odd("kind: A\nspec:\n  - a\n  b: 2\n");
+        odd("kind: A\nspec:\n  a: 1\n  - b\n");
+        odd("kind: A\nspec:\n  a: b: c\n");
+        odd("kind: A\nspec:\n  a: b:\n");
+        odd("kind: A\nspec:\n  a: x\n    y\n");
+        odd("kind: A\nspec:\n  a: |\n    x\n   y\n");
+        odd("kind: A\nspec:\n  a: |\n      \n    x\n");
+        odd("kind: A\nspec:\n  a: |2\n    x\n");
+        odd("kind: A\nspec:\n  true: x\n");
+        odd("kind: A\nspec:\n  a: [b, c]\n");
+        odd("kind: A\nspec:\n  a: .inf\n");
+        odd("kind: A\nspec:\n  a: 'open\n  b: c'\n");
+        odd("kind: A\nspec:\n  a: \"\\x41\"\n");
+        odd("kind: A\nspec:\n  a: &b c\n");
+        odd("kind: A\nspec:\n\ta: b\n");
+        odd("kind: A\nspec: \"x\"y\n");
+        odd("kind: A\n--- x\n");
+        odd("kind: A\n- b\n");
+        odd("kind: A\nspec: {}x\n");
+        odd("kind: A\nspec:\n  a: \"b\"\n    c: d\n");
+        odd("kind: A\nspec:\n  -a: 1\n");
+        odd("kind: A\r\nspec: 1\r\n");
+        odd("spec:\n  - a: 1\n   - b\nkind: A\n");
     }
 
     #[test]

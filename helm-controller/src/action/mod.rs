@@ -121,6 +121,8 @@ pub(crate) struct Session<'a> {
     pub(crate) log: &'a Log,
     /// Rules of health beyond the usual.
     pub(crate) rules: &'a HealthRules,
+    /// Whether objects are ready by the rules of Helm 3, and `rules` do not count.
+    pub(crate) legacy: bool,
     /// Cancelled when a wait for objects is to be given up.
     pub(crate) superseded: CancellationToken,
     turn: tokio::sync::Mutex<Turn>,
@@ -138,7 +140,17 @@ impl<'a> Session<'a> {
         turn: Turn,
     ) -> Self {
         let turn = tokio::sync::Mutex::new(turn);
-        Self { cluster, client, storage, log, rules, superseded, turn, written: Mutex::default() }
+        Self {
+            cluster,
+            client,
+            storage,
+            log,
+            rules,
+            legacy: false,
+            superseded,
+            turn,
+            written: Mutex::default(),
+        }
     }
 
     /// Waits for something without keeping others from working.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_api::helm::HelmRelease;
+use sluice_api::helm::{HelmRelease, WaitStrategyName};
 use sluice_api::meta::{
     ConditionStatus, FORCE_REQUEST_ANNOTATION, READY_CONDITION, RECONCILING_CONDITION,
     RESET_REQUEST_ANNOTATION, Reconcilable,
@@ -140,7 +140,7 @@ async fn attempt(
     run.object.storage_namespace().clone_into(&mut run.status.storage_namespace);
     note_attempt(run, &request, &tracked.digest);
     run.clear_failure(&[reason::FACTORY_ERROR, reason::STATE_ERROR]);
-    let session = Session::new(
+    let mut session = Session::new(
         &request.identity.cluster,
         &request.identity.client,
         &request.storage,
@@ -149,6 +149,10 @@ async fn attempt(
         superseded.clone(),
         turn,
     );
+    session.legacy = match &spec.wait_strategy {
+        Some(strategy) => strategy.name == WaitStrategyName::Legacy,
+        None => context.settings.helm3_defaults,
+    };
     let ending = settle(context, run, &request, &session).await;
     if superseded.is_cancelled() && !matches!(ending, Ending::Done) && context.settings.cancel_on_news {
         let subject = format!("HelmRelease/{}", ObjectKey::of(&*run.object));

@@ -9,8 +9,8 @@ use sluice_api::source::HelmChart;
 use sluice_releases::{NAME_LABEL, NAMESPACE_LABEL};
 use sluice_runtime::{Failure, ObjectKey, Retry, Severity, errors};
 
-use super::Context;
 use super::run::Run;
+use super::{Context, reason};
 use crate::action::FIELD_MANAGER;
 
 /// The HelmChart of a template: named after the HelmRelease, in the namespace of its source.

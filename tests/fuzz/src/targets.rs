@@ -321,14 +321,29 @@ fn documents() -> Vec<Vec<u8>> {
         "a: &x {b: [1, 2.5, 0x1F]}\nc: *x\n<<: *x\n",
         "? [complex, key]\n: - |2-\n     text\n  - >+\n   folded\n\n",
         "\"a\\u263a\\x41\": 'it''s'\n--- # next\n!!binary aGVsbG8=\n...\n",
+        "# Source: a\nkind: A # b\nmetadata:\n  name: x\n  annotations:\n    \"a/b\": 'c'\nspec:\n  list:\n  - a: b\n    c:\n      - d\n  - - e\n    - f: {}\n",
+        "data:\n  a: |\n    kind: B\n\n      c: d\n  e: >-\n\n    f\n  g: http://x:80/#y\n  h: -1.5\nmetadata: {name: x}\nkind: A\nlist:\n- |\n x\n-\n  y: z\n",
     ]));
     all
 }
 
 fn read_yaml(input: &[u8]) {
+    use sluice_yaml::Value;
+    let wanted = |key: &str| key == "kind" || key == "metadata";
     let read = sluice_yaml::read(input);
-    let members = sluice_yaml::read_members(input, |key| key == "kind" || key == "metadata");
-    assert_eq!(read.is_ok(), members.is_ok(), "a document is read whole or not at all");
+    let members = sluice_yaml::read_members(input, wanted);
+    match (&read, members) {
+        (Ok(Value::Mapping(whole)), Ok(Value::Mapping(mut members))) => {
+            // What is not plain was read as a whole.
+            members.retain(|key, _| wanted(key));
+            let mut whole = whole.clone();
+            whole.retain(|key, _| wanted(key));
+            assert_eq!(whole, members, "members are those of the whole");
+        }
+        (whole, members) => {
+            assert_eq!(whole.is_ok(), members.is_ok(), "a document is read whole or not at all");
+        }
+    }
     if let Ok(value) = read {
         let _ = sluice_yaml::write(&value);
     }

@@ -10,6 +10,8 @@ mod resolved;
 pub(crate) mod tag;
 mod tree;
 
+pub(crate) use registry::docker_credentials;
+
 /// Media type of an artifact's configuration.
 const CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
 /// Media type of an artifact's content.

@@ -67,11 +67,16 @@ impl RegistryArgs {
                 None => Credentials::Bearer(given.clone()),
             });
         }
-        let Some(path) = docker_config() else { return Ok(Credentials::Anonymous) };
-        let Ok(json) = std::fs::read(&path) else { return Ok(Credentials::Anonymous) };
-        let config = DockerConfig::parse(&json).with_context(|| path.display().to_string())?;
-        Ok(config.find(&reference.registry, &reference.repository).unwrap_or_default())
+        docker_credentials(reference)
     }
+}
+
+/// What Docker's configuration has for the registry of an artifact.
+pub(crate) fn docker_credentials(reference: &Reference) -> Result<Credentials> {
+    let Some(path) = docker_config() else { return Ok(Credentials::Anonymous) };
+    let Ok(json) = std::fs::read(&path) else { return Ok(Credentials::Anonymous) };
+    let config = DockerConfig::parse(&json).with_context(|| path.display().to_string())?;
+    Ok(config.find(&reference.registry, &reference.repository).unwrap_or_default())
 }
 
 fn docker_config() -> Option<PathBuf> {

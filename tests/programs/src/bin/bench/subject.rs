@@ -96,13 +96,21 @@ fn yaml(value: &Value, indent: usize) -> String {
         Value::Array(list) if !list.is_empty() => format!("\n{}", yaml(value, indent + 2)),
         other => format!(" {other}\n"),
     };
+    let mut text = String::new();
     match value {
         Value::Object(map) => {
-            map.iter().map(|(key, value)| format!("{pad}{key}:{}", nested(value))).collect()
+            for (key, value) in map {
+                text.extend([pad.as_str(), key, ":", &nested(value)]);
+            }
         }
-        Value::Array(list) => list.iter().map(|value| format!("{pad}-{}", nested(value))).collect(),
-        other => format!("{pad}{other}\n"),
+        Value::Array(list) => {
+            for value in list {
+                text.extend([pad.as_str(), "-", &nested(value)]);
+            }
+        }
+        other => text.extend([pad.as_str(), &other.to_string(), "\n"]),
     }
+    text
 }
 
 fn helm_release(index: usize) -> String {

@@ -1,5 +1,7 @@
 //! Waiting until objects are ready, by watches, while others work.
 
+mod legacy;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +59,7 @@ pub(crate) async fn ready(
             written: written.version,
             managed: true,
             may_vanish: vanishes(&written.item),
-            judge: session.rules.judge(&written.item.id),
+            judge: judge_of(session, &written.item),
         })
         .collect();
     let patience = Patience { timeout, fail_fast: true };
@@ -70,6 +72,10 @@ pub(crate) async fn ready(
             }
         })
         .await
+}
+
+fn judge_of(session: &Session<'_>, item: &Item) -> Option<Judge> {
+    if session.legacy { Some(Arc::new(legacy::judge)) } else { session.rules.judge(&item.id) }
 }
 
 /// Waits until a hook has ended, one way or the other. Kinds that do not end are ready at once.

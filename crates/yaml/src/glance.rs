@@ -1,0 +1,272 @@
+//! Block YAML as nearly all is written, checked line by line without making tokens.
+//!
+//! What is accepted here is sure to be good YAML with values that JSON has; anything else is left to the real reader,
+//! which also has the words for errors.
+
+use std::ops::Range;
+
+use crate::scanner::Style;
+use crate::skim::{is_plain_key, is_plain_value};
+
+/// Longer keys are not looked at: the reader has a limit on them.
+const LONGEST_KEY: usize = 128;
+
+/// The key of each member of the document's mapping and where its lines are; nothing if a line is not plain.
+pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
+    if !is_printable(text) {
+        return None;
+    }
+    let mut members: Vec<(&str, Range<usize>)> = Vec::new();
+    let mut check = Check { open: vec![Open { column: 0, kind: Kind::Mapping }], pending: false };
+    let mut lines = Lines { text, position: 0 };
+    while let Some((start, line)) = lines.next() {
+        let column = line.len() - line.trim_start_matches(' ').len();
+        let content = line[column..].trim_end_matches(' ');
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        if content.contains('\t') || content.starts_with("---") || content.starts_with("...") {
+            return None;
+        }
+        // An item in the first column is one of the list that the last member holds.
+        if column == 0 && !is_item(content) {
+            let Content::Member { key, .. } = look(content)? else { return None };
+            if key.starts_with(['"', '\'']) {
+                return None;
+            }
+            if let Some((_, range)) = members.last_mut() {
+                range.end = start;
+            }
+            members.push((key, start..text.len()));
+        }
+        check.line(column, content, &mut lines)?;
+    }
+    Some(members)
+}
+
+/// Whether all is text that the reader takes as it is, and no character is a line break or a mark but the newline.
+fn is_printable(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().all(|(index, byte)| match byte {
+        b'\n' | b'\t' | 0x20..=0x7e => true,
+        0..=0x1f | 0x7f => false,
+        // C1 controls, line and paragraph separators, byte order marks and what is no character.
+        0xc2 => bytes.get(index + 1).is_some_and(|next| *next >= 0xa0),
+        0xe2 => bytes.get(index + 1) != Some(&0x80) || !matches!(bytes.get(index + 2), Some(0xa8 | 0xa9)),
+        0xef => false,
+        _ => true,
+    })
+}
+
+struct Lines<'a> {
+    text: &'a str,
+    position: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn peek(&self) -> Option<(usize, &'a str)> {
+        let rest = &self.text[self.position..];
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find('\n').unwrap_or(rest.len());
+        Some((self.position, &rest[..end]))
+    }
+
+    fn next(&mut self) -> Option<(usize, &'a str)> {
+        let (start, line) = self.peek()?;
+        self.position = (start + line.len() + 1).min(self.text.len());
+        Some((start, line))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Mapping,
+    Sequence,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    column: usize,
+    kind: Kind,
+}
+
+struct Check {
+    /// The collections that are open, outermost first.
+    open: Vec<Open>,
+    /// Whether the value of the last key or item may still come, on a deeper line.
+    pending: bool,
+}
+
+impl Check {
+    fn line(&mut self, mut column: usize, mut content: &str, lines: &mut Lines<'_>) -> Option<()> {
+        while self.open.last().is_some_and(|open| open.column > column) {
+            self.open.pop();
+        }
+        // The collection whose line this is, for what a block scalar is deeper than.
+        let mut within = None;
+        while is_item(content) {
+            self.enter(column, Kind::Sequence, within.is_some())?;
+            within = Some(column);
+            let rest = content[1..].trim_start_matches(' ');
+            column += content.len() - rest.len();
+            content = rest;
+            self.pending = true;
+            if content.is_empty() || content.starts_with('#') {
+                return Some(());
+            }
+        }
+        if let Content::Member { value, .. } = look(content)? {
+            self.enter(column, Kind::Mapping, within.is_some())?;
+            self.pending = false;
+            return self.value(column, value, lines);
+        }
+        // A scalar stands alone only as an item.
+        let column = within?;
+        self.pending = false;
+        self.value(column, content, lines)
+    }
+
+    /// Notes that a member or item of a collection begins in a column. `inline`: behind a dash on the same line.
+    fn enter(&mut self, column: usize, kind: Kind, inline: bool) -> Option<()> {
+        let top = *self.open.last()?;
+        if top.column == column && !inline {
+            if top.kind == kind {
+                return Some(());
+            }
+            let below = self.open.len().checked_sub(2).and_then(|index| self.open.get(index));
+            if top.kind == Kind::Sequence && below.is_some_and(|below| below.column == column) {
+                // The list of a member may be in the column of its key; this is the next member.
+                self.open.pop();
+                return Some(());
+            }
+            if top.kind == Kind::Sequence || !self.pending {
+                return None;
+            }
+        } else if top.column >= column || !self.pending {
+            return None;
+        }
+        self.open.push(Open { column, kind });
+        Some(())
+    }
+
+    /// What follows a key or a dash. `column` is that of the collection.
+    fn value(&mut self, column: usize, value: &str, lines: &mut Lines<'_>) -> Option<()> {
+        match value.as_bytes().first() {
+            None | Some(b'#') => {
+                self.pending = true;
+                Some(())
+            }
+            Some(b'|' | b'>') => block(column, value, lines),
+            Some(b'"' | b'\'') => is_end(&value[quoted(value)?..]).then_some(()),
+            Some(b'{') => value.strip_prefix("{}").filter(|rest| is_end(rest)).map(drop),
+            Some(b'[') => value.strip_prefix("[]").filter(|rest| is_end(rest)).map(drop),
+            _ => plain(value),
+        }
+    }
+}
+
+fn is_item(content: &str) -> bool {
+    content == "-" || content.starts_with("- ")
+}
+
+/// What stands on a line, behind its dashes.
+enum Content<'a> {
+    Member { key: &'a str, value: &'a str },
+    Scalar,
+}
+
+fn look(content: &str) -> Option<Content<'_>> {
+    let is_quoted = content.starts_with(['"', '\'']);
+    let bytes = content.as_bytes();
+    let ends = |index: usize| bytes[index] == b':' && bytes.get(index + 1).is_none_or(|next| *next == b' ');
+    let end = if is_quoted { Some(quoted(content)?) } else { (0..bytes.len()).find(|index| ends(*index)) };
+    let Some((key, rest)) = end.and_then(|end| content.split_at_checked(end)) else {
+        return Some(Content::Scalar);
+    };
+    let Some(value) = rest.strip_prefix(':') else { return Some(Content::Scalar) };
+    let good = if is_quoted { value.is_empty() || value.starts_with(' ') } else { is_simple_key(key) };
+    good.then(|| Content::Member { key, value: value.trim_start_matches(' ') })
+}
+
+fn is_simple_key(key: &str) -> bool {
+    let is_simple = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    key.len() <= LONGEST_KEY
+        && key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.bytes().all(is_simple)
+        && is_plain_key(key, Style::Plain)
+}
+
+/// Whether nothing but a comment follows.
+fn is_end(rest: &str) -> bool {
+    let trimmed = rest.trim_start_matches(' ');
+    trimmed.is_empty() || trimmed.starts_with('#') && trimmed.len() < rest.len()
+}
+
+/// Where a quoted text of one line ends.
+fn quoted(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let quote = *bytes.first()?;
+    let mut index = 1;
+    loop {
+        match *bytes.get(index)? {
+            b'\\' if quote == b'"' => {
+                if !b"\"\\/nt".contains(bytes.get(index + 1)?) {
+                    return None;
+                }
+                index += 2;
+            }
+            byte if byte == quote => {
+                if quote == b'\'' && bytes.get(index + 1) == Some(&quote) {
+                    index += 2;
+                    continue;
+                }
+                return Some(index + 1);
+            }
+            _ => index += 1,
+        }
+    }
+}
+
+fn plain(value: &str) -> Option<()> {
+    let text = value.find(" #").map_or(value, |comment| &value[..comment]).trim_end_matches(' ');
+    let bytes = text.as_bytes();
+    let begins = match *bytes.first()? {
+        b'-' => bytes.get(1).is_some_and(|next| *next != b' '),
+        first => !first.is_ascii() || first.is_ascii_alphanumeric() || b"_/.($+~".contains(&first),
+    };
+    (begins && !text.contains(": ") && !text.ends_with(':') && is_plain_value(text, Style::Plain))
+        .then_some(())
+}
+
+/// Passes over a block scalar whose header has no numbers.
+fn block(column: usize, header: &str, lines: &mut Lines<'_>) -> Option<()> {
+    let rest = header[1..].trim_start_matches(['+', '-']);
+    if !is_end(rest) || header.len() - rest.len() > 2 {
+        return None;
+    }
+    let mut depth = None;
+    let mut widest = 0;
+    while let Some((_, line)) = lines.peek() {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if indent == line.len() {
+            widest = widest.max(indent);
+        } else {
+            let depth = match depth {
+                Some(depth) => depth,
+                None if indent <= column => return Some(()),
+                None if line[indent..].starts_with('\t') => return None,
+                // Blank lines before the text must not be deeper than it.
+                None if widest > indent => return None,
+                None => *depth.insert(indent),
+            };
+            if indent < depth {
+                // Text that is less deep than the first line, yet part of the value, is an error.
+                return (indent <= column).then_some(());
+            }
+        }
+        lines.next();
+    }
+    Some(())
+}
