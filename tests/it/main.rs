@@ -39,6 +39,7 @@ mod oci_repository;
 mod old_manifests;
 mod registries;
 mod remote;
+mod remote_bases;
 mod setting;
 mod signatures;
 mod sources;

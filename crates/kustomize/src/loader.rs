@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fs::FileSystem;
 use crate::options::LoadRestriction;
 use crate::path::{is_below, join};
@@ -154,7 +154,11 @@ impl<'a> Loader<'a> {
     pub(crate) fn load(&self, path: &str) -> Result<Vec<u8>> {
         if is_remote_file(path) {
             return match self.remote {
-                Some(remote) => remote.file(path),
+                Some(remote) => remote.file(path).map_err(|error| {
+                    // A repository need not answer like a file.
+                    let is_repository = error.kind() == Kind::Http && RepositorySpec::parse(path).is_some();
+                    if is_repository { Error::new("URL is a git repository") } else { error }
+                }),
                 None => Err(Error::new(format!("remote file '{path}' is not allowed"))),
             };
         }

@@ -35,7 +35,9 @@ impl Origin {
         if let Some(spec) = RepositorySpec::parse(path) {
             result.repository = spec.url;
             result.reference = spec.reference;
-            result.path = crate::path::clean(&spec.path);
+            // What the reference calls the root of a repository here, by a slip.
+            let root = "notCloned";
+            result.path = if spec.path.is_empty() { root.to_owned() } else { crate::path::clean(&spec.path) };
             return result;
         }
         result.path = join(&result.path, path);

@@ -63,8 +63,10 @@ impl RepositorySpec {
             self.submodules = !matches!(submodules, "false" | "0" | "f" | "F" | "FALSE" | "False");
         }
         if let Some(timeout) = value("timeout") {
-            let seconds = timeout.strip_suffix('s').unwrap_or(timeout);
-            if let Ok(seconds) = seconds.parse() {
+            let seconds = timeout.parse::<i64>().ok();
+            let span = || sluice_duration::parse(timeout).ok().map(|span| span / sluice_duration::SECOND);
+            let seconds = seconds.or_else(span).and_then(|seconds| u64::try_from(seconds).ok());
+            if let Some(seconds) = seconds.filter(|seconds| *seconds > 0) {
                 self.timeout_seconds = seconds;
             }
         }

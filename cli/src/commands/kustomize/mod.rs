@@ -1,5 +1,6 @@
 //! `kustomize build`: the overlay engine's door, with the flags, texts and codes of kustomize.
 
+mod local;
 mod remote;
 
 use std::collections::BTreeSet;

@@ -11,6 +11,8 @@ use sluice_kustomize::{Error, Kind, Remote, RepositorySpec};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use super::local;
+
 /// Fetches over Git and HTTP. What was fetched is there as long as this is.
 pub(super) struct Network {
     runtime: Handle,
@@ -24,8 +26,14 @@ impl Network {
         Self { runtime: Handle::current(), git: Client::default(), folders: Mutex::default() }
     }
 
-    async fn fetch(&self, spec: &RepositorySpec, folder: &TempDir) -> Result<(), sluice_git::Error> {
-        let remote = GitRemote::anonymous(RemoteUrl::parse(&spec.url)?);
+    async fn fetch(&self, spec: &RepositorySpec, folder: &TempDir) -> anyhow::Result<()> {
+        if let Some(path) = spec.url.get(..FILE.len()).filter(|head| head.eq_ignore_ascii_case(FILE)) {
+            let (path, reference) = (spec.url[path.len()..].to_owned(), spec.reference.clone());
+            let target = folder.path().to_owned();
+            let checked_out = move || local::checkout(&path, &reference, &names(&reference), &target);
+            return tokio::task::spawn_blocking(checked_out).await?;
+        }
+        let remote = GitRemote::anonymous(RemoteUrl::parse(&with_scheme(&spec.url))?);
         let (listing, mut session) = self.git.list(&remote, &wanted(&spec.reference)).await?;
         let commit = find(&listing, &spec.reference)?;
         let repository = session.fetch(&[commit]).await?;
@@ -38,7 +46,19 @@ impl Network {
         let written = tokio::task::spawn_blocking(move || {
             checkout(&view, &Selection::all(), &target, &Interrupt::default())
         });
-        written.await.map_err(|error| sluice_git::Error::Io(std::io::Error::other(error)))?
+        Ok(written.await??)
+    }
+}
+
+const FILE: &str = "file://";
+
+/// `user@host:path` as a URL.
+fn with_scheme(url: &str) -> String {
+    match url.split_once(':') {
+        Some((host, path)) if !path.starts_with("//") && host.contains('@') => {
+            format!("ssh://{host}/{}", path.trim_start_matches('/'))
+        }
+        _ => url.to_owned(),
     }
 }
 
@@ -86,7 +106,7 @@ impl Remote for Network {
         self.runtime.block_on(async {
             match tokio::time::timeout(limit, self.fetch(spec, &folder)).await {
                 Ok(fetched) => {
-                    fetched.map_err(|error| Error::new(format!("failed to fetch {}: {error}", spec.url)))
+                    fetched.map_err(|error| Error::new(format!("failed to fetch {}: {error:#}", spec.url)))
                 }
                 Err(_) => Err(Error::of_kind(
                     Kind::Timeout,
@@ -114,6 +134,15 @@ fn cause(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
     use sluice_git::RemoteRef;
+
+    #[test]
+    fn the_short_form_of_ssh_gets_its_scheme() {
+        assert_eq!(with_scheme("git@host.example:a/b.git"), "ssh://git@host.example/a/b.git");
+        assert_eq!(with_scheme("git@host.example:/a/b"), "ssh://git@host.example/a/b");
+        for url in ["https://u@host.example/a", "ssh://git@host.example:22/a", "http://127.0.0.1:80/a"] {
+            assert_eq!(with_scheme(url), url);
+        }
+    }
 
     #[test]
     fn a_reference_is_a_tag_before_it_is_a_branch_and_may_be_a_commit() {

@@ -91,8 +91,14 @@ fn types(rng: &mut Rng) -> String {
 fn schema(rng: &mut Rng) -> String {
     let key = pick(rng, &["name", "v"]);
     let strategy = pick(rng, &["merge", "replace", "merge,retainKeys"]);
+    let kind = r#"{"get": {"x-kubernetes-group-version-kind": {"group": "example.com", "kind": "Widget", "version": "v1"}}}"#;
+    let path = pick(rng, &["", "widgets/{name}", "namespaces/{namespace}/widgets/{name}"]);
+    let paths = match path {
+        "" => String::new(),
+        path => format!(r#""paths": {{"/apis/example.com/v1/{path}": {kind}}}, "#),
+    };
     format!(
-        r#"{{"definitions": {{"com.example.v1.Widget": {{"type": "object", "properties": {{"spec": {{"type": "object", "properties": {{"items": {{"type": "array", "items": {{"type": "object"}}, "x-kubernetes-patch-merge-key": "{key}", "x-kubernetes-patch-strategy": "{strategy}"}}, "list": {{"type": "array", "items": {{"type": "string"}}, "x-kubernetes-patch-strategy": "{strategy}"}}}}}}}}, "x-kubernetes-group-version-kind": [{{"group": "example.com", "kind": "Widget", "version": "v1"}}]}}}}}}
+        r#"{{{paths}"definitions": {{"com.example.v1.Widget": {{"type": "object", "properties": {{"spec": {{"type": "object", "properties": {{"items": {{"type": "array", "items": {{"type": "object"}}, "x-kubernetes-patch-merge-key": "{key}", "x-kubernetes-patch-strategy": "{strategy}"}}, "list": {{"type": "array", "items": {{"type": "string"}}, "x-kubernetes-patch-strategy": "{strategy}"}}}}}}}}, "x-kubernetes-group-version-kind": [{{"group": "example.com", "kind": "Widget", "version": "v1"}}]}}}}}}
 "#
     )
 }

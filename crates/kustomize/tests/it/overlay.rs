@@ -249,6 +249,11 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
                             ">-\n    a\n    b",
                             "\"a\\tb\"",
                             "web-app",
+                            ">\n    a\n    b\n\n      c\n    d",
+                            "|+\n    a\n\n  # below",
+                            "|\n    # top\n    a: b # beside\n    list:\n    # head\n    - x\n    # foot\n    c: {d: 'e'}",
+                            "'{\"a\": {\"b\": [1, 1.50]}, \"list\": []}'",
+                            "|\n    {\n      \"a\": null,\n      \"list\": [1]\n    }",
                         ],
                     );
                     text.push_str(&format!("  {key}: {value}\n"));
@@ -629,7 +634,12 @@ fn replacement(rng: &mut Rng) -> String {
             "spec.replicas",
             "data.k",
             "data.new",
+            "data.k.a",
+            "data.k.a.b",
+            "data.k.list.0",
+            "data.l.new",
             "metadata.name",
+            "spec.list.[=a]",
             "spec.rules.0.http.paths.0.path",
         ],
     );
