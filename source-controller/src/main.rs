@@ -7,6 +7,7 @@
 mod artifact_generator;
 mod bucket;
 mod chart_repository;
+mod cloud;
 mod file_server;
 mod flags;
 mod git_repository;
@@ -45,6 +46,8 @@ struct Shared {
     gates: FeatureGates,
     http: sluice_http::Clients,
     registries: Registries,
+    /// Temporary credentials at the clouds.
+    tokens: sluice_cloud::Tokens,
 }
 
 async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
@@ -60,6 +63,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         .map_err(|error| StartError::Other(sluice_runtime::errors::chain(&error)))?;
     let storage = Arc::new(storage);
     manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.root())).await?;
+    let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
     let shared = Arc::new(Shared {
         manager,
         storage,
@@ -67,6 +71,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         gates,
         http: sluice_http::Clients::default(),
         registries: Registries::default(),
+        tokens,
     });
     let generators = async {
         if shared.gates.enabled(flags::ARTIFACT_GENERATOR) {

@@ -9,6 +9,7 @@ mod bootstrap;
 mod bucket;
 mod charts;
 mod cli;
+mod cloud;
 mod control_plane;
 mod crash;
 mod examples;

@@ -7,46 +7,9 @@ pub enum Error {
     /// There is no such bucket.
     #[error("bucket '{0}' not found")]
     NoBucket(String),
-    /// The server refused.
-    #[error("{method} {url}: {}", refusal(*.status, .code, .message))]
-    Status {
-        /// The request's method.
-        method: &'static str,
-        /// Its URL.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The server's code, such as `AccessDenied`.
-        code: String,
-        /// The server's words.
-        message: String,
-        /// The region that the server named instead of ours.
-        region: Option<String>,
-    },
-    /// The server was not reached, or the connection broke.
-    #[error("{method} {url}: {cause}")]
-    Transport {
-        /// The request's method.
-        method: &'static str,
-        /// Its URL.
-        url: String,
-        /// Why.
-        cause: String,
-    },
-    /// The server's answer makes no sense.
-    #[error("{url}: {problem}")]
-    Answer {
-        /// The request's URL.
-        url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The endpoint or another option cannot be used.
-    #[error("{0}")]
-    Options(String),
-    /// There are no usable credentials.
-    #[error("{0}")]
-    Credentials(String),
+    /// The server was not reached or refused, its answer makes no sense, or there are no credentials.
+    #[error(transparent)]
+    Cloud(#[from] sluice_cloud::Error),
     /// An object whose name is no path of a file, or is in the way of another.
     #[error("object '{0}' cannot become a file: {1}")]
     Key(String, &'static str),
@@ -66,26 +29,14 @@ pub enum Error {
 impl Error {
     /// Whether the server says that there is no such thing.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Error::Status { status: 404, .. })
+        matches!(self, Error::Cloud(error) if error.is_not_found())
     }
 
-    /// Whether another try may help.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Error::Status { status, .. } => *status == 429 || (*status >= 500 && *status != 501),
-            Error::Transport { .. } => true,
-            _ => false,
-        }
+    pub(crate) fn options(problem: String) -> Self {
+        Error::Cloud(sluice_cloud::Error::Options(problem))
     }
-}
 
-fn refusal(status: u16, code: &str, message: &str) -> String {
-    let mut text = format!("status {status}");
-    for part in [code, message] {
-        if !part.is_empty() {
-            text.push_str(": ");
-            text.push_str(part);
-        }
+    pub(crate) fn answer(url: String, problem: String) -> Self {
+        Error::Cloud(sluice_cloud::Error::Answer { url, problem })
     }
-    text
 }

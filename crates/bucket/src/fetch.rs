@@ -6,7 +6,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::store::Opened;
-use crate::{Error, Index, Known, Object, Store, http};
+use crate::{Error, Index, Known, Object, Store};
+use sluice_cloud::http;
 
 /// So many objects are read at the same time.
 const IN_FLIGHT: usize = 32;
@@ -84,7 +85,7 @@ async fn one(
     // What is as it was listed has the size that was listed; of what changed the answer must tell it.
     let same = etag.as_ref().is_none_or(|etag| *etag == object.etag);
     let expected = if same { Some(object.size) } else { response.content_length() };
-    let answer = |problem: String| Error::Answer { url: http::display(&url), problem };
+    let answer = |problem: String| Error::answer(http::display(&url), problem);
     let expected = expected.ok_or_else(|| answer("the answer does not tell its size".to_owned()))?;
     let file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(&target).await;
     let mut file = file.map_err(|error| in_the_way(key, &relative, error))?;

@@ -2,7 +2,8 @@
 
 use reqwest::Response;
 
-use crate::{Azure, Error, Gcs, Listing, Object, S3, http};
+use crate::{Azure, Error, Gcs, Listing, Object, S3};
+use sluice_cloud::http;
 
 /// One bucket.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Store {
     /// The whole of a small object; `None` if there is none of that name.
     pub async fn get(&self, key: &str, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         match self.open(key, &Object::default()).await {
-            Ok(Some(opened)) => http::read(opened.response, limit).await.map(Some),
+            Ok(Some(opened)) => Ok(Some(http::read(opened.response, limit).await?)),
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         }

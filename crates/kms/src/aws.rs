@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::json;
-use sluice_bucket::AwsLogin;
+use sluice_cloud::AwsLogin;
 
 use crate::{STANDARD, Services, bytes};
 
@@ -39,7 +39,7 @@ pub(crate) async fn decrypt(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
     headers.insert("x-amz-target", HeaderValue::from_static("TrentService.Decrypt"));
     let now = Timestamp::now();
-    sluice_bucket::sign(&mut request, &keys, "kms", region, now).map_err(|error| error.to_string())?;
+    sluice_cloud::sign(&mut request, &keys, "kms", region, now).map_err(|error| error.to_string())?;
     let answer = services.send(request, &["/__type", "/message", "/Message"]).await?;
     bytes(&answer, "/Plaintext", &STANDARD)
 }

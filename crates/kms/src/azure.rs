@@ -2,7 +2,7 @@
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::json;
-use sluice_bucket::{AzureCredentials, AzureLogin};
+use sluice_cloud::AzureIdentity;
 
 use crate::{Services, URL_SAFE, bytes};
 
@@ -25,11 +25,11 @@ pub(crate) async fn decrypt(
         return Err(format!("{name:?} and {version:?} are no name and version of a key in a vault"));
     }
     let service = audience(&url)?;
-    let login = services.credentials.azure.clone().unwrap_or(AzureLogin::Ambient);
-    let found = login.credentials_for(&services.http, &services.tokens, &service).await;
-    let AzureCredentials::Bearer(token) = found.map_err(|error| error.to_string())? else {
-        return Err("no credentials for Azure".to_owned());
-    };
+    let scope = format!("{service}/.default");
+    let identity = services.credentials.azure.clone().unwrap_or(AzureIdentity::Ambient);
+    let token = identity.token(&services.http, &services.tokens, &scope).await;
+    let token = token.map_err(|error| error.to_string())?;
+    let token = token.ok_or_else(|| "no credentials for Azure".to_owned())?;
     let base = vault.trim_end_matches('/');
     let url = format!("{base}/keys/{name}/{version}/decrypt?api-version={VERSION}");
     let mut request = services.post(&url, &json!({"alg": ALGORITHM, "value": encrypted}))?;

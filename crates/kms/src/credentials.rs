@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use sluice_bucket::{AzureLogin, Keys, ServiceAccountKey};
+use sluice_cloud::{AzureIdentity, Keys, ServiceAccountKey};
 
 /// Why an entry cannot be used. Tells nothing of what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Credentials {
     pub(crate) vault: Option<String>,
     pub(crate) aws: Option<Keys>,
     pub(crate) gcp: Option<ServiceAccountKey>,
-    pub(crate) azure: Option<AzureLogin>,
+    pub(crate) azure: Option<AzureIdentity>,
     /// The server that the environment names, and its token.
     surrounding_vault: Option<(String, String)>,
 }
@@ -120,7 +120,7 @@ fn aws(value: &[u8]) -> Result<Keys, ImportError> {
     })
 }
 
-fn azure(value: &[u8]) -> Result<AzureLogin, ImportError> {
+fn azure(value: &[u8]) -> Result<AzureIdentity, ImportError> {
     #[derive(Deserialize, Default)]
     #[serde(rename_all = "camelCase", default)]
     struct File {
@@ -141,7 +141,7 @@ fn azure(value: &[u8]) -> Result<AzureLogin, ImportError> {
     let set = |values: &[&String]| values.iter().all(|value| !value.is_empty());
     if set(&[&file.tenant_id, &file.client_id, &file.client_secret]) {
         let (tenant, client, secret) = (file.tenant_id, file.client_id, file.client_secret);
-        return Ok(AzureLogin::Secret { authority, tenant, client, secret });
+        return Ok(AzureIdentity::Secret { authority, tenant, client, secret });
     }
     if set(&[&file.tenant_id, &file.client_id, &file.client_certificate]) {
         if !file.client_certificate_password.is_empty() {
@@ -149,14 +149,14 @@ fn azure(value: &[u8]) -> Result<AzureLogin, ImportError> {
         }
         let (tenant, client, pem) = (file.tenant_id, file.client_id, file.client_certificate);
         let send_chain = file.client_certificate_send_chain;
-        return Ok(AzureLogin::Certificate { authority, tenant, client, pem, send_chain });
+        return Ok(AzureIdentity::Certificate { authority, tenant, client, pem, send_chain });
     }
     if set(&[&file.tenant, &file.app_id, &file.password]) {
         let (tenant, client, secret) = (file.tenant, file.app_id, file.password);
-        return Ok(AzureLogin::Secret { authority, tenant, client, secret });
+        return Ok(AzureIdentity::Secret { authority, tenant, client, secret });
     }
     if set(&[&file.client_id]) {
-        return Ok(AzureLogin::Managed(Some(file.client_id)));
+        return Ok(AzureIdentity::Managed(Some(file.client_id)));
     }
     let message = "invalid data: requires a 'clientId' field, with a combination of 'tenantId', 'clientSecret' and 'clientCertificate', or 'tenant', 'appId' and 'password'";
     Err(ImportError(message.to_owned()))
@@ -183,18 +183,18 @@ mod tests {
         let login = |text: &str| azure(text.as_bytes());
         assert!(matches!(
             login("{tenantId: t, clientId: c, clientSecret: s}"),
-            Ok(AzureLogin::Secret { .. })
+            Ok(AzureIdentity::Secret { .. })
         ));
         assert!(matches!(
             login("{tenantId: t, clientId: c, clientCertificate: p}"),
-            Ok(AzureLogin::Certificate { .. })
+            Ok(AzureIdentity::Certificate { .. })
         ));
-        assert!(matches!(login("{tenant: t, appId: c, password: s}"), Ok(AzureLogin::Secret { .. })));
-        assert!(matches!(login("clientId: c"), Ok(AzureLogin::Managed(Some(_)))));
+        assert!(matches!(login("{tenant: t, appId: c, password: s}"), Ok(AzureIdentity::Secret { .. })));
+        assert!(matches!(login("clientId: c"), Ok(AzureIdentity::Managed(Some(_)))));
         assert!(login("tenantId: t").unwrap_err().to_string().contains("requires a 'clientId' field"));
         let wide: Vec<u8> =
             [0xfeff_u16].into_iter().chain("clientId: c".encode_utf16()).flat_map(u16::to_le_bytes).collect();
-        assert!(matches!(azure(&wide), Ok(AzureLogin::Managed(Some(_)))));
+        assert!(matches!(azure(&wide), Ok(AzureIdentity::Managed(Some(_)))));
     }
 
     #[test]

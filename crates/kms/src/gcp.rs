@@ -2,7 +2,7 @@
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::json;
-use sluice_bucket::GcsLogin;
+use sluice_cloud::GcpLogin;
 
 use crate::{STANDARD, Services, bytes};
 
@@ -24,8 +24,8 @@ pub(crate) async fn decrypt(services: &Services, resource: &str, encrypted: &str
     if !known || !parts.iter().all(plain) {
         return Err(format!("{resource:?} is no resource of a key of Google Cloud KMS"));
     }
-    let login = services.credentials.gcp.clone().map_or(GcsLogin::Ambient, GcsLogin::Key);
-    let token = login.token_for(&services.http, &services.tokens, SCOPE).await;
+    let login = services.credentials.gcp.clone().map_or(GcpLogin::Ambient, GcpLogin::Key);
+    let token = login.token(&services.http, &services.tokens, SCOPE).await;
     let token = token.map_err(|error| error.to_string())?.ok_or("no credentials for Google Cloud")?;
     let endpoint = services.endpoints.gcp.as_deref().unwrap_or(ENDPOINT);
     let url = format!("{}/v1/{resource}:decrypt", endpoint.trim_end_matches('/'));

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Request};
 use serde_json::Value;
-use sluice_bucket::Tokens;
+use sluice_cloud::Tokens;
 use sluice_sops::{KeyService, MasterKey};
 
 pub use credentials::{Credentials, ImportError};

@@ -1,6 +1,7 @@
 //! Logins at Azure from the entries of a Secret.
 
 use sluice_bucket::{AzureCredentials, AzureLogin};
+use sluice_cloud::AzureIdentity;
 
 use super::failure;
 use crate::secret::SecretData;
@@ -8,7 +9,7 @@ use crate::source::Failure;
 
 /// The login that a Secret holds. Without one, that of the surroundings.
 pub(super) fn login(secret: Option<&SecretData>, endpoint: &str) -> Result<AzureLogin, Failure> {
-    let Some(secret) = secret else { return Ok(AzureLogin::Ambient) };
+    let Some(secret) = secret else { return Ok(AzureLogin::As(AzureIdentity::Ambient)) };
     let text = |key| {
         let text = secret.text(key).map_err(|error| failure::secret(&error))?;
         Ok::<_, Failure>(text.filter(|text| !text.is_empty()))
@@ -17,7 +18,8 @@ pub(super) fn login(secret: Option<&SecretData>, endpoint: &str) -> Result<Azure
     let client = text("clientId")?;
     if let (Some(tenant), Some(client)) = (text("tenantId")?, client.clone()) {
         if let Some(application_secret) = text("clientSecret")? {
-            return Ok(AzureLogin::Secret { authority, tenant, client, secret: application_secret });
+            let secret = application_secret;
+            return Ok(AzureLogin::As(AzureIdentity::Secret { authority, tenant, client, secret }));
         }
         if let Some(pem) = text("clientCertificate")? {
             if text("clientCertificatePassword")?.is_some() {
@@ -26,11 +28,12 @@ pub(super) fn login(secret: Option<&SecretData>, endpoint: &str) -> Result<Azure
             }
             let send_chain = text("clientCertificateSendChain")?;
             let send_chain = matches!(send_chain.as_deref(), Some("1" | "true"));
-            return Ok(AzureLogin::Certificate { authority, tenant, client, pem, send_chain });
+            let identity = AzureIdentity::Certificate { authority, tenant, client, pem, send_chain };
+            return Ok(AzureLogin::As(identity));
         }
     }
     if client.is_some() {
-        return Ok(AzureLogin::Managed(client));
+        return Ok(AzureLogin::As(AzureIdentity::Managed(client)));
     }
     if let Some(key) = text("accountKey")? {
         let account = account(endpoint);
@@ -62,10 +65,13 @@ mod tests {
         let endpoint = "https://account.blob.core.windows.net";
         let of = |entries: &[(&str, &str)]| login(Some(&SecretData::of(entries)), endpoint);
         let application = [("tenantId", "t"), ("clientId", "c"), ("clientSecret", "s")];
-        assert!(matches!(of(&application), Ok(AzureLogin::Secret { .. })));
+        assert!(matches!(of(&application), Ok(AzureLogin::As(AzureIdentity::Secret { .. }))));
         let certificate = [("tenantId", "t"), ("clientId", "c"), ("clientCertificate", "p")];
-        assert!(matches!(of(&certificate), Ok(AzureLogin::Certificate { send_chain: false, .. })));
-        assert!(matches!(of(&[("clientId", "c")]), Ok(AzureLogin::Managed(Some(_)))));
+        assert!(matches!(
+            of(&certificate),
+            Ok(AzureLogin::As(AzureIdentity::Certificate { send_chain: false, .. }))
+        ));
+        assert!(matches!(of(&[("clientId", "c")]), Ok(AzureLogin::As(AzureIdentity::Managed(Some(_))))));
         let Ok(AzureLogin::Given(AzureCredentials::Key { account, .. })) = of(&[("accountKey", "k")]) else {
             panic!("no key")
         };
@@ -75,6 +81,6 @@ mod tests {
         assert!(message.starts_with("invalid 'ns/auth' secret data: requires a 'clientId'"), "{message}");
         assert!(!message.contains("s3cret"));
         let none = login(Some(&SecretData::of(&[("accountKey", "k")])), "http://127.0.0.1:10000/account");
-        assert!(none.is_err() && matches!(login(None, endpoint), Ok(AzureLogin::Ambient)));
+        assert!(none.is_err() && matches!(login(None, endpoint), Ok(AzureLogin::As(AzureIdentity::Ambient))));
     }
 }

@@ -2,6 +2,7 @@
 
 use sluice_api::source::BucketSpec;
 use sluice_bucket::Error;
+use sluice_cloud::Error as CloudError;
 use sluice_runtime::errors::chain;
 
 use crate::secret::SecretError;
@@ -13,8 +14,8 @@ const AUTHENTICATION: &str = "AuthenticationFailed";
 pub(super) fn listing(spec: &BucketSpec, error: &Error) -> Failure {
     let name = &spec.bucket_name;
     match error {
-        Error::Credentials(_) => authentication(chain(error)),
-        Error::NoBucket(_) | Error::Options(_) => Failure::fetch(OPERATION, chain(error)),
+        Error::Cloud(CloudError::Credentials(_)) => authentication(chain(error)),
+        Error::NoBucket(_) | Error::Cloud(CloudError::Options(_)) => Failure::fetch(OPERATION, chain(error)),
         error => {
             let message = format!("indexation of objects from bucket '{name}' failed: {}", chain(error));
             Failure::fetch(OPERATION, message)

@@ -2,23 +2,24 @@
 
 use kube::ResourceExt as _;
 use sluice_api::source::{Bucket, BucketSpec, CloudProvider, StsProvider};
-use sluice_bucket::{
-    AwsLogin, Azure, Error, Gcs, GcsLogin, Keys, Ldap, S3, ServiceAccountKey, Store, Tokens,
-};
+use sluice_bucket::{Azure, AzureLogin, Error, GCS_SCOPE, Gcs, S3, Store};
+use sluice_cloud::registry::{Cloud, Role};
+use sluice_cloud::{AwsLogin, Error as CloudError, GcpLogin, Keys, Ldap, ServiceAccountKey};
 use sluice_http::{Options, Proxy, Tls};
 
 use super::{azure, failure};
 use crate::Shared;
-use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
+use crate::cloud::{Denied, identity};
 use crate::secret::SecretData;
-use crate::source::{Failure, Retry};
+use crate::source::Failure;
 
 /// The store of an object.
-pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> Result<Store, Failure> {
+pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Failure> {
     let spec = &object.spec;
-    check(shared, spec)?;
+    check(spec)?;
+    let tokens = &shared.tokens;
+    let namespace = object.namespace().unwrap_or_default();
     let read = async |name: &str| {
-        let namespace = object.namespace().unwrap_or_default();
         let secret = SecretData::read(&shared.manager.client, &namespace, name).await;
         secret.map_err(|error| failure::secret(&error))
     };
@@ -47,7 +48,15 @@ pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> 
     let client = http(&options)?;
     let invalid = |error: Error| failure::listing(spec, &error);
     // What a token service says is about credentials, whatever it is.
-    let refused = |error: Error| failure::authentication(error.to_string());
+    let refused = |error: CloudError| failure::authentication(error.to_string());
+    // Without a Secret, that of a ServiceAccount or of this process.
+    let ambient = async || {
+        let found = identity(shared, &namespace, spec.provider(), &spec.service_account_name).await;
+        found.map_err(|denied| match denied {
+            Denied::Gate => Failure::gate(),
+            Denied::Problem(problem) => failure::authentication(problem),
+        })
+    };
     match spec.provider() {
         CloudProvider::Generic | CloudProvider::Aws => {
             let mut service = client.clone();
@@ -65,10 +74,16 @@ pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> 
                         reference.ok_or_else(|| Failure::stalled("InvalidSTSConfiguration", message))?;
                     AwsLogin::Ldap(ldap(&read(name).await?, &sts.endpoint)?)
                 }
-                (None, sts) if spec.provider() == CloudProvider::Aws => AwsLogin::Ambient {
-                    region: spec.region.clone(),
-                    endpoint: sts.as_ref().map(|sts| sts.endpoint.clone()),
-                },
+                (None, sts) if spec.provider() == CloudProvider::Aws => {
+                    let (region, endpoint) =
+                        (spec.region.clone(), sts.as_ref().map(|sts| sts.endpoint.clone()));
+                    match ambient().await? {
+                        Cloud::Aws(Some(Role { role, token })) => {
+                            AwsLogin::WebIdentity { role, token, region, endpoint }
+                        }
+                        _ => AwsLogin::Ambient { region, endpoint },
+                    }
+                }
                 (None, _) => AwsLogin::Anonymous,
             };
             let keys = login.keys(&service, tokens).await.map_err(refused)?;
@@ -82,16 +97,26 @@ pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> 
                     let key =
                         key.ok_or_else(|| failure::data(&secret.name, "required fields: 'serviceaccount'"))?;
                     let key = ServiceAccountKey::parse(key);
-                    GcsLogin::Key(key.map_err(|error| failure::data(&secret.name, error))?)
+                    GcpLogin::Key(key.map_err(|error| failure::data(&secret.name, error))?)
                 }
-                None => GcsLogin::Ambient,
+                None => match ambient().await? {
+                    Cloud::Gcp(login) => login,
+                    _ => GcpLogin::Ambient,
+                },
             };
-            let token = login.token(&client, tokens).await.map_err(refused)?;
+            let token = login.token(&client, tokens, GCS_SCOPE).await.map_err(refused)?;
             Ok(Store::Gcs(Gcs::new(client, None, &spec.bucket_name, token)))
         }
         CloudProvider::Azure => {
-            let login = azure::login(secret.as_ref(), &spec.endpoint)?;
-            let credentials = login.credentials(&client, tokens).await.map_err(refused)?;
+            let login = match (&secret, ambient) {
+                (None, ambient) if !spec.service_account_name.is_empty() => match ambient().await? {
+                    Cloud::Azure(identity) => AzureLogin::As(identity),
+                    _ => azure::login(None, &spec.endpoint)?,
+                },
+                _ => azure::login(secret.as_ref(), &spec.endpoint)?,
+            };
+            let credentials = login.credentials(&client, tokens).await;
+            let credentials = credentials.map_err(|error| failure::authentication(error.to_string()))?;
             let store = Azure::new(client, &spec.endpoint, &spec.bucket_name, credentials);
             store.map(Store::Azure).map_err(invalid)
         }
@@ -99,15 +124,7 @@ pub(super) async fn store(shared: &Shared, tokens: &Tokens, object: &Bucket) -> 
 }
 
 /// What can never work as the spec stands.
-fn check(shared: &Shared, spec: &BucketSpec) -> Result<(), Failure> {
-    if !spec.service_account_name.is_empty() {
-        if !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
-            return Err(Failure::gate());
-        }
-        let message = "spec.serviceAccountName is not supported yet by Sluice for buckets";
-        let condition = sluice_api::meta::FETCH_FAILED_CONDITION;
-        return Err(Failure::new(condition, "InvalidProviderConfiguration", Retry::Never, message));
-    }
+fn check(spec: &BucketSpec) -> Result<(), Failure> {
     let stalled = |message: &str| Err(Failure::stalled("InvalidSTSConfiguration", message));
     let Some(sts) = &spec.sts else { return Ok(()) };
     // The API server refuses these too, but not for objects that are older than its rules.

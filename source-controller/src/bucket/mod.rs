@@ -7,13 +7,12 @@ mod login;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sluice_api::meta::{Artifact, SUCCEEDED_REASON};
 use sluice_api::source::{Bucket, BucketStatus};
 use sluice_artifact::ignore::Patterns;
 use sluice_artifact::{Digest, Rules};
-use sluice_bucket::{Index, Known, Store, Tokens};
+use sluice_bucket::{Index, Known, Store};
 use sluice_runtime::controller::Next;
 use sluice_runtime::{Controller, ObjectKey};
 use tokio::time::Instant;
@@ -27,21 +26,17 @@ impl_source!(Bucket, BucketStatus, url);
 const IGNORE_FILE: &str = ".sourceignore";
 /// Larger files of patterns are an error.
 const MAX_IGNORE_FILE: usize = 1 << 20;
-/// Temporary credentials that are kept, and for how long at most.
-const MAX_TOKENS: usize = 100;
-const MAX_TOKEN_LIFE: Duration = Duration::from_hours(1);
 
 /// Runs the controller until the manager stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let controller = Controller::<Bucket>::new(&shared.manager, shared.flags.concurrent);
-    let fetch = Buckets { tokens: Tokens::new(MAX_TOKENS, MAX_TOKEN_LIFE), known: Mutex::default() };
+    let fetch = Buckets { known: Mutex::default() };
     let sources = Sources::new(shared, &controller, fetch);
     controller.run(sources).await;
 }
 
 /// What the kind works with.
 struct Buckets {
-    tokens: Tokens,
     /// Which objects the stored artifacts were made of, with the digest of the artifact.
     known: Mutex<HashMap<ObjectKey, (String, Arc<Known>)>>,
 }
@@ -132,7 +127,7 @@ impl Buckets {
     async fn observe(&self, shared: &Shared, object: &Bucket) -> Result<Upstream, Failure> {
         let (spec, deadline) = (&object.spec, Instant::now() + object.spec.timeout().to_std());
         let work = async {
-            let store = login::store(shared, &self.tokens, object).await?;
+            let store = login::store(shared, object).await?;
             let listing = store.list(&spec.prefix).await.map_err(|error| failure::listing(spec, &error))?;
             // A list of everything tells whether there are patterns.
             let perhaps = !spec.prefix.is_empty() || listing.get(IGNORE_FILE).is_some();

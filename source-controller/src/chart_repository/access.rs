@@ -7,6 +7,7 @@ use sluice_runtime::errors::chain;
 
 use super::{HttpRepository, OciRepository, Repository};
 use crate::Shared;
+use crate::cloud::{self, Denied};
 use crate::secret::SecretData;
 
 /// Key of Secrets of the type `kubernetes.io/dockerconfigjson`.
@@ -19,8 +20,6 @@ pub(crate) enum AccessError {
     Url(String),
     /// Its Secrets are not there or no good.
     Authentication(String),
-    /// What it asks for is not there.
-    Unsupported(String),
 }
 
 /// What a repository's URL and Secrets amount to.
@@ -55,9 +54,7 @@ impl Access {
             let secret = read(&reference.name).await?;
             access.login(&secret, is_oci(spec))?;
         } else if is_oci(spec) && spec.provider() != CloudProvider::Generic {
-            let provider = spec.provider();
-            let message = format!("the provider '{}' is not supported yet by Sluice", provider.as_str());
-            return Err(AccessError::Unsupported(message));
+            access.basic = Some(cloud_login(shared, namespace, spec).await?);
         }
         if let Some(reference) = &spec.cert_secret_ref {
             let secret = read(&reference.name).await?;
@@ -106,6 +103,25 @@ impl Access {
             }),
             None => Ok(Credentials::Anonymous),
         }
+    }
+}
+
+/// User and password for a cloud's registry.
+async fn cloud_login(
+    shared: &Shared,
+    namespace: &str,
+    spec: &HelmRepositorySpec,
+) -> Result<(String, String), AccessError> {
+    let reference = Reference::parse(&format!("{}/chart", spec.url.trim_end_matches('/')));
+    let reference = reference.map_err(|error| AccessError::Url(chain(&error)))?;
+    let http = shared.http.get(&sluice_http::Options::default());
+    let http = http.map_err(|error| AccessError::Authentication(chain(&error)))?;
+    let (provider, host) = (spec.provider(), reference.registry.to_string());
+    match cloud::registry(shared, &http, namespace, provider, "", &host).await {
+        Ok(Credentials::Basic { username, password }) => Ok((username, password)),
+        Ok(_) => Err(AccessError::Authentication("the cloud gave no password".to_owned())),
+        Err(Denied::Problem(problem)) => Err(AccessError::Authentication(problem)),
+        Err(Denied::Gate) => Err(AccessError::Authentication("the gate is closed".to_owned())),
     }
 }
 

@@ -120,9 +120,7 @@ async fn remote(
     };
     let spec = known.map_or_else(anonymous, |repository| repository.spec.clone());
     let unusable = |error: AccessError| match error {
-        AccessError::Url(problem)
-        | AccessError::Authentication(problem)
-        | AccessError::Unsupported(problem) => problem,
+        AccessError::Url(problem) | AccessError::Authentication(problem) => problem,
     };
     let access = Access::read(shared, &namespace, &spec).await.map_err(unusable)?;
     let repository = open(shared, &spec.url, access).map_err(unusable)?;

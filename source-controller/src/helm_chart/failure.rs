@@ -55,7 +55,6 @@ pub(super) fn access(error: &AccessError) -> Failure {
             Failure::new(FETCH_FAILED_CONDITION, "URLInvalid", Retry::Never, problem.clone())
         }
         AccessError::Authentication(problem) => unknown(problem),
-        AccessError::Unsupported(problem) => Failure::stalled("Failed", problem.clone()),
     }
 }
 

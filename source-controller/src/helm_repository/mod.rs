@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use sluice_api::meta::{Artifact, FETCH_FAILED_CONDITION, SUCCEEDED_REASON};
+use sluice_api::meta::{Artifact, SUCCEEDED_REASON};
 use sluice_api::source::{HelmRepository, HelmRepositoryStatus, HelmRepositoryType};
 use sluice_artifact::Digest;
 use sluice_helm::index::stored;
@@ -15,9 +15,7 @@ use sluice_runtime::{Controller, ObjectKey, finalizer};
 
 use crate::Shared;
 use crate::chart_repository::{Access, AccessError, Fetched, Repository, RepositoryError, Validators, open};
-use crate::source::{
-    Context, Draft, Failure, Fetch, Retry, Sources, Success, artifact, impl_source, publish,
-};
+use crate::source::{Context, Draft, Failure, Fetch, Sources, Success, artifact, impl_source, publish};
 
 impl_source!(HelmRepository, HelmRepositoryStatus, url);
 
@@ -203,9 +201,6 @@ fn unusable(error: AccessError) -> Failure {
             Failure::stalled("URLInvalid", format!("invalid Helm repository URL: {problem}"))
         }
         AccessError::Authentication(problem) => Failure::fetch("AuthenticationFailed", problem),
-        AccessError::Unsupported(problem) => {
-            Failure::new(FETCH_FAILED_CONDITION, "Failed", Retry::Never, problem)
-        }
     }
 }
 

@@ -6,12 +6,13 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::ResourceExt as _;
 use kube::api::Api;
 use sluice_api::source::{CloudProvider, OCIRepository};
-use sluice_http::{Proxy, Tls};
+use sluice_http::{Options, Proxy, Tls};
 use sluice_oci::{Client, ClientOptions, Credentials, DockerConfig, Reference};
 use sluice_runtime::errors::{chain, describe};
 
 use crate::Shared;
 use crate::chart_repository::DOCKER_CONFIG;
+use crate::cloud::{self, Denied};
 use crate::secret::SecretData;
 use crate::source::Failure;
 
@@ -28,14 +29,6 @@ pub(super) async fn client(
     let spec = &object.spec;
     let namespace = object.namespace().unwrap_or_default();
     let docker = pull_secrets(shared, object, &namespace).await?;
-    let provider = spec.provider();
-    if docker.is_none() && provider != CloudProvider::Generic {
-        let name = provider.as_str();
-        let message =
-            format!("failed to get credential from {name}: the provider is not supported yet by Sluice");
-        return Err(Failure::fetch("AuthenticationFailed", message));
-    }
-    let credentials = docker.and_then(|docker| docker.find(&reference.registry, &reference.repository));
     let read = async |name: &str| {
         let secret = SecretData::read(&shared.manager.client, &namespace, name).await;
         secret.map_err(|error| Failure::fetch("AuthenticationFailed", chain(&error)))
@@ -58,6 +51,21 @@ pub(super) async fn client(
         let found = Proxy::read(|key| secret.bytes(&[key])).map_err(|error| invalid(&secret, &error))?;
         proxy = Some(address(&found).ok_or_else(|| invalid(&secret, &"key 'address' is no URL"))?);
     }
+    let credentials = match docker {
+        Some(docker) => docker.find(&reference.registry, &reference.repository),
+        None if spec.provider() != CloudProvider::Generic => {
+            let options = Options { proxy: proxy.clone().map(plain), ..Options::default() };
+            let http = shared.http.get(&options);
+            let http = http.map_err(|error| Failure::fetch("AuthenticationFailed", chain(&error)))?;
+            let (account, host) = (&spec.service_account_name, reference.registry.to_string());
+            let login = cloud::registry(shared, &http, &namespace, spec.provider(), account, &host).await;
+            Some(login.map_err(|denied| match denied {
+                Denied::Gate => Failure::gate(),
+                Denied::Problem(problem) => Failure::fetch("AuthenticationFailed", problem),
+            })?)
+        }
+        None => None,
+    };
     let options = ClientOptions {
         credentials: credentials.unwrap_or(Credentials::Anonymous),
         insecure: spec.insecure,
@@ -68,6 +76,11 @@ pub(super) async fn client(
     };
     let client = shared.registries.get(&shared.http, &reference.registry, options);
     client.map_err(|error| Failure::fetch("AuthenticationFailed", chain(&error)))
+}
+
+/// A proxy whose login is in its URL.
+fn plain(address: String) -> Proxy {
+    Proxy { address, username: None, password: None }
 }
 
 /// A proxy's URL with its login.

@@ -114,6 +114,14 @@ fn artifact_generators_are_seen_to_on_demand() {
 }
 
 #[test]
+fn tokens_of_service_accounts_are_asked_for_with_the_gate_only() {
+    let gate = "sourceController.container.additionalArgs={--feature-gates=ObjectLevelWorkloadIdentity=true}";
+    let with = printed(&["template", "sluice", ".", "--set", gate]);
+    assert_eq!(with.matches("serviceaccounts/token").count(), 1);
+    assert!(!printed(&["template", "sluice", "."]).contains("serviceaccounts/token"));
+}
+
+#[test]
 fn a_misspelt_value_is_refused() {
     let output = helm(&["template", "sluice", ".", "--set", "sourceController.imagee=x"]);
     assert!(!output.status.success());

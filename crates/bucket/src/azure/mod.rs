@@ -1,15 +1,67 @@
 //! Azure Blob Storage.
 
-mod login;
 mod sign;
 
 use jiff::Timestamp;
 use reqwest::{Client, Request, Response, Url};
 
 use crate::store::{Opened, Page};
-use crate::{Error, Object, http, xml};
+use crate::{Error, Object};
+use sluice_cloud::{AzureIdentity, Error as CloudError, Tokens, http, xml};
 
-pub use login::{AzureCredentials, AzureLogin};
+/// What tokens are asked for.
+const SCOPE: &str = "https://storage.azure.com/.default";
+
+/// What goes along with requests.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AzureCredentials {
+    /// Nothing.
+    None,
+    /// A token.
+    Bearer(String),
+    /// A signature in the query (SAS).
+    Signature(String),
+    /// A signature with the account's key.
+    Key {
+        /// The account.
+        account: String,
+        /// Its key, in base64.
+        key: String,
+    },
+}
+
+impl std::fmt::Debug for AzureCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AzureCredentials::None => "None",
+            AzureCredentials::Bearer(_) => "Bearer(…)",
+            AzureCredentials::Signature(_) => "Signature(…)",
+            AzureCredentials::Key { .. } => "Key(…)",
+        })
+    }
+}
+
+/// How to get them.
+#[derive(Clone, Debug)]
+pub enum AzureLogin {
+    /// They are here.
+    Given(AzureCredentials),
+    /// As somebody, by a token; without one there, not at all.
+    As(AzureIdentity),
+}
+
+impl AzureLogin {
+    /// What to send along.
+    pub async fn credentials(&self, http: &Client, tokens: &Tokens) -> Result<AzureCredentials, Error> {
+        match self {
+            AzureLogin::Given(credentials) => Ok(credentials.clone()),
+            AzureLogin::As(identity) => {
+                let token = identity.token(http, tokens, SCOPE).await?;
+                Ok(token.map_or(AzureCredentials::None, AzureCredentials::Bearer))
+            }
+        }
+    }
+}
 
 const VERSION: &str = "2021-08-06";
 
@@ -34,13 +86,13 @@ impl Azure {
         credentials: AzureCredentials,
     ) -> Result<Self, Error> {
         let url = Url::parse(endpoint);
-        let url = url.map_err(|error| Error::Options(format!("the endpoint must be a URL: {error}")))?;
+        let url = url.map_err(|error| Error::options(format!("the endpoint must be a URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(Error::Options("the endpoint must be a URL with http or https".to_owned()));
+            return Err(Error::options("the endpoint must be a URL with http or https".to_owned()));
         }
         if container.is_empty() || container.contains(['/', '?', '#', '%']) || matches!(container, "." | "..")
         {
-            return Err(Error::Options(format!("'{container}' is no name of a container")));
+            return Err(Error::options(format!("'{container}' is no name of a container")));
         }
         let mut query = url.query().unwrap_or_default().to_owned();
         if let AzureCredentials::Signature(signature) = &credentials {
@@ -58,10 +110,10 @@ impl Azure {
         let query = query.join("&");
         let separator = if query.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{separator}{query}", self.base);
-        http::send(&self.http, || self.request(&url)).await
+        Ok(http::send(&self.http, || self.request(&url)).await?)
     }
 
-    fn request(&self, url: &str) -> Result<Request, Error> {
+    fn request(&self, url: &str) -> Result<Request, CloudError> {
         let mut request = http::get(url)?;
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         http::header(&mut request, "x-ms-date", &date, false)?;
@@ -84,12 +136,12 @@ impl Azure {
             query.push_str(&format!("&marker={}", http::encode(marker, false)));
         }
         let response = match self.send("", &query).await {
-            Err(Error::Status { status: 404, .. }) => return Err(Error::NoBucket(self.container.clone())),
+            Err(error) if error.is_not_found() => return Err(Error::NoBucket(self.container.clone())),
             other => other?,
         };
         let url = http::display(response.url());
         let body = http::read(response, http::MAX_PAGE).await?;
-        read_page(&body).map_err(|problem| Error::Answer { url, problem })
+        read_page(&body).map_err(|problem| Error::answer(url, problem))
     }
 
     pub(crate) async fn open(&self, key: &str) -> Result<Opened, Error> {

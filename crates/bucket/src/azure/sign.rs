@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac as _};
 use reqwest::Request;
 use sha2::Sha256;
 
-use crate::{Error, http};
+use sluice_cloud::{Error, http};
 
 pub(super) fn sign(
     request: &mut Request,

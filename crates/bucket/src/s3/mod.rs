@@ -1,18 +1,13 @@
 //! S3, and servers that speak as it does.
 
-mod login;
-mod sign;
-
 use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
 use reqwest::{Client, Request, Response};
 
 use crate::store::{Opened, Page};
-use crate::{Error, Object, http, xml};
-
-pub use login::{AwsLogin, Keys, Ldap};
-pub use sign::sign;
+use crate::{Error, Object};
+use sluice_cloud::{Error as CloudError, Keys, http, sign, xml};
 
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -43,10 +38,10 @@ impl S3 {
         let invalid = |character: char| !(character.is_ascii_alphanumeric() || "-._:[]".contains(character));
         if endpoint.is_empty() || endpoint.contains(invalid) {
             let message = format!("endpoint '{endpoint}' must be a host name, with a port where needed");
-            return Err(Error::Options(message));
+            return Err(Error::options(message));
         }
         if bucket.is_empty() || bucket.contains(['/', '?', '#', '%']) || matches!(bucket, "." | "..") {
-            return Err(Error::Options(format!("'{bucket}' is no name of a bucket")));
+            return Err(Error::options(format!("'{bucket}' is no name of a bucket")));
         }
         let scheme = if insecure { "http" } else { "https" };
         let amazon = endpoint.ends_with(".amazonaws.com") || endpoint.ends_with(".amazonaws.com.cn");
@@ -80,19 +75,19 @@ impl S3 {
             Err(error) => error,
         };
         // The bucket is elsewhere, and the server says where.
-        let Error::Status { region: Some(region), .. } = &error else { return Err(error) };
+        let CloudError::Status { region: Some(region), .. } = &error else { return Err(error.into()) };
         let valid = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         {
             let mut known = self.region.write().unwrap_or_else(PoisonError::into_inner);
             if !valid || *region == *known {
-                return Err(error);
+                return Err(error.into());
             }
             known.clone_from(region);
         }
-        http::send(&self.http, || self.request(&url)).await
+        Ok(http::send(&self.http, || self.request(&url)).await?)
     }
 
-    fn request(&self, url: &str) -> Result<Request, Error> {
+    fn request(&self, url: &str) -> Result<Request, CloudError> {
         let mut request = http::get(url)?;
         if let Some(keys) = &self.keys {
             let region = self.region.read().unwrap_or_else(PoisonError::into_inner);
@@ -113,12 +108,12 @@ impl S3 {
             }
         };
         let response = match self.send("/", &query).await {
-            Err(Error::Status { status: 404, .. }) => return Err(Error::NoBucket(self.bucket.clone())),
+            Err(error) if error.is_not_found() => return Err(Error::NoBucket(self.bucket.clone())),
             other => other?,
         };
         let url = http::display(response.url());
         let body = http::read(response, http::MAX_PAGE).await?;
-        read_page(&body, self.first_version).map_err(|problem| Error::Answer { url, problem })
+        read_page(&body, self.first_version).map_err(|problem| Error::answer(url, problem))
     }
 
     pub(crate) async fn open(&self, key: &str) -> Result<Opened, Error> {
@@ -230,7 +225,10 @@ mod tests {
         for (endpoint, bucket) in
             [("http://minio:9000", "b"), ("", "b"), ("h/x", "b"), ("h", "a/b"), ("h", "")]
         {
-            assert!(matches!(base(endpoint, bucket), Err(Error::Options(_))), "{endpoint} {bucket}");
+            assert!(
+                matches!(base(endpoint, bucket), Err(Error::Cloud(CloudError::Options(_)))),
+                "{endpoint} {bucket}"
+            );
         }
     }
 

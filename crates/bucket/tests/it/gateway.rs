@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sluice_bucket::{Keys, S3, Store};
+use sluice_bucket::{S3, Store};
+use sluice_cloud::Keys;
 use tokio::process::{Child, Command};
 
 pub(crate) const ACCESS: &str = "tester";

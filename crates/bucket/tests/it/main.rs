@@ -13,9 +13,9 @@ use gateway::{Gateway, SECRET, client, files};
 use script::Script;
 use sluice_artifact::Algorithm;
 use sluice_bucket::{
-    AwsLogin, Azure, AzureCredentials, AzureLogin, Error, Gcs, GcsLogin, Ldap, Listing, Previous, S3,
-    ServiceAccountKey, Store, Tokens, fetch,
+    Azure, AzureCredentials, AzureLogin, Error, GCS_SCOPE, Gcs, Listing, Previous, S3, Store, fetch,
 };
+use sluice_cloud::{AwsLogin, AzureIdentity, GcpLogin, Ldap, ServiceAccountKey, Tokens};
 
 fn names(listing: Listing) -> Vec<String> {
     listing.index(|_| false).keys().map(str::to_owned).collect()
@@ -90,7 +90,7 @@ async fn refusals_are_told_in_the_server_s_words_and_without_secrets() {
     assert!(error.contains("status 403: SignatureDoesNotMatch") && !error.contains("wr0ng"), "{error}");
     let anonymous = S3::new(client(), &server.address, true, "app", "", None).unwrap();
     let error = Store::S3(anonymous).list("").await.unwrap_err();
-    assert!(matches!(error, Error::Status { status: 403, .. }), "{error}");
+    assert!(matches!(error, Error::Cloud(sluice_cloud::Error::Status { status: 403, .. })), "{error}");
     let away = S3::new(client(), "127.0.0.1:1", true, "app", "", None).unwrap();
     let error = Store::S3(away).list("").await.unwrap_err().to_string();
     assert!(error.starts_with("GET http://127.0.0.1:1/app/: "), "{error}");
@@ -189,7 +189,7 @@ async fn google_s_objects_are_read_by_generation() {
     let key = serde_json::json!({"client_email": "a@b", "private_key": key.as_str(), "token_uri": base});
     let key = ServiceAccountKey::parse(key.to_string().as_bytes()).unwrap();
     let tokens = Tokens::new(10, Duration::from_hours(1));
-    let token = GcsLogin::Key(key).token(&client(), &tokens).await.unwrap();
+    let token = GcpLogin::Key(key).token(&client(), &tokens, GCS_SCOPE).await.unwrap();
     let store = Store::Gcs(Gcs::new(client(), Some(&base), "app", token));
     let mut index = store.list("p/").await.unwrap().index(|key| key.starts_with("d/"));
     let folder = tempfile::tempdir().unwrap();
@@ -239,12 +239,12 @@ async fn azure_s_blobs_are_listed_and_read() {
     assert!(requests[0].starts_with(&format!("GET /account/app?{query} ")), "{}", requests[0]);
     assert!(requests[1].starts_with("GET /account/app/a.yaml?sp=r&sv=2021&sig="), "{}", requests[1]);
 
-    let login = AzureLogin::Secret {
+    let login = AzureLogin::As(AzureIdentity::Secret {
         authority: format!("http://{}", server.address),
         tenant: "t".to_owned(),
         client: "c".to_owned(),
         secret: "s3cr3t".to_owned(),
-    };
+    });
     let tokens = Tokens::new(10, Duration::from_hours(1));
     let error = login.credentials(&client(), &tokens).await.unwrap_err().to_string();
     assert!(

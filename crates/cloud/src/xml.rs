@@ -1,4 +1,4 @@
-//! Reading the small XML documents of object stores: texts by the path of their element.
+//! Reading small XML documents: texts by the path of their element.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 16;
 
 /// Calls `visit` with the path of each element (names joined by `/`) and its text, at its end. Namespaces and
 /// attributes do not matter.
-pub(crate) fn texts(document: &[u8], mut visit: impl FnMut(&str, String)) -> Result<(), String> {
+pub fn texts(document: &[u8], mut visit: impl FnMut(&str, String)) -> Result<(), String> {
     let mut reader = Reader::from_reader(document);
     let mut path = String::new();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Where keys for S3 come from.
+//! Where keys come from.
 
 use std::time::Duration;
 

@@ -29,9 +29,11 @@ impl std::fmt::Debug for Entry {
 }
 
 /// A token and how long it is good.
-pub(crate) struct Token {
-    pub(crate) value: String,
-    pub(crate) life: Duration,
+pub struct Token {
+    /// The token.
+    pub value: String,
+    /// How long it is good.
+    pub life: Duration,
 }
 
 impl Tokens {
@@ -41,7 +43,7 @@ impl Tokens {
     }
 
     /// The token for `key`, from `get` if there is none.
-    pub(crate) async fn get(
+    pub async fn get(
         &self,
         key: &[&str],
         get: impl Future<Output = Result<Token, Error>>,

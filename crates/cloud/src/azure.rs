@@ -8,49 +8,17 @@ use jiff::Timestamp;
 use reqwest::Client;
 use sha1::{Digest as _, Sha1};
 
-use crate::gcs::access_token;
+use crate::gcp::access_token;
 use crate::tokens::Token;
 use crate::{Error, Tokens, http, jwt};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
-const STORAGE: &str = "https://storage.azure.com";
 const INSTANCE: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What goes along with requests.
-#[derive(Clone, PartialEq, Eq)]
-pub enum AzureCredentials {
-    /// Nothing.
-    None,
-    /// A token.
-    Bearer(String),
-    /// A signature in the query (SAS).
-    Signature(String),
-    /// A signature with the account's key.
-    Key {
-        /// The account.
-        account: String,
-        /// Its key, in base64.
-        key: String,
-    },
-}
-
-impl std::fmt::Debug for AzureCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            AzureCredentials::None => "None",
-            AzureCredentials::Bearer(_) => "Bearer(…)",
-            AzureCredentials::Signature(_) => "Signature(…)",
-            AzureCredentials::Key { .. } => "Key(…)",
-        })
-    }
-}
-
-/// How to get them.
+/// As whom to ask for a token.
 #[derive(Clone)]
-pub enum AzureLogin {
-    /// They are here.
-    Given(AzureCredentials),
+pub enum AzureIdentity {
     /// As an application, with a secret.
     Secret {
         /// The host that issues tokens, or nothing for the public one.
@@ -92,52 +60,41 @@ pub enum AzureLogin {
     Ambient,
 }
 
-impl std::fmt::Debug for AzureLogin {
+impl std::fmt::Debug for AzureIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AzureLogin(…)")
+        f.write_str("AzureIdentity(…)")
     }
 }
 
-impl AzureLogin {
-    /// What to send along.
-    pub async fn credentials(&self, http: &Client, tokens: &Tokens) -> Result<AzureCredentials, Error> {
-        self.credentials_for(http, tokens, STORAGE).await
-    }
-
-    /// What to send along to another service of Azure's, such as `https://vault.azure.net`.
-    pub async fn credentials_for(
-        &self,
-        http: &Client,
-        tokens: &Tokens,
-        service: &str,
-    ) -> Result<AzureCredentials, Error> {
+impl AzureIdentity {
+    /// A token for a scope such as `https://storage.azure.com/.default`. None where the surroundings have no identity.
+    pub async fn token(&self, http: &Client, tokens: &Tokens, scope: &str) -> Result<Option<String>, Error> {
         let token = match self {
-            AzureLogin::Given(credentials) => return Ok(credentials.clone()),
-            AzureLogin::Secret { authority, tenant, client, secret } => {
+            AzureIdentity::Secret { authority, tenant, client, secret } => {
                 let form = [("client_secret", secret.as_str())];
-                application(http, tokens, authority, tenant, client, service, &form).await?
+                application(http, tokens, authority, tenant, client, scope, &form).await?
             }
-            AzureLogin::Certificate { authority, tenant, client, pem, send_chain } => {
+            AzureIdentity::Certificate { authority, tenant, client, pem, send_chain } => {
                 let url = token_url(authority, tenant)?;
                 tokens
-                    .get(&["certificate", &url, client, pem, service], async {
+                    .get(&["certificate", &url, client, scope, pem], async {
                         let assertion = assertion(&url, client, pem, *send_chain)?;
                         let form = [("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
-                        ask(http, &url, client, service, &form).await
+                        ask(http, &url, client, scope, &form).await
                     })
                     .await?
             }
-            AzureLogin::Federated { authority, tenant, client, token } => {
+            AzureIdentity::Federated { authority, tenant, client, token } => {
                 let form = [("client_assertion_type", ASSERTION), ("client_assertion", token)];
-                application(http, tokens, authority, tenant, client, service, &form).await?
+                application(http, tokens, authority, tenant, client, scope, &form).await?
             }
-            AzureLogin::Managed(client) => {
+            AzureIdentity::Managed(client) => {
                 let id = client.as_deref().unwrap_or_default();
-                tokens.get(&["managed", id, service], managed(http, id, service)).await?
+                tokens.get(&["managed", id, scope], managed(http, id, scope)).await?
             }
-            AzureLogin::Ambient => return ambient(http, tokens, service).await,
+            AzureIdentity::Ambient => return ambient(http, tokens, scope).await,
         };
-        Ok(AzureCredentials::Bearer(token))
+        Ok(Some(token))
     }
 }
 
@@ -156,24 +113,23 @@ async fn application(
     authority: &str,
     tenant: &str,
     client: &str,
-    service: &str,
+    scope: &str,
     form: &[(&str, &str)],
 ) -> Result<String, Error> {
     let url = token_url(authority, tenant)?;
-    let mut key = vec!["application", &url, client, service];
+    let mut key = vec!["application", &url, client, scope];
     key.extend(form.iter().map(|(_, value)| *value));
-    tokens.get(&key, ask(http, &url, client, service, form)).await
+    tokens.get(&key, ask(http, &url, client, scope, form)).await
 }
 
 async fn ask(
     http: &Client,
     url: &str,
     client: &str,
-    service: &str,
+    scope: &str,
     form: &[(&str, &str)],
 ) -> Result<Token, Error> {
-    let scope = format!("{service}/.default");
-    let mut whole = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", &scope)];
+    let mut whole = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", scope)];
     whole.extend_from_slice(form);
     access_token(http::send(http, || http::post_form(http, url, &whole)).await?).await
 }
@@ -212,8 +168,8 @@ fn wrapped(base64: &str) -> String {
     lines.join("\n")
 }
 
-async fn managed(http: &Client, client: &str, service: &str) -> Result<Token, Error> {
-    let resource = http::encode(&format!("{service}/"), false);
+async fn managed(http: &Client, client: &str, scope: &str) -> Result<Token, Error> {
+    let resource = http::encode(scope.trim_end_matches("/.default"), false);
     let mut url = format!("{INSTANCE}?api-version=2018-02-01&resource={resource}");
     if !client.is_empty() {
         url.push_str(&format!("&client_id={}", http::encode(client, false)));
@@ -229,19 +185,19 @@ async fn managed(http: &Client, client: &str, service: &str) -> Result<Token, Er
     access_token(response.map_err(|error| none(format!(": {error}")))?).await
 }
 
-async fn ambient(http: &Client, tokens: &Tokens, service: &str) -> Result<AzureCredentials, Error> {
+async fn ambient(http: &Client, tokens: &Tokens, scope: &str) -> Result<Option<String>, Error> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let authority = variable("AZURE_AUTHORITY_HOST").unwrap_or_default();
     let client = variable("AZURE_CLIENT_ID");
     let login = match (variable("AZURE_TENANT_ID"), client.clone()) {
         (Some(tenant), Some(client)) => {
             if let Some(secret) = variable("AZURE_CLIENT_SECRET") {
-                Some(AzureLogin::Secret { authority, tenant, client, secret })
+                Some(AzureIdentity::Secret { authority, tenant, client, secret })
             } else if let Some(path) = variable("AZURE_FEDERATED_TOKEN_FILE") {
                 let token = tokio::fs::read_to_string(&path).await;
                 let token =
                     token.map_err(|error| Error::Credentials(format!("cannot read {path}: {error}")))?;
-                Some(AzureLogin::Federated { authority, tenant, client, token: token.trim().to_owned() })
+                Some(AzureIdentity::Federated { authority, tenant, client, token: token.trim().to_owned() })
             } else {
                 None
             }
@@ -249,11 +205,8 @@ async fn ambient(http: &Client, tokens: &Tokens, service: &str) -> Result<AzureC
         _ => None,
     };
     if let Some(login) = login {
-        return Box::pin(login.credentials_for(http, tokens, service)).await;
+        return Box::pin(login.token(http, tokens, scope)).await;
     }
-    // A public container needs no login, and a machine may have no identity.
-    match Box::pin(AzureLogin::Managed(client).credentials_for(http, tokens, service)).await {
-        Ok(credentials) => Ok(credentials),
-        Err(_) => Ok(AzureCredentials::None),
-    }
+    // What is public needs no login, and a machine may have no identity.
+    Ok(Box::pin(AzureIdentity::Managed(client).token(http, tokens, scope)).await.unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::xml;
 
 /// Largest page of a listing, and largest answer of a token service, in bytes.
-pub(crate) const MAX_PAGE: usize = 32 << 20;
+pub const MAX_PAGE: usize = 32 << 20;
 /// Most of an error's text, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 /// So many times a request is sent that fails for reasons that may pass.
@@ -16,7 +16,7 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Sends what `make` makes, again where that may help. Answers other than 2xx are errors.
-pub(crate) async fn send(
+pub async fn send(
     http: &Client,
     mut make: impl FnMut() -> Result<Request, Error>,
 ) -> Result<Response, Error> {
@@ -73,11 +73,20 @@ fn json_refusal(body: &[u8]) -> (String, String) {
         let description = text(&value["error_description"]);
         return (text(error), description.lines().next().unwrap_or_default().to_owned());
     }
+    if let Some(code) = value["__type"].as_str() {
+        // Amazon's services that speak JSON, in both spellings.
+        let message = if value["message"].is_string() { &value["message"] } else { &value["Message"] };
+        return (code.rsplit('#').next().unwrap_or(code).to_owned(), text(message));
+    }
+    if let Some(first) = value["errors"].get(0) {
+        // As registries answer.
+        return (text(&first["code"]), text(&first["message"]));
+    }
     (text(&error["status"]), text(&error["message"]))
 }
 
 /// Reads a bounded body.
-pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
+pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Error> {
     let url = response.url().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| transport("GET", &url, error))? {
@@ -90,7 +99,8 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(body)
 }
 
-pub(crate) fn transport(method: &'static str, url: &Url, error: reqwest::Error) -> Error {
+/// What to say of a connection that failed.
+pub fn transport(method: &'static str, url: &Url, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let mut cause = error.to_string();
     let mut source = std::error::Error::source(&error);
@@ -105,7 +115,7 @@ pub(crate) fn transport(method: &'static str, url: &Url, error: reqwest::Error) 
 }
 
 /// A URL without what may be secret.
-pub(crate) fn display(url: &Url) -> String {
+pub fn display(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     let _ = url.set_username("");
@@ -114,12 +124,12 @@ pub(crate) fn display(url: &Url) -> String {
 }
 
 /// A request without a body.
-pub(crate) fn get(url: &str) -> Result<Request, Error> {
+pub fn get(url: &str) -> Result<Request, Error> {
     Ok(Request::new(Method::GET, parse(url)?))
 }
 
 /// A request with a form.
-pub(crate) fn post_form(http: &Client, url: &str, form: &[(&str, &str)]) -> Result<Request, Error> {
+pub fn post_form(http: &Client, url: &str, form: &[(&str, &str)]) -> Result<Request, Error> {
     let url = parse(url)?;
     let shown = display(&url);
     let request = http.post(url).form(form).build();
@@ -127,18 +137,21 @@ pub(crate) fn post_form(http: &Client, url: &str, form: &[(&str, &str)]) -> Resu
 }
 
 /// Sets a header; `secret` values are not shown anywhere.
-pub(crate) fn header(
-    request: &mut Request,
-    name: &'static str,
-    value: &str,
-    secret: bool,
-) -> Result<(), Error> {
+pub fn header(request: &mut Request, name: &'static str, value: &str, secret: bool) -> Result<(), Error> {
     let mut value = reqwest::header::HeaderValue::from_str(value).map_err(|_| {
         Error::Credentials(format!("the header {name} would have characters that HTTP forbids"))
     })?;
     value.set_sensitive(secret);
     request.headers_mut().insert(name, value);
     Ok(())
+}
+
+/// A request with a JSON body of this media type.
+pub fn post_json(url: &str, media_type: &str, body: &str) -> Result<Request, Error> {
+    let mut request = Request::new(Method::POST, parse(url)?);
+    header(&mut request, "content-type", media_type, false)?;
+    *request.body_mut() = Some(body.to_owned().into());
+    Ok(request)
 }
 
 fn parse(url: &str) -> Result<Url, Error> {
@@ -155,7 +168,7 @@ fn name(method: &Method) -> &'static str {
 }
 
 /// Percent-encodes all but what RFC 3986 leaves alone; slashes too unless they are to be `kept`.
-pub(crate) fn encode(text: &str, keep_slashes: bool) -> String {
+pub fn encode(text: &str, keep_slashes: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -167,6 +180,7 @@ pub(crate) fn encode(text: &str, keep_slashes: bool) -> String {
     encoded
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// In lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,0 +1,7 @@
+//! Amazon.
+
+mod login;
+mod sign;
+
+pub use login::{AwsLogin, Keys, Ldap};
+pub use sign::sign;

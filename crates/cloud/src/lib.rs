@@ -1,0 +1,26 @@
+//! Logging in at Amazon, Google and Microsoft.
+//!
+//! - [`AwsLogin`], [`GcpLogin`], [`AzureIdentity`]: how to get keys or a token: given, from a token service for an identity
+//!   that the cloud trusts, or from what surrounds the process.
+//! - [`registry`]: what the clouds' registries take for these.
+//! - [`Tokens`] keeps what is temporary for as long as it lasts; what one tenant got is never another's.
+//! - [`sign`] signs requests as Amazon wants it. [`http`] and [`xml`] are what all of this, and `sluice-bucket`, send and
+//!   read with.
+//!
+//! The crate knows nothing of Kubernetes. Every request goes through the caller's HTTP client.
+
+mod aws;
+mod azure;
+mod error;
+mod gcp;
+pub mod http;
+mod jwt;
+pub mod registry;
+mod tokens;
+pub mod xml;
+
+pub use aws::{AwsLogin, Keys, Ldap, sign};
+pub use azure::AzureIdentity;
+pub use error::Error;
+pub use gcp::{GcpLogin, ServiceAccountKey};
+pub use tokens::{Token, Tokens};

@@ -1,0 +1,157 @@
+//! Registries of clouds, with the identities of ServiceAccounts and a stand-in for Amazon's services.
+
+use crate::gitops::{SOURCE, message};
+use crate::setting::Setting;
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sluice_tests::{Controller, condition, reason, wait};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const KIND: &str = "OCIRepository";
+const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+/// Gives keys for a role, and a login for these. It stands in as the proxy to the registry too, to which it does not lead.
+struct Amazon {
+    url: String,
+    asked: Asked,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Authorization and body of each request.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+impl Drop for Amazon {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Amazon {
+    async fn start() -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let asked = Asked::default();
+        let routes = Router::new().route("/", post(answer)).with_state(asked.clone());
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, routes).await;
+        });
+        Ok(Self { url, asked, task })
+    }
+
+    /// Authorization and body of the requests that hold a text.
+    fn asked(&self, text: &str) -> Vec<(String, String)> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked
+            .iter()
+            .filter(|(authorization, body)| authorization.contains(text) || body.contains(text))
+            .cloned()
+            .collect()
+    }
+}
+
+async fn answer(State(asked): State<Asked>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    asked.lock().unwrap_or_else(PoisonError::into_inner).push((header("authorization"), body.clone()));
+    if body.contains("Action=AssumeRoleWithWebIdentity") {
+        let keys = "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>k3y</SecretAccessKey>\
+                    <SessionToken>s3ssion</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>";
+        return (StatusCode::OK, format!("<R><Result><Credentials>{keys}</Credentials></Result></R>"));
+    }
+    if header("x-amz-target") == "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" {
+        let data = json!([{"authorizationToken": "QVdTOnA0c3M=", "expiresAt": 4.0e9}]);
+        return (StatusCode::OK, json!({"authorizationData": data}).to_string());
+    }
+    (StatusCode::NOT_FOUND, String::new())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_asked_for_with_the_identity_of_its_service_account() -> Result<()> {
+    let (setting, amazon) = (Setting::new("cloud").await?, Amazon::start().await?);
+    let plane = setting.plane;
+    let source =
+        tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
+    let source = source
+        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
+        .variable("AWS_ENDPOINT_URL_STS", &amazon.url)
+        .variable("AWS_ENDPOINT_URL_ECR", &amazon.url)
+        .namespace(&setting.namespace)
+        .start()
+        .await?;
+    // What the chart grants along with the gate.
+    let role = "arn:aws:iam::123456789012:role/pull";
+    let objects = [
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tokens"},
+            "rules": [{"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}],
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "tokens"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tokens"},
+            "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:serviceaccounts"}],
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "puller", "annotations": {"eks.amazonaws.com/role-arn": role}},
+        }),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "plain"}}),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "proxy"},
+            "stringData": {"address": amazon.url},
+        }),
+    ];
+    for object in objects {
+        setting.apply(&object.to_string()).await?;
+    }
+    let create = async |name: &str, registry: &str, account: &str| -> Result<()> {
+        let spec = json!({
+            "url": format!("oci://{registry}/app"), "interval": "1h", "timeout": "20s", "provider": "aws",
+            "serviceAccountName": account, "proxySecretRef": {"name": "proxy"},
+        });
+        let object = json!({"apiVersion": SOURCE, "kind": KIND, "metadata": {"name": name}, "spec": spec});
+        setting.apply(&object.to_string()).await.map(drop)
+    };
+    create("role", REGISTRY, "puller").await?;
+    create("plain", REGISTRY, "plain").await?;
+    create("foreign", "registry.example.test", "puller").await?;
+    let api = setting.api(SOURCE, KIND).await?;
+    let outcome = async {
+        for (name, why, text) in [
+            // The login went well: it is the registry that is not reached.
+            ("role", "OCIArtifactPullFailed", REGISTRY),
+            ("plain", "AuthenticationFailed", "annotation 'eks.amazonaws.com/role-arn' is missing"),
+            ("foreign", "AuthenticationFailed", "'registry.example.test' is no registry of aws"),
+        ] {
+            let failed = wait::until(&api, name, &format!("failed: {why}"), |object| {
+                condition(object, "Ready") == Some("False") && reason(object, "Ready") == Some(why)
+            });
+            let said = message(&failed.await?);
+            ensure!(said.contains(text) && !said.contains("p4ss"), "{name}: {said}");
+        }
+        let assumed = amazon.asked("Action=AssumeRoleWithWebIdentity");
+        let (_, form) = assumed.first().context("no role was asked for")?;
+        ensure!(form.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fpull"), "{form}");
+        let token = form.split("WebIdentityToken=").nth(1).context("no token")?;
+        let claims = token.split('.').nth(1).context("no JWT")?;
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+        ensure!(claims["sub"] == format!("system:serviceaccount:{}:puller", setting.namespace), "{claims}");
+        ensure!(claims["aud"] == json!(["sts.amazonaws.com"]), "{claims}");
+        let signed = amazon.asked("/eu-west-1/ecr/aws4_request");
+        ensure!(signed.iter().all(|(header, _)| header.contains("Credential=ASIAEXAMPLE/")), "{signed:?}");
+        // It is kept: what fails later, and is tried again, does not ask again.
+        ensure!(
+            assumed.len() == 1 && signed.len() == 1,
+            "asked {} and {} times",
+            assumed.len(),
+            signed.len()
+        );
+        Ok(())
+    };
+    outcome.await.map_err(|error: anyhow::Error| error.context(source.log_tail()))
+}
