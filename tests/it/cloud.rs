@@ -128,7 +128,8 @@ async fn an_image_is_asked_for_with_the_identity_of_its_service_account() -> Res
             ("plain", "AuthenticationFailed", "annotation 'eks.amazonaws.com/role-arn' is missing"),
             ("foreign", "AuthenticationFailed", "'registry.example.test' is no registry of aws"),
         ] {
-            let failed = wait::until(&api, name, &format!("failed: {why}"), |object| {
+            let what = format!("failed: {why}");
+            let failed = wait::until(&api, name, &what, |object| {
                 condition(object, "Ready") == Some("False") && reason(object, "Ready") == Some(why)
             });
             let said = message(&failed.await?);
