@@ -250,12 +250,13 @@ impl Merger<'_> {
         patch: Option<Vec<(Node, Node)>>,
         field: Option<Field>,
     ) -> Result<Node> {
-        let Node::Mapping(entries) = node else { return Ok(node) };
+        let Node::Mapping(mut entries) = node else { return Ok(node) };
+        let old = std::mem::take(&mut entries.items);
         let same = patch.is_none();
         let mut patch = patch.unwrap_or_default();
         // The reference visits keys sorted; only errors can tell.
-        let mut result: Vec<(Node, Node)> = Vec::with_capacity(entries.len() + patch.len());
-        for (key, value) in entries {
+        let mut result: Vec<(Node, Node)> = Vec::with_capacity(old.len() + patch.len());
+        for (key, value) in old {
             let name = tree::owned_text(&key);
             if tree::position(&result, &name).is_some() {
                 result.push((key, value));
@@ -314,7 +315,9 @@ impl Merger<'_> {
                 }
             }
         }
-        Ok(Node::Mapping(result.into()))
+        // Its style and its comments stay.
+        entries.items = result;
+        Ok(Node::Mapping(entries))
     }
 
     /// The patch's node in the place of the old one, whose style it takes.
