@@ -17,6 +17,7 @@ mod faults;
 mod fields;
 mod git_access;
 mod git_adverse;
+mod git_providers;
 mod git_repository;
 mod git_storage;
 mod gitops;

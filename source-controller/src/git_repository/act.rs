@@ -41,13 +41,14 @@ impl GitRepositories {
         draft: &mut Draft<GitRepository>,
         inputs: Box<Inputs>,
     ) -> kube::Result<Result<Outcome, Failure>> {
-        let Inputs { remote, candidates, session, includes, deadline } = *inputs;
+        let Inputs { remote, app, candidates, session, includes, deadline } = *inputs;
         let reference = observe::reference(&object.spec);
         let work = self.fetch(&remote, session, &reference, &candidates);
         let fetched = tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(Error::Deadline));
         let (resolved, commit, repository) = match fetched {
             Ok(fetched) => fetched,
             Err(error) => {
+                self.refused(app.as_ref(), &error);
                 if matches!(error, Error::Pack(PackError::Store(_))) {
                     // What is kept may be what fills the disk.
                     self.objects.clear();

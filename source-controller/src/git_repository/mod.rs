@@ -29,7 +29,9 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     };
     let git = sluice_git::Listings::new(sluice_git::Client::default().with_ssh(ssh));
     let objects = sluice_git::ObjectCache::new(shared.flags.git_cache_max_size);
-    let sources = Sources::new(shared, &controller, GitRepositories { git, objects });
+    let flags = &shared.flags;
+    let apps = sluice_github::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let sources = Sources::new(shared, &controller, GitRepositories { git, objects, apps });
     controller.run(sources).await;
 }
 
@@ -37,6 +39,18 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 struct GitRepositories {
     git: sluice_git::Listings,
     objects: sluice_git::ObjectCache,
+    apps: sluice_github::Tokens,
+}
+
+impl GitRepositories {
+    /// Forgets the token of an App that its server does not want any more; the next attempt asks for another one.
+    fn refused(&self, app: Option<&sluice_github::App>, error: &sluice_git::Error) {
+        use sluice_git::Error;
+        let refused = matches!(error, Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_));
+        if let Some(app) = app.filter(|_| refused) {
+            self.apps.forget(app);
+        }
+    }
 }
 
 /// What a run came to.
@@ -57,7 +71,7 @@ impl Fetch for GitRepositories {
         object: &Arc<GitRepository>,
         draft: &mut Draft<GitRepository>,
     ) -> kube::Result<Result<Outcome, Failure>> {
-        let inputs = match observe::upstream(&self.git, context, object, draft.is_news()).await {
+        let inputs = match observe::upstream(self, context, object, draft.is_news()).await {
             Ok(inputs) => inputs,
             Err(failure) => return Ok(Err(failure)),
         };

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use sluice_api::source::{GitRepository, GitRepositoryReference, GitRepositorySpec};
 use sluice_git::{Listing, RefFilter, Reference, Remote, Resolved, Session};
+use sluice_github::App;
 use tokio::time::Instant;
 
 use super::include::{self, Included};
-use super::{failure, remote};
+use super::{GitRepositories, failure, remote};
 use crate::source::{Context, Failure};
 
 /// What upstream looks like.
 pub(super) struct Inputs {
     pub(super) remote: Remote,
+    /// The GitHub App as which one logs in there.
+    pub(super) app: Option<App>,
     /// The commits that the reference may stand for, best first.
     pub(super) candidates: Vec<Resolved>,
     /// The connection on which references were listed, if they were.
@@ -24,12 +27,12 @@ pub(super) struct Inputs {
 
 /// Reads Secrets, includes and the remote's references. `fresh`: what others have just listed will not do.
 pub(super) async fn upstream(
-    git: &sluice_git::Listings,
+    repositories: &GitRepositories,
     context: &Context<GitRepository>,
     object: &GitRepository,
     fresh: bool,
 ) -> Result<Inputs, Failure> {
-    let remote = remote::remote(&context.shared, object).await?;
+    let (remote, app) = remote::remote(&context.shared, &repositories.apps, object).await?;
     let deadline = Instant::now() + object.spec.timeout().to_std();
     let reference = reference(&object.spec);
     let filter = reference.filter().map_err(|error| failure::reference(&error))?;
@@ -42,13 +45,14 @@ pub(super) async fn upstream(
         }
         Some(filter) => {
             let age = if fresh { Duration::ZERO } else { object.spec.interval.to_std() / 2 };
-            let work = list(git, &remote, &reference, &filter, age);
+            let work = list(&repositories.git, &remote, &reference, &filter, age);
             let listed =
                 tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(sluice_git::Error::Deadline));
+            let listed = listed.inspect_err(|error| repositories.refused(app.as_ref(), error));
             listed.map_err(|error| failure::git("unable to list remote for", object, &remote.url, &error))?
         }
     };
-    Ok(Inputs { remote, candidates, session, includes: includes?, deadline })
+    Ok(Inputs { remote, app, candidates, session, includes: includes?, deadline })
 }
 
 async fn list(

@@ -103,6 +103,7 @@ mod tests {
         };
         Inputs {
             remote: Remote::anonymous(RemoteUrl::parse("https://h/r").unwrap()),
+            app: None,
             candidates: commits.iter().map(resolved).collect(),
             session: None,
             includes: Vec::new(),

@@ -3,6 +3,8 @@
 use kube::ResourceExt as _;
 use sluice_api::source::{GitProvider, GitRepository};
 use sluice_git::{Credentials, Proxy, Remote, RemoteUrl, Scheme, Tls};
+use sluice_github::{App, Tokens};
+use sluice_runtime::errors::chain;
 
 use super::failure;
 use crate::Shared;
@@ -10,8 +12,12 @@ use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 use crate::secret::SecretData;
 use crate::source::{Failure, Retry};
 
-/// The remote of an object.
-pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Remote, Failure> {
+/// The remote of an object, and the GitHub App as which it logs in there.
+pub(super) async fn remote(
+    shared: &Shared,
+    tokens: &Tokens,
+    object: &GitRepository,
+) -> Result<(Remote, Option<App>), Failure> {
     let url = RemoteUrl::parse(&object.spec.url).map_err(|error| failure::url(&error))?;
     let namespace = object.namespace().unwrap_or_default();
     let client = &shared.manager.client;
@@ -30,6 +36,15 @@ pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Re
         None => None,
     };
     provider(shared, object, secret.as_ref())?;
+    if let (GitProvider::GitHub, Some(secret)) = (object.spec.provider.unwrap_or_default(), &secret) {
+        let (app, tls) = (app(&url, secret)?, tls(&url, secret)?);
+        let work = token(shared, tokens, &app, secret, proxy.clone());
+        let token = tokio::time::timeout(object.spec.timeout().to_std(), work).await;
+        let late = || failure::authentication("authentication", "GitHub did not answer in time");
+        let password = token.unwrap_or_else(|_| Err(late()))?;
+        let credentials = Credentials::Basic { username: sluice_github::USERNAME.to_owned(), password };
+        return Ok((Remote { url, credentials, tls, proxy }, Some(app)));
+    }
     let (credentials, tls) = match &secret {
         Some(secret) => (credentials(&url, secret)?, tls(&url, secret)?),
         None if url.scheme() == Scheme::Ssh => {
@@ -38,7 +53,34 @@ pub(super) async fn remote(shared: &Shared, object: &GitRepository) -> Result<Re
         }
         None => (Credentials::None, Tls::default()),
     };
-    Ok(Remote { url, credentials, tls, proxy })
+    Ok((Remote { url, credentials, tls, proxy }, None))
+}
+
+fn app(url: &RemoteUrl, secret: &SecretData) -> Result<App, Failure> {
+    let invalid = |problem: String| {
+        failure::authentication("authentication", &format!("secret '{}': {problem}", secret.name))
+    };
+    if url.scheme() == Scheme::Ssh {
+        return Err(invalid("a GitHub App logs in over HTTPS, but the URL is one of SSH".to_owned()));
+    }
+    App::read(|key| secret.bytes(&[key])).map_err(|error| invalid(error.to_string()))
+}
+
+/// A token of the App, by the proxy and with the certificates of the object.
+async fn token(
+    shared: &Shared,
+    tokens: &Tokens,
+    app: &App,
+    secret: &SecretData,
+    proxy: Option<Proxy>,
+) -> Result<String, Failure> {
+    let invalid = |problem: String| {
+        failure::authentication("authentication", &format!("secret '{}': {problem}", secret.name))
+    };
+    let tls = Tls::read(|key| secret.bytes(&[key])).map_err(|error| invalid(error.to_string()))?;
+    let options = sluice_http::Options { tls, proxy, redirects: false, ..sluice_http::Options::default() };
+    let client = shared.http.get(&options).map_err(|error| invalid(error.to_string()))?;
+    tokens.get(app, &client).await.map_err(|error| invalid(chain(&error)))
 }
 
 fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>) -> Result<(), Failure> {
@@ -47,7 +89,7 @@ fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>
     if !spec.service_account_name.is_empty() && !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
         return Err(Failure::gate());
     }
-    let app = secret.filter(|secret| secret.bytes(&["githubAppID"]).is_some());
+    let app = secret.filter(|secret| App::is_meant(|key| secret.bytes(&[key])));
     match (provider, secret, app) {
         (GitProvider::Generic, _, Some(secret)) => {
             let name = &secret.name;
@@ -57,6 +99,7 @@ fn provider(shared: &Shared, object: &GitRepository, secret: Option<&SecretData>
         (GitProvider::Generic, ..) => Ok(()),
         (GitProvider::GitHub, None, _) => Err(failure::provider(Retry::Never, GITHUB_DATA)),
         (GitProvider::GitHub, Some(_), None) => Err(failure::provider(Retry::Backoff, GITHUB_DATA)),
+        (GitProvider::GitHub, Some(_), Some(_)) => Ok(()),
         (provider, ..) => {
             let message = format!("the provider '{}' is not supported yet by Sluice", provider.as_str());
             Err(failure::provider(Retry::Never, message))
