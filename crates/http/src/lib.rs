@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 pub use data::DataError;
 
@@ -62,6 +62,8 @@ impl fmt::Debug for Proxy {
 pub struct Options {
     /// Certificates.
     pub tls: Tls,
+    /// Whether the authorities given, if there are any, take the place of the system's.
+    pub replaces_authorities: bool,
     /// Whether any certificate of the server is accepted.
     pub insecure: bool,
     /// The proxy; without one, that of the environment.
@@ -84,6 +86,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             tls: Tls::default(),
+            replaces_authorities: false,
             insecure: false,
             proxy: None,
             plain: false,
@@ -136,6 +139,16 @@ impl Clients {
 
 /// A new client.
 pub fn build(options: &Options) -> Result<Client, Error> {
+    finish(options, builder(options)?)
+}
+
+/// Makes a client of what [`builder`] gave and the caller added to.
+pub fn finish(options: &Options, builder: ClientBuilder) -> Result<Client, Error> {
+    builder.build().map_err(|error| blame(options, error))
+}
+
+/// A client in the making, for callers that have more to say than the options can.
+pub fn builder(options: &Options) -> Result<ClientBuilder, Error> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -153,7 +166,12 @@ pub fn build(options: &Options) -> Result<Client, Error> {
     builder = if options.plain {
         builder.tls_certs_only(Vec::new())
     } else {
-        let builder = builder.tls_certs_merge(authorities(&options.tls)?);
+        let authorities = authorities(&options.tls)?;
+        let builder = if options.replaces_authorities && !authorities.is_empty() {
+            builder.tls_certs_only(authorities)
+        } else {
+            builder.tls_certs_merge(authorities)
+        };
         match identity(&options.tls)? {
             Some(identity) => builder.identity(identity),
             None => builder,
@@ -169,7 +187,7 @@ pub fn build(options: &Options) -> Result<Client, Error> {
         }
         builder = builder.proxy(all);
     }
-    builder.build().map_err(|error| blame(options, error))
+    Ok(builder)
 }
 
 /// Which of the certificates is to blame: some faults show only when all is put together, such as a key that belongs to

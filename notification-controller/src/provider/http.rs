@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Identity, Method, Proxy, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
+use sluice_http::{Options, Proxy, Tls};
 
 use super::{AddressPolicy, Target};
 
@@ -132,52 +133,43 @@ pub(crate) struct Client {
 impl Client {
     /// A client with the target's proxy and certificates.
     pub(crate) fn new(target: &Target) -> Result<Self, super::Error> {
-        let config = |what: &str| {
-            let what = what.to_owned();
-            move |error: reqwest::Error| super::Error::Config(format!("{what}: {}", error.without_url()))
-        };
-        let mut builder = reqwest::Client::builder()
-            .timeout(target.timeout)
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(target.policy.resolver())
-            .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &target.proxy {
-            let url = Url::parse(proxy)
+            let url = Url::parse(proxy.address.trim())
                 .map_err(|error| super::Error::Config(format!("the proxy's address is invalid: {error}")))?;
             target.policy.check(&url).map_err(super::Error::Config)?;
-            builder = builder.proxy(Proxy::all(url).map_err(config("the proxy's address is invalid"))?);
         }
-        let credentials = &target.credentials;
-        if let Some(authority) = &credentials.ca {
-            let certificates = Certificate::from_pem_bundle(authority)
-                .map_err(config("the CA certificate cannot be read"))?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        if let Some((certificate, key)) = &credentials.certificate {
-            let pem = [certificate.as_slice(), b"\n", key].concat();
-            let identity =
-                Identity::from_pem(&pem).map_err(config("the client certificate cannot be read"))?;
-            builder = builder.identity(identity);
-        }
-        Ok(Self {
-            http: builder.build().map_err(config("cannot build the HTTP client"))?,
-            policy: target.policy.clone(),
-            deadline: Instant::now() + target.timeout,
-            #[cfg(test)]
-            via: target.via,
-        })
+        let (tls, proxy) = (target.credentials.tls.clone(), target.proxy.clone());
+        let client = Self::build(&target.policy, target.timeout, tls, proxy)?;
+        #[cfg(test)]
+        let client = Self { via: target.via, ..client };
+        Ok(client)
     }
 
     /// A client without proxy and certificates.
     pub(crate) fn plain(policy: &AddressPolicy, timeout: Duration) -> Result<Self, super::Error> {
-        let builder = reqwest::Client::builder()
-            .timeout(timeout)
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(policy.resolver())
-            .redirect(reqwest::redirect::Policy::none());
-        let http = builder.build();
-        let http =
-            http.map_err(|error| super::Error::Config(format!("cannot build the HTTP client: {error}")))?;
+        Self::build(policy, timeout, Tls::default(), None)
+    }
+
+    fn build(
+        policy: &AddressPolicy,
+        timeout: Duration,
+        tls: Tls,
+        proxy: Option<Proxy>,
+    ) -> Result<Self, super::Error> {
+        let options = Options {
+            tls,
+            replaces_authorities: true,
+            proxy,
+            redirects: false,
+            user_agent: concat!("sluice/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: timeout,
+            read_timeout: timeout,
+            ..Options::default()
+        };
+        let http = sluice_http::builder(&options).and_then(|builder| {
+            sluice_http::finish(&options, builder.timeout(timeout).dns_resolver(policy.resolver()))
+        });
+        let http = http.map_err(|error| super::Error::Config(sluice_runtime::errors::chain(&error)))?;
         Ok(Self {
             http,
             policy: policy.clone(),

@@ -92,8 +92,8 @@ pub(crate) struct Target {
     pub uid: String,
     /// What the Secret holds.
     pub credentials: Credentials,
-    /// The URL of the proxy, with user and password.
-    pub proxy: Option<String>,
+    /// The proxy.
+    pub proxy: Option<sluice_http::Proxy>,
     /// Hosts that are out of bounds.
     pub policy: AddressPolicy,
     /// Where tests want to have everything sent.

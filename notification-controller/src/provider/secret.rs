@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sluice_http::{Proxy, Tls};
+
 use super::App;
 
 /// Longest address, in bytes.
@@ -22,10 +24,8 @@ pub(crate) struct Credentials {
     pub headers: BTreeMap<String, String>,
     /// `proxy`, deprecated.
     pub proxy: Option<String>,
-    /// `ca.crt`.
-    pub ca: Option<Vec<u8>>,
-    /// `tls.crt` and `tls.key`.
-    pub certificate: Option<(Vec<u8>, Vec<u8>)>,
+    /// `ca.crt`, `tls.crt` and `tls.key`.
+    pub tls: Tls,
     /// The keys of a GitHub App.
     pub app: Option<App>,
     /// `creds`: the login file of NATS.
@@ -79,8 +79,7 @@ impl Credentials {
             app: App::read(data)?,
             nats_creds: text(data, "creds")?,
             nats_seed: text(data, "nkey")?,
-            ca: None,
-            certificate: None,
+            tls: Tls::default(),
         })
     }
 
@@ -103,39 +102,23 @@ impl Credentials {
 
     /// Adds the certificates of `certSecretRef`.
     pub(crate) fn read_certificates(&mut self, data: &Data) -> Result<(), String> {
-        let either = |new: &str, old: &str| data.get(new).or_else(|| data.get(old)).cloned();
-        self.ca = either("ca.crt", "caFile");
-        self.certificate = match (either("tls.crt", "certFile"), either("tls.key", "keyFile")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (Some(_), None) => return Err("the key 'tls.crt' needs the key 'tls.key' too".to_owned()),
-            (None, Some(_)) => return Err("the key 'tls.key' needs the key 'tls.crt' too".to_owned()),
-            (None, None) if self.ca.is_none() => {
-                return Err("it needs the key 'ca.crt', or 'tls.crt' and 'tls.key'".to_owned());
-            }
-            (None, None) => None,
-        };
+        let tls = Tls::read(|key| data.get(key).map(Vec::as_slice)).map_err(|error| error.to_string())?;
+        if tls.is_empty() {
+            return Err("it needs the key 'ca.crt', or 'tls.crt' and 'tls.key'".to_owned());
+        }
+        self.tls = tls;
         Ok(())
     }
 }
 
-/// The URL of the proxy that a Secret of `proxySecretRef` describes.
-pub(crate) fn proxy(data: &Data) -> Result<String, String> {
-    let address = text(data, "address")?.ok_or("it needs the key 'address'")?;
-    let mut url =
-        reqwest::Url::parse(address.trim()).map_err(|error| format!("the key 'address': {error}"))?;
-    if !matches!(url.scheme(), "http" | "https" | "socks5") {
-        return Err(format!(
-            "the key 'address': scheme '{}' is not one of http, https, socks5",
-            url.scheme()
-        ));
-    }
-    if let Some(username) = text(data, "username")? {
-        let password = text(data, "password")?;
-        url.set_username(&username)
-            .and_then(|()| url.set_password(password.as_deref()))
-            .map_err(|()| "the key 'address' cannot carry a user name".to_owned())?;
-    }
-    Ok(url.into())
+/// The proxy that a Secret of `proxySecretRef` describes.
+pub(crate) fn proxy(data: &Data) -> Result<Proxy, String> {
+    Proxy::read(|key| data.get(key).map(Vec::as_slice)).map_err(|error| error.to_string())
+}
+
+/// The proxy of a URL in `spec.proxy` or the key `proxy`, both of which are old.
+pub(crate) fn old_proxy(url: String) -> Proxy {
+    Proxy { address: url, username: None, password: None }
 }
 
 fn headers(yaml: &str) -> Result<BTreeMap<String, String>, String> {

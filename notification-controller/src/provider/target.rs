@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sluice_api::notification::Provider;
 use sluice_runtime::errors;
 
-use super::secret::{Credentials, Data, proxy};
+use super::secret::{Credentials, Data, old_proxy, proxy};
 use super::{AddressPolicy, Class, Target, class};
 
 /// Reads the Provider's Secrets.
@@ -59,7 +59,8 @@ pub(crate) async fn open(
     let proxy = match &spec.proxy_secret_ref {
         Some(reference) => Some(proxy(&read(&reference.name).await?).map_err(invalid(&reference.name))?),
         None => {
-            credentials.proxy.clone().or_else(|| Some(spec.proxy.clone()).filter(|proxy| !proxy.is_empty()))
+            let old = credentials.proxy.clone().or_else(|| Some(spec.proxy.clone()));
+            old.filter(|url| !url.is_empty()).map(old_proxy)
         }
     };
     let or_spec = |secret: &Option<String>, spec: &str| secret.clone().unwrap_or_else(|| spec.to_owned());
@@ -81,7 +82,7 @@ pub(crate) async fn open(
 /// TLS with the Provider's certificates, for what is not HTTP.
 pub(super) fn tls(credentials: &Credentials) -> Result<rustls::ClientConfig, String> {
     let mut roots = rustls::RootCertStore::empty();
-    match &credentials.ca {
+    match &credentials.tls.authorities {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate =
@@ -96,7 +97,7 @@ pub(super) fn tls(credentials: &Credentials) -> Result<rustls::ClientConfig, Str
         }
     }
     let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
-    match &credentials.certificate {
+    match &credentials.tls.identity {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
             let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();

@@ -79,7 +79,7 @@ async fn hosts_out_of_bounds_are_not_called() {
     target.policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()], vec![]);
     let error = deliver(&target, failure()).await.unwrap_err();
     assert!(error.to_string().contains("must not be sent to"), "by where the name leads: {error}");
-    target.proxy = Some(local);
+    target.proxy = Some(secret::old_proxy(local));
     target.address = "http://sink.test/".into();
     assert!(deliver(&target, failure()).await.is_err(), "nor is the proxy");
     assert!(server.seen().is_empty());
@@ -89,7 +89,7 @@ async fn hosts_out_of_bounds_are_not_called() {
 async fn a_proxy_gets_what_goes_through_it() {
     let server = Server::start(vec![], false).await;
     let mut target = target("slack", "http://hooks.slack.test/x");
-    target.proxy = Some(format!("http://user:pw@{}", server.address));
+    target.proxy = Some(secret::old_proxy(format!("http://user:pw@{}", server.address)));
     deliver(&target, failure()).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!(seen.path, "http://hooks.slack.test/x");
