@@ -1,11 +1,13 @@
 //! Providers, Alerts and Receivers that users have, in every version that they are written in.
 
 use crate::gitops::{SOURCE, is_ready};
-use crate::notification::{RECEIVERS, SIGNATURE, answers, event, notification_in, post, reached, requested};
+use crate::notification::{
+    RECEIVERS, SIGNATURE, alert, answers, event, notification_in, post, reached, requested,
+};
 use crate::setting::Setting;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{Controller, Sink, condition, documents, reason, wait, workspace};
+use sluice_tests::{Controller, GitServer, Sink, condition, documents, reason, wait, workspace};
 use std::path::Path;
 use std::time::Instant;
 
@@ -22,6 +24,58 @@ async fn alerts_and_receivers_that_users_have_work_in_every_version() -> Result<
         receivers(&setting, &controller, &folder).await
     };
     outcome.await.map_err(|error| error.context(controller.log_tail()))
+}
+
+/// A Provider whose server has a certificate of its own authority, and wants one of us.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_a_provider_are_those_of_its_secret_and_no_others() -> Result<()> {
+    let setting = Setting::new("notify-tls").await?;
+    let controller = notification_in(&setting.namespace).await?;
+    // It answers 404 to what we post: whoever hears that has got through.
+    let server = GitServer::builder().client_certificates().start().await?;
+    let (certificate, key) = server.client_certificate().context("no certificate")?;
+    let ca = server.ca().context("no CA")?;
+    for (name, data) in [
+        ("both", json!({"ca.crt": ca, "tls.crt": certificate, "tls.key": key})),
+        ("authority", json!({"ca.crt": ca})),
+        ("half", json!({"ca.crt": ca, "tls.crt": certificate})),
+    ] {
+        setting.apply(&secret(name, &data)).await?;
+        for mut object in alert(&setting.namespace, "generic", server.url().as_str(), &json!({})) {
+            object["metadata"]["name"] = json!(name);
+            if object["kind"] == "Alert" {
+                object["spec"]["providerRef"]["name"] = json!(name);
+            } else {
+                object["spec"]["certSecretRef"] = json!({"name": name});
+                object["spec"]["timeout"] = json!("1s");
+            }
+            setting.apply(&object.to_string()).await?;
+        }
+    }
+    let events = setting.api("v1", "Event").await?;
+    let send = async {
+        // The controller learns of the Alerts by its watch: news until all have been heard of.
+        for n in 0.. {
+            let news = event(&setting.namespace, &format!("try {n}")).to_string();
+            post(&controller.events(), &[JSON], &news).await?;
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        anyhow::Ok(())
+    };
+    let heard = async {
+        for (name, words) in [
+            ("both", "status code 404"),
+            ("authority", "failed to execute request"),
+            ("half", "secret 'half' is invalid: key 'tls.crt' is there without 'tls.key'"),
+        ] {
+            wait::told(&events, "Alert", name, words, |_, _, text| text.contains(words)).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        sent = send => sent,
+        heard = heard => heard.map_err(|error| error.context(controller.log_tail())),
+    }
 }
 
 fn secret(name: &str, data: &Value) -> String {
