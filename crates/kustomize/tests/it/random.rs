@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::overlay::Tree;
-use crate::{compare, ours, theirs};
+use crate::{Built, compare, ours, theirs};
 
 /// A tree like this one that builds, because parts of it are left out.
 fn repaired(mut tree: Tree, seed: u64) -> Option<Tree> {
@@ -36,6 +36,12 @@ fn shrink(mut tree: Tree, differs: impl Fn(&Tree) -> bool) -> Tree {
     }
 }
 
+/// What the reference builds, and we refuse: the name suffix of a generated object whose kind a patch has changed is
+/// a hash of the reference's own memory layout.
+fn is_refused(actual: &Built) -> bool {
+    matches!(actual, Err(error) if error.contains("a name suffix hash is supported for ConfigMap and Secret only"))
+}
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -63,7 +69,8 @@ fn builds_random_overlays_as_kustomize_does() {
                     let files = tree.files();
                     let expected = theirs(&kustomize, &files);
                     refused.fetch_add(u64::from(expected.is_err()), Ordering::Relaxed);
-                    if compare(&expected, &ours(&files)).is_none() {
+                    let actual = ours(&files);
+                    if compare(&expected, &actual).is_none() || is_refused(&actual) {
                         continue;
                     }
                     eprintln!("seed {seed} differs");
