@@ -42,6 +42,9 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
             return Err(StartError::Flag(hint));
         }
     }
+    if !flags.no_remote_bases {
+        tracing::info!("kustomize bases from elsewhere are refused here, as with --no-remote-bases");
+    }
     let artifacts = Artifacts::new(flags.http_retry)
         .map_err(|error| StartError::Other(format!("cannot keep artifacts: {error}")))?;
     let cluster = Arc::new(Cluster::new(manager.client.clone(), KUSTOMIZATION_NAME_LABEL));

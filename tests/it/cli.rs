@@ -8,14 +8,14 @@ use tokio::process::Command;
 
 /// What became of a command.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    data: String,
-    talk: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) data: String,
+    pub(crate) talk: String,
 }
 
 /// Runs `sluice` in the case's namespace, with a kubeconfig and nothing else of this machine.
-async fn sluice(ops: &GitOps, line: &str) -> Result<Ran> {
+pub(crate) async fn sluice(ops: &GitOps, line: &str) -> Result<Ran> {
     let binaries = tokio::task::spawn_blocking(sluice_tests::binaries).await??;
     let mut command = Command::new(binaries.get("sluice").context("no sluice")?);
     command.args(line.split_whitespace()).args(["--namespace", &ops.namespace, "--timeout", "1m"]);
@@ -28,7 +28,7 @@ async fn sluice(ops: &GitOps, line: &str) -> Result<Ran> {
     })
 }
 
-async fn fine(ops: &GitOps, line: &str) -> Result<Ran> {
+pub(crate) async fn fine(ops: &GitOps, line: &str) -> Result<Ran> {
     let ran = sluice(ops, line).await?;
     ensure!(ran.code == Some(0), "sluice {line}: {ran:?}");
     Ok(ran)

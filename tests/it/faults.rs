@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Runs a case whose kustomize-controller reaches the API server through a proxy. The source-controller does not.
 async fn disturbed(prefix: &str, case: impl AsyncFnOnce(&mut GitOps, &ApiProxy) -> Result<()>) -> Result<()> {
     let setting = Setting::new(prefix).await?;
-    let proxy = ApiProxy::start(setting.plane).await?;
+    let proxy = ApiProxy::start(setting.plane, "kustomize-controller").await?;
     let mut ops = GitOps::start_in(setting, &[], Some(&proxy.kubeconfig())).await?;
     let outcome = case(&mut ops, &proxy).await;
     ops.explain(outcome)

@@ -9,6 +9,7 @@ mod bootstrap;
 mod bucket;
 mod charts;
 mod cli;
+mod cli_local;
 mod cloud;
 mod control_plane;
 mod crash;

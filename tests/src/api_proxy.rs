@@ -1,7 +1,7 @@
 //! A proxy in front of the API server that does to a controller what API servers, networks and their operators do: it goes
 //! away and comes back, loses answers, throttles, refuses, and ends watches because they are too old.
 
-use crate::{ControlPlane, control_plane::client};
+use crate::{ControlPlane, control_plane::client, identities};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -85,9 +85,9 @@ pub struct ApiProxy {
 }
 
 impl ApiProxy {
-    /// Starts it in front of a control plane, with the rights of the controllers under test.
-    pub async fn start(plane: &ControlPlane) -> Result<Self> {
-        let upstream = client(&plane.facts().controllers).await?;
+    /// Starts it in front of the shared control plane, with the rights of this controller.
+    pub async fn start(plane: &ControlPlane, controller: &str) -> Result<Self> {
+        let upstream = client(&identities::of_controller(plane, controller, None).await?).await?;
         let shared = Arc::new(Shared {
             upstream,
             rules: Mutex::default(),

@@ -48,9 +48,9 @@ pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<()> {
         Subject::Pushable(target) => return artifact::build::run(app, target),
     };
     let lookup = if dry_run { Lookup::File } else { Lookup::Cluster };
-    let (_, built) = local::built(app, &local, lookup).await?;
+    let all = local::built(app, &local, lookup).await?;
     let mut text = String::new();
-    for object in built.objects {
+    for object in all.into_iter().flat_map(|local| local.built.objects) {
         text.push_str(&documents::yaml(&object.into_value())?);
         text.push_str("---\n");
     }

@@ -14,7 +14,7 @@ use sluice_runtime::apply::{
 };
 
 use super::artifact;
-use super::local::{self, LocalArgs, Lookup};
+use super::local::{self, Local, LocalArgs, Lookup};
 use super::release::ReleaseArgs;
 use super::{release_diff, revisions};
 use crate::app::App;
@@ -78,7 +78,29 @@ async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result
         bail!("--ignore-not-found needs --kustomization-file");
     }
     let lookup = if ignore_not_found { Lookup::ClusterOrNew } else { Lookup::Cluster };
-    let (kustomization, built) = local::built(app, local, lookup).await?;
+    let mut changed = false;
+    for local in local::built(app, local, lookup).await? {
+        let subject = format!("Kustomization/{}/{}", local.namespace, local.name);
+        if local.nested && !local.live {
+            // That it is created was told with the objects of the one above it.
+            continue;
+        }
+        if local.nested && local.kustomization.spec.kube_config.is_some() {
+            line(
+                app,
+                &format!("⚠️ {subject} skipped: diff not supported for remote clusters"),
+                Colour::Yellow,
+            )?;
+            continue;
+        }
+        changed |= compare_one(app, local, &subject).await?;
+    }
+    Ok(changed)
+}
+
+/// Compares the objects of one Kustomization. Returns whether any would change.
+async fn compare_one(app: &App, local: Local, subject: &str) -> Result<bool> {
+    let Local { kustomization, built, nested, .. } = local;
     let client = app.cluster().await?.client.clone();
     let cluster = Cluster::new(client.clone(), KUSTOMIZATION_NAME_LABEL);
     let ignore = Arc::new(IgnoreRules::compile(&kustomization.spec.ignore)?);
@@ -86,11 +108,13 @@ async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result
     options.force = kustomization.spec.force;
     let applier = Applier { cluster: &cluster, client: &client, options: &options };
     let known = cluster.identities(built.objects.iter()).await;
-    let mut changed = differences(app, &applier, built.objects).await?;
+    let mut heading = nested.then(|| format!("📁 {subject} changed"));
+    let mut changed = differences(app, &applier, built.objects, &mut heading).await?;
     if kustomization.spec.prune {
         let old = kustomization.status.as_ref().and_then(|status| status.inventory.as_ref());
         let kept: BTreeSet<_> = known.into_iter().map(|tracked| tracked.id).collect();
         for gone in inventory::read(old).into_iter().filter(|tracked| !kept.contains(&tracked.id)) {
+            announce(app, &mut heading)?;
             deleted(app, &gone)?;
             changed = true;
         }
@@ -114,19 +138,34 @@ pub(super) fn preview(manager: &str, group: &'static str, ignore: Arc<IgnoreRule
     }
 }
 
-/// Prints how objects differ from those in the cluster. Returns whether any does.
-pub(super) async fn differences(app: &App, applier: &Applier<'_>, objects: Vec<Object>) -> Result<bool> {
+/// Prints how objects differ from those in the cluster, with a heading if any does. Returns whether any does.
+pub(super) async fn differences(
+    app: &App,
+    applier: &Applier<'_>,
+    objects: Vec<Object>,
+    heading: &mut Option<String>,
+) -> Result<bool> {
     let mut errors = Vec::new();
     let mut changed = false;
     for object in objects {
         let hidden = is_masked(&object.clone().into_value());
         let asked = app.bounded("comparing", async { Ok(applier.difference(object).await) }).await?;
         match asked {
-            Ok(difference) => changed |= show(app, &difference, hidden)?,
+            Ok(difference) => {
+                if difference.action.is_change() {
+                    announce(app, heading)?;
+                }
+                changed |= show(app, &difference, hidden)?;
+            }
             Err(error) => errors.push(error.to_string()),
         }
     }
     if errors.is_empty() { Ok(changed) } else { bail!("{}", errors.join("\n")) }
+}
+
+/// Prints, once, above the first change of something that is one of several.
+fn announce(app: &App, heading: &mut Option<String>) -> Result<()> {
+    heading.take().map_or(Ok(()), |text| line(app, &text, Colour::Cyan))
 }
 
 /// Prints that an object would go.

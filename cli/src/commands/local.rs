@@ -1,5 +1,6 @@
 //! A Kustomization built from a directory of this machine: what `build` and `diff` have in common.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -29,7 +30,16 @@ pub(crate) struct LocalArgs {
     /// Accepted: nothing is ever written to the directory.
     #[arg(long, hide = true)]
     in_memory_build: bool,
+    /// Also build the Kustomizations among the objects, and those among theirs.
+    #[arg(short, long, requires = "local_sources")]
+    recursive: bool,
+    /// Where the sources of those are on this machine, as Kind/NAMESPACE/NAME=DIR separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "SOURCE=DIR")]
+    local_sources: Vec<String>,
 }
+
+/// How deep Kustomizations of Kustomizations are built.
+const MAX_DEPTH: usize = 16;
 
 /// Where the Kustomization is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +52,119 @@ pub(crate) enum Lookup {
     ClusterOrNew,
 }
 
-/// The Kustomization with the objects that it would apply.
-pub(crate) async fn built(app: &App, args: &LocalArgs, lookup: Lookup) -> Result<(Kustomization, Built)> {
-    let directory = args.path.canonicalize().ok().filter(|path| path.is_dir());
-    let directory =
-        directory.with_context(|| format!("invalid resource path {:?}", args.path.display().to_string()))?;
-    let object = find(app, args, lookup).await?;
-    let namespace = app.namespace()?;
+/// A Kustomization with the objects that it would apply.
+pub(crate) struct Local {
+    pub(crate) kustomization: Kustomization,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) built: Built,
+    /// Whether it is one of the objects of another, and only with `--recursive` there.
+    pub(crate) nested: bool,
+    /// Whether the cluster has it.
+    pub(crate) live: bool,
+}
+
+/// The Kustomization and what it would apply; with `--recursive` also those among its objects, after it.
+pub(crate) async fn built(app: &App, args: &LocalArgs, lookup: Lookup) -> Result<Vec<Local>> {
+    let directory = directory(&args.path)?;
+    let (kustomization, live) = find(app, args, lookup).await?;
+    let (name, namespace) = (args.name.clone(), app.namespace()?);
+    let built = build(app, args, lookup, &kustomization, (&name, &namespace), directory).await?;
+    let mut all = vec![Local { kustomization, name, namespace, built, nested: false, live }];
+    if args.recursive {
+        let sources = sources(&args.local_sources)?;
+        let (mut from, mut depth) = (0, 0);
+        while from < all.len() {
+            depth += 1;
+            if depth > MAX_DEPTH {
+                bail!("Kustomizations are nested deeper than {MAX_DEPTH} levels");
+            }
+            let mut next = Vec::new();
+            for parent in &all[from..] {
+                next.extend(children(app, args, lookup, parent, &sources).await?);
+            }
+            // One that applies itself, or another that is there already, is built once.
+            next.retain(|child| {
+                !all.iter().any(|known| known.name == child.name && known.namespace == child.namespace)
+            });
+            from = all.len();
+            all.extend(next);
+        }
+    }
+    Ok(all)
+}
+
+fn directory(path: &std::path::Path) -> Result<PathBuf> {
+    let found = path.canonicalize().ok().filter(|path| path.is_dir());
+    found.with_context(|| format!("invalid resource path {:?}", path.display().to_string()))
+}
+
+/// The directories of `--local-sources` by source.
+fn sources(list: &[String]) -> Result<BTreeMap<&str, PathBuf>> {
+    let pair =
+        |entry: &String| format!("--local-sources {entry:?} is not of the form Kind/NAMESPACE/NAME=DIR");
+    list.iter()
+        .map(|entry| {
+            let (source, path) = entry.split_once('=').with_context(|| pair(entry))?;
+            if source.split('/').count() != 3 {
+                bail!(pair(entry));
+            }
+            Ok((source, directory(std::path::Path::new(path))?))
+        })
+        .collect()
+}
+
+/// The Kustomizations among the objects of another.
+async fn children(
+    app: &App,
+    args: &LocalArgs,
+    lookup: Lookup,
+    parent: &Local,
+    sources: &BTreeMap<&str, PathBuf>,
+) -> Result<Vec<Local>> {
+    let mut found = Vec::new();
+    for object in parent
+        .built
+        .objects
+        .iter()
+        .filter(|object| object.group() == GROUP && object.kind() == "Kustomization")
+    {
+        let (name, namespace) = (object.name().to_owned(), object.namespace().to_owned());
+        if name == parent.name && namespace == parent.namespace {
+            continue;
+        }
+        let mut kustomization: Kustomization = serde_json::from_value(object.clone().into_value())?;
+        let mut live = false;
+        if lookup != Lookup::File {
+            let cluster = app.cluster().await?;
+            let asked =
+                app.bounded("asking for the object", cluster.find(&KUSTOMIZATION, &namespace, &name)).await?;
+            if let Some(there) = asked {
+                kustomization = serde_json::from_value(there.0)?;
+                live = true;
+            }
+        }
+        let reference = &kustomization.spec.source_ref;
+        let key = format!("{}/{}/{}", reference.kind, reference.namespace_or(&namespace), reference.name);
+        let root = sources
+            .get(key.as_str())
+            .with_context(|| format!("cannot get local path for {key} of kustomization {name}"))?;
+        let directory = directory(&root.join(kustomization.spec.path.trim_start_matches('/')))?;
+        let built = build(app, args, lookup, &kustomization, (&name, &namespace), directory).await;
+        let built = built.with_context(|| format!("Kustomization/{namespace}/{name}"))?;
+        found.push(Local { kustomization, name, namespace, built, nested: true, live });
+    }
+    Ok(found)
+}
+
+async fn build(
+    app: &App,
+    args: &LocalArgs,
+    lookup: Lookup,
+    object: &Kustomization,
+    (name, namespace): (&str, &str),
+    directory: PathBuf,
+) -> Result<Built> {
     let variables = match &object.spec.post_build {
         None => None,
         Some(post_build) if lookup == Lookup::File => {
@@ -57,7 +173,7 @@ pub(crate) async fn built(app: &App, args: &LocalArgs, lookup: Lookup) -> Result
         Some(post_build) => {
             let client = &app.cluster().await?.client;
             let work = async {
-                let loaded = Variables::load(client, &namespace, post_build, args.strict_substitute).await;
+                let loaded = Variables::load(client, namespace, post_build, args.strict_substitute).await;
                 loaded.map_err(|error| anyhow!(error))
             };
             Some(app.bounded("reading variables", work).await?)
@@ -71,19 +187,21 @@ pub(crate) async fn built(app: &App, args: &LocalArgs, lookup: Lookup) -> Result
         variables,
         decryptor: None,
         purpose: Purpose::Show,
-        owner_name: args.name.clone(),
-        owner_namespace: namespace,
+        owner_name: name.to_owned(),
+        owner_namespace: namespace.to_owned(),
     };
     let built = tokio::task::spawn_blocking(move || sluice_manifests::build(&input)).await?;
-    Ok((object, built.map_err(|error| anyhow!(error))?))
+    built.map_err(|error| anyhow!(error))
 }
 
-async fn find(app: &App, args: &LocalArgs, lookup: Lookup) -> Result<Kustomization> {
+/// The Kustomization to begin with, and whether the cluster has it.
+async fn find(app: &App, args: &LocalArgs, lookup: Lookup) -> Result<(Kustomization, bool)> {
     let namespace = app.namespace()?;
     let given =
         args.kustomization_file.as_ref().map(|file| read(file, &args.name, &namespace)).transpose()?;
     if lookup == Lookup::File {
-        return given.context("dry-run mode requires a kustomization file");
+        let given = given.context("dry-run mode requires a kustomization file")?;
+        return Ok((given, false));
     }
     let cluster = app.cluster().await?;
     let asked =
@@ -93,10 +211,10 @@ async fn find(app: &App, args: &LocalArgs, lookup: Lookup) -> Result<Kustomizati
     match (given, live) {
         (Some(mut given), Some(live)) => {
             given.status = live.status;
-            Ok(given)
+            Ok((given, true))
         }
-        (Some(given), None) if lookup == Lookup::ClusterOrNew => Ok(given),
-        (None, Some(live)) => Ok(live),
+        (Some(given), None) if lookup == Lookup::ClusterOrNew => Ok((given, false)),
+        (None, Some(live)) => Ok((live, true)),
         (_, None) => {
             bail!("failed to get kustomization object: kustomizations.{GROUP} {:?} not found", args.name)
         }

@@ -25,7 +25,7 @@ pub(super) async fn compare(app: &App, args: &ReleaseArgs) -> Result<bool> {
     let applier = Applier { cluster: &cluster, client: &client, options: &options };
 
     let definitions = app.bounded("asking for definitions", definitions(&built, &cluster, &client)).await?;
-    let mut changed = differences(app, &applier, definitions).await?;
+    let mut changed = differences(app, &applier, definitions, &mut None).await?;
     let namespace = &built.options.namespace;
     let objects = parse(&built.rendered.manifest()).map_err(|error| anyhow!(error))?;
     let work = async { resolve(&cluster, objects, namespace).await.map_err(|error| anyhow!(error)) };
@@ -34,7 +34,8 @@ pub(super) async fn compare(app: &App, args: &ReleaseArgs) -> Result<bool> {
         item.own(&built.name, namespace);
     }
     let kept: BTreeSet<_> = items.iter().map(|item| item.id.clone()).collect();
-    changed |= differences(app, &applier, items.into_iter().map(|item| item.object).collect()).await?;
+    changed |=
+        differences(app, &applier, items.into_iter().map(|item| item.object).collect(), &mut None).await?;
     let old = built.object.status.as_ref().and_then(|status| status.inventory.as_ref());
     for gone in inventory::read(old) {
         // Definitions of the `crds` folder are in the inventory, and never deleted.

@@ -15,6 +15,9 @@ use super::{Cluster, ObjectId};
 
 /// How often things are looked at that no watch tells of: kinds that are not known, and Pods.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How many objects are so many that changes are gathered before all are looked at again, and for how long.
+const MANY: usize = 64;
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// The status of an object as the controllers of Flux see it, and by the library of rules for kinds it misjudges.
 pub fn judge(object: &Value) -> (Status, String) {
@@ -96,7 +99,12 @@ pub async fn wait(
         let look_again = Instant::now() + LOOK_AGAIN;
         let wake_at = if unresolved || owns_pods { deadline.min(look_again) } else { deadline };
         tokio::select! {
-            () = notify.notified() => {}
+            () = notify.notified() => {
+                // Of many objects several change in one moment: one look tells of all.
+                if items.len() > MANY {
+                    tokio::time::sleep_until(deadline.min(Instant::now() + SETTLE)).await;
+                }
+            }
             () = tokio::time::sleep_until(wake_at) => {
                 if Instant::now() >= deadline {
                     return Err(report("timeout waiting for", &items, &statuses, |s| s != Status::Current));

@@ -172,6 +172,15 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_lists_every_rule() {
+        let page = include_str!("../../../docs/reference/health.md");
+        for (group, kinds, failed, current) in LIBRARY {
+            let row = format!("| `{group}` | {} | `{failed}` | `{current}` |\n", kinds.join(", "));
+            assert!(page.contains(&row), "docs/reference/health.md lacks\n{row}");
+        }
+    }
+
+    #[test]
     fn ready_progressing_and_failed_objects_are_told_apart() {
         let parents =
             |state: &str| json!({"parents": [{"conditions": [{"type": "Accepted", "status": state}]}]});
