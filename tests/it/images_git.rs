@@ -158,8 +158,8 @@ async fn whatever_the_remote_does_nothing_is_lost_and_the_reason_is_told() -> Re
         ensure!(message(&refused).contains("GH006: Protected branch update failed"), "{}", message(&refused));
         ensure!(refused.data["status"]["lastPushCommit"].is_null() && commits()? == "1");
         // Another branch is not: a pull request can be made of it.
-        let git_spec = |push: Value| {
-            let mut spec = git("Update");
+        let git_spec = |message: &str, push: Value| {
+            let mut spec = git(message);
             spec["push"] = push;
             json!({"spec": {"git": spec}})
         };
@@ -168,11 +168,12 @@ async fn whatever_the_remote_does_nothing_is_lost_and_the_reason_is_told() -> Re
             "pre-receive",
             "while read old new ref; do case $ref in refs/heads/main) exit 1;; esac; done",
         )?;
-        ops.patch(IMAGE, AUTOMATION, "auto", git_spec(json!({"branch": "updates"}))).await?;
+        ops.patch(IMAGE, AUTOMATION, "auto", git_spec("Propose", json!({"branch": "updates"}))).await?;
         let pushed = set.pushed("auto", "").await?;
         ensure!(repository.git(["rev-parse", "updates"])? == pushed && commits()? == "1");
         hook(set, "pre-receive", "")?;
-        ops.patch(IMAGE, AUTOMATION, "auto", git_spec(Value::Null)).await?;
+        // Another message, so that a commit of the same second is not the same commit.
+        ops.patch(IMAGE, AUTOMATION, "auto", git_spec("Update", Value::Null)).await?;
         let pushed = set.pushed("auto", &pushed).await?;
         ensure!(repository.git(["rev-parse", "main"])? == pushed && commits()? == "2");
         has("1.1.0")?;

@@ -105,11 +105,17 @@ impl Applier<'_> {
     /// The full comparison of a live object with what an apply would make of it.
     pub(super) async fn compare(&self, item: &Item) -> Result<Decision, Error> {
         let Item { object, resource, id, .. } = item;
-        // What cannot be read is taken for absent, as in the reference; the dry run has the last word.
-        let mut live = self.find(item).await.ok().flatten();
+        let once = object.is_marked(&self.mark("ssa"), "IfNotPresent");
+        let mut live = match self.find(item).await {
+            Ok(live) => live,
+            // It may be there, and then it is to be left alone.
+            Err(refusal) if once => return Err(Error::dry_run(id, &refusal)),
+            // What cannot be read is taken for absent, as in the reference; the dry run has the last word.
+            Err(_) => None,
+        };
         let mut migrated = false;
         if let Some(found) = &live {
-            if self.is_excluded(found) || object.is_marked(&self.mark("ssa"), "IfNotPresent") {
+            if once || self.is_excluded(found) {
                 return Ok(Decision::Leave(Action::Skipped, live));
             }
             if self.options.migrate_api_version {
