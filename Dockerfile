@@ -5,8 +5,11 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
-RUN cargo build --release --workspace --bins --locked && mkdir -p /out /empty && \
-    find target/release -maxdepth 1 -type f -perm -100 -exec cp {} /out/ \;
+# What runs in a cluster and the command line; not the demo and the benchmarks.
+ARG PROGRAMS="source-controller kustomize-controller helm-controller notification-controller image-controller sluice"
+RUN mkdir -p /out /empty && for program in $PROGRAMS; do packages="$packages --package $program"; done && \
+    cargo build --release --bins --locked $packages && \
+    for program in $PROGRAMS; do cp target/release/$program /out/; done
 
 FROM scratch AS all
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
