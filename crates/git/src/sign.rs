@@ -109,10 +109,16 @@ impl SigningKey {
             Inner::Pgp(key, password) => {
                 let hash = HashAlgorithm::Sha256;
                 let rng = rand_pgp::rngs::OsRng;
-                let signature =
-                    DetachedSignature::sign_binary_data(rng, &key.primary_key, password, hash, payload)
-                        .map_err(|error| failed(error.to_string()))?;
+                let signature = match signing_subkey(key) {
+                    Some(subkey) => {
+                        DetachedSignature::sign_binary_data(rng, &subkey.key, password, hash, payload)
+                    }
+                    None => {
+                        DetachedSignature::sign_binary_data(rng, &key.primary_key, password, hash, payload)
+                    }
+                };
                 signature
+                    .map_err(|error| failed(error.to_string()))?
                     .to_armored_string(ArmorOptions::default())
                     .map_err(|error| failed(error.to_string()))
             }

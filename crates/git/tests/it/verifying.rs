@@ -208,6 +208,12 @@ async fn commits_that_are_signed_here_verify() {
         let secret = gpg.run(&["--armor", "--export-secret-keys"]);
         let signed = signed_here(&SigningKey::pgp(&secret, None).unwrap()).await;
         keyring(&[("own.asc", &gpg.public())]).verify(&signed).unwrap();
+        if parameters == WITH_SUBKEY {
+            // The primary key stays at home, as it should.
+            let secret = gpg.run(&["--armor", "--export-secret-subkeys"]);
+            let signed = signed_here(&SigningKey::pgp(&secret, None).unwrap()).await;
+            keyring(&[("own.asc", &gpg.public())]).verify(&signed).unwrap();
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
