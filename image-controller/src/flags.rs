@@ -51,7 +51,7 @@ pub(crate) struct Flags {
     pub(crate) token_cache_max_duration: Duration,
 }
 
-pub(crate) const OBJECT_LEVEL_WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+pub(crate) use sluice_access::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 pub(crate) const GIT_ALL_BRANCH_REFERENCES: &str = "GitAllBranchReferences";
 pub(crate) const GIT_FORCE_PUSH_BRANCH: &str = "GitForcePushBranch";
 

@@ -11,7 +11,6 @@ mod image_repository;
 mod image_update_automation;
 mod progress;
 mod registries;
-mod secret;
 mod tag_store;
 
 use std::process::ExitCode;
@@ -39,16 +38,25 @@ struct Shared {
     gates: FeatureGates,
     tags: Arc<TagStore>,
     registries: Registries,
+    /// For requests to clouds and to GitHub.
+    http: sluice_http::Clients,
+    identities: sluice_access::Identities,
+    /// Tokens of GitHub Apps.
+    apps: sluice_github::Tokens,
     /// Events are told under the names of Flux's two controllers, which Alerts and dashboards know.
     reflector: sluice_runtime::Recorder,
 }
 
 async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&manager.flags.feature_gates, &flags::GATES).map_err(StartError::Flag)?;
-    if !flags.default_service_account.is_empty() && !gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY) {
-        let message = "--default-service-account needs --feature-gates=ObjectLevelWorkloadIdentity=true";
-        return Err(StartError::Flag(message.to_owned()));
-    }
+    let (kept, longest) = (flags.token_cache_max_size, flags.token_cache_max_duration);
+    let identities = sluice_access::Identities::new(
+        manager.client.clone(),
+        sluice_cloud::Tokens::new(kept, longest),
+        gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY),
+        flags.default_service_account.clone(),
+    )
+    .map_err(StartError::Flag)?;
     let tags = TagStore::open(&flags.storage_path, flags.storage_compression_threshold).map_err(|error| {
         StartError::Other(format!("--storage-path {}: {error}", flags.storage_path.display()))
     })?;
@@ -59,6 +67,9 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         gates,
         tags: Arc::new(tags),
         registries: Registries::default(),
+        http: sluice_http::Clients::default(),
+        identities,
+        apps: sluice_github::Tokens::new(kept, longest),
         reflector,
     });
     let repositories = Controller::new(&manager, shared.flags.concurrent);

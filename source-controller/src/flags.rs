@@ -79,7 +79,7 @@ pub(crate) struct Flags {
     pub(crate) token_cache_max_duration: Duration,
 }
 
-pub(crate) const OBJECT_LEVEL_WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+pub(crate) use sluice_access::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 
 /// Whether ArtifactGenerators are seen to: what Flux has source-watcher for.
 pub(crate) const ARTIFACT_GENERATOR: &str = "ArtifactGenerator";

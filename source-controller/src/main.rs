@@ -7,7 +7,6 @@
 mod artifact_generator;
 mod bucket;
 mod chart_repository;
-mod cloud;
 mod file_server;
 mod flags;
 mod git_repository;
@@ -15,7 +14,6 @@ mod helm_chart;
 mod helm_repository;
 mod oci_repository;
 mod registries;
-mod secret;
 mod source;
 mod verification;
 
@@ -46,16 +44,11 @@ struct Shared {
     gates: FeatureGates,
     http: sluice_http::Clients,
     registries: Registries,
-    /// Temporary credentials at the clouds.
-    tokens: sluice_cloud::Tokens,
+    identities: sluice_access::Identities,
 }
 
 async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&manager.flags.feature_gates, &flags::GATES).map_err(StartError::Flag)?;
-    if !flags.default_service_account.is_empty() && !gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY) {
-        let message = "--default-service-account needs --feature-gates=ObjectLevelWorkloadIdentity=true";
-        return Err(StartError::Flag(message.to_owned()));
-    }
     let retention =
         Retention { ttl: flags.artifact_retention_ttl, records: flags.artifact_retention_records };
     let address = flags.advertised_address();
@@ -64,6 +57,13 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
     let storage = Arc::new(storage);
     manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.root())).await?;
     let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let identities = sluice_access::Identities::new(
+        manager.client.clone(),
+        tokens,
+        gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY),
+        flags.default_service_account.clone(),
+    )
+    .map_err(StartError::Flag)?;
     let shared = Arc::new(Shared {
         manager,
         storage,
@@ -71,7 +71,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         gates,
         http: sluice_http::Clients::default(),
         registries: Registries::default(),
-        tokens,
+        identities,
     });
     let generators = async {
         if shared.gates.enabled(flags::ARTIFACT_GENERATOR) {

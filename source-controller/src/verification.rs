@@ -8,8 +8,8 @@ use sluice_signature::{Policy, PublicKey};
 use tokio::time::Instant;
 
 use crate::Shared;
-use crate::secret::SecretData;
 use crate::source::Failure;
+use sluice_access::SecretData;
 
 /// Verifies an OCI artifact as its object asks. Returns what to say of it.
 pub(crate) async fn oci(
@@ -96,12 +96,13 @@ mod tests {
 
     #[test]
     fn keys_that_cannot_be_read_are_named_and_not_shown() {
-        let error = keys(&SecretData::of(&[("cosign.pub", "s3cret"), ("x", "y")])).unwrap_err();
+        let error =
+            keys(&SecretData::example("Opaque", &[("cosign.pub", "s3cret"), ("x", "y")])).unwrap_err();
         assert!(
             error.starts_with("secret 'ns/auth': 'cosign.pub': the public key cannot be read"),
             "{error}"
         );
         assert!(!error.contains("s3cret"));
-        assert!(keys(&SecretData::of(&[("cosign.key", "y")])).unwrap().is_empty());
+        assert!(keys(&SecretData::example("Opaque", &[("cosign.key", "y")])).unwrap().is_empty());
     }
 }

@@ -69,6 +69,16 @@ impl Proxy {
         }
         Ok(Proxy { address, username: text("username")?, password: text("password")? })
     }
+
+    /// Its URL with the login in it, for those that take a proxy so. None where the address is no URL.
+    pub fn with_login(&self) -> Option<String> {
+        let mut url = reqwest::Url::parse(self.address.trim()).ok()?;
+        if let Some(username) = &self.username {
+            url.set_username(username).ok()?;
+            url.set_password(self.password.as_deref()).ok()?;
+        }
+        Some(url.into())
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +107,14 @@ mod tests {
         for bad in [&[][..], &[("address", "")], &[("address", "ftp://x")], &[("address", "host:80")]] {
             assert!(Proxy::read(get(bad)).unwrap_err().to_string().starts_with("key 'address'"));
         }
+    }
+
+    #[test]
+    fn a_proxy_s_url_carries_its_login() {
+        let url = |entries: &[(&str, &str)]| Proxy::read(get(entries)).unwrap().with_login();
+        let login = [("address", "http://p:3128"), ("username", "u"), ("password", "a@b")];
+        assert_eq!(url(&login).as_deref(), Some("http://u:a%40b@p:3128/"));
+        assert_eq!(url(&login[..1]).as_deref(), Some("http://p:3128/"));
+        assert_eq!(url(&[("address", "http://")]), None);
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use sluice_access::{Denied, SecretData, SecretError, image_pull_secrets};
 use sluice_api::image::ImageRepositorySpec;
 use sluice_api::meta::FEATURE_GATE_DISABLED_REASON;
 use sluice_api::source::CloudProvider;
+use sluice_http::{Options, Proxy, Tls};
 use sluice_oci::{ClientOptions, Credentials, DockerConfig, Reference};
 use sluice_runtime::errors::chain;
 
 use crate::Shared;
-use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 use crate::progress::Failure;
 use crate::registries::SharedClient;
-use crate::secret::{SecretData, SecretError, image_pull_secrets};
 
 /// A client for the registry of an image.
 pub(crate) async fn client(
@@ -25,17 +25,22 @@ pub(crate) async fn client(
         let secret = SecretData::read(&shared.manager.client, namespace, &name).await;
         secret.map_err(|error| authentication(&error))
     };
-    let credentials = credentials(shared, namespace, spec, image).await?;
-    let mut options = ClientOptions { credentials, insecure: spec.insecure, ..ClientOptions::default() };
+    let mut options = ClientOptions { insecure: spec.insecure, ..ClientOptions::default() };
     if let Some(reference) = &spec.cert_secret_ref {
         let secret = read(reference.name.clone()).await?;
-        options.ca = secret.bytes(&["ca.crt", "caFile"]).map(<[u8]>::to_vec);
-        options.certificate = secret.certificate().map_err(|error| authentication(&error))?;
+        let tls = Tls::read(|key| secret.bytes(&[key]));
+        let tls = tls.map_err(|error| authentication(&secret.invalid(error.to_string())))?;
+        (options.ca, options.certificate) = (tls.authorities, tls.identity);
     }
+    let mut proxy = None;
     if let Some(reference) = &spec.proxy_secret_ref {
         let secret = read(reference.name.clone()).await?;
-        options.proxy = Some(proxy(&secret).map_err(|error| authentication(&error))?);
+        let invalid = |problem: String| authentication(&secret.invalid(problem));
+        let found = Proxy::read(|key| secret.bytes(&[key])).map_err(|error| invalid(error.to_string()))?;
+        let url = found.with_login().ok_or_else(|| invalid("key 'address' is no URL".to_owned()))?;
+        (options.proxy, proxy) = (Some(url), Some(found));
     }
+    options.credentials = credentials(shared, namespace, spec, image, proxy).await?;
     shared.registries.client(&image.registry, options).map_err(|error| authentication(&error))
 }
 
@@ -44,20 +49,22 @@ async fn credentials(
     namespace: &str,
     spec: &ImageRepositorySpec,
     image: &Reference,
+    proxy: Option<Proxy>,
 ) -> Result<Credentials, Failure> {
     let provider = spec.provider();
     if provider != CloudProvider::Generic {
-        if !spec.service_account_name.is_empty() && !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
-            let message = "to use spec.serviceAccountName for provider authentication please enable the \
-                           ObjectLevelWorkloadIdentity feature gate in the controller";
-            return Err(Failure::stalled(FEATURE_GATE_DISABLED_REASON, message));
-        }
-        let message = format!(
-            "failed to configure authentication options: the provider '{}' is not supported yet by Sluice; use a \
-             secretRef with provider generic",
-            provider.as_str()
-        );
-        return Err(Failure::stalled("AuthenticationFailed", message));
+        let options = Options { proxy, ..Options::default() };
+        let http = shared.http.get(&options).map_err(|error| authentication(&error))?;
+        let (account, host) = (&spec.service_account_name, image.registry.to_string());
+        let login = shared.identities.registry(&http, namespace, provider, account, &host).await;
+        return login.map_err(|denied| match denied {
+            Denied::Gate => {
+                let message = "to use spec.serviceAccountName for provider authentication please enable the \
+                               ObjectLevelWorkloadIdentity feature gate in the controller";
+                Failure::stalled(FEATURE_GATE_DISABLED_REASON, message)
+            }
+            Denied::Problem(problem) => refused(&problem),
+        });
     }
     let client = &shared.manager.client;
     let mut names: Vec<String> = spec.secret_ref.iter().map(|reference| reference.name.clone()).collect();
@@ -94,27 +101,12 @@ fn docker_config(secret: &SecretData) -> Result<DockerConfig, SecretError> {
     DockerConfig::parse(&json).map_err(|error| secret.invalid(chain(&error)))
 }
 
-fn proxy(secret: &SecretData) -> Result<String, SecretError> {
-    let address = secret.text("address")?.filter(|address| !address.is_empty());
-    let address = address.ok_or_else(|| secret.invalid("key 'address' is missing"))?;
-    let mut url = reqwest::Url::parse(&address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https" | "socks5"))
-        .ok_or_else(|| secret.invalid("key 'address' must begin with http://, https:// or socks5://"))?;
-    if let Some(username) = secret.text("username")? {
-        let _ = url.set_username(&username);
-    }
-    if let Some(password) = secret.text("password")? {
-        let _ = url.set_password(Some(&password));
-    }
-    Ok(url.into())
+fn authentication(error: &(dyn std::error::Error + 'static)) -> Failure {
+    refused(&chain(error))
 }
 
-fn authentication(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::new(
-        "AuthenticationFailed",
-        format!("failed to configure authentication options: {}", chain(error)),
-    )
+fn refused(problem: &str) -> Failure {
+    Failure::new("AuthenticationFailed", format!("failed to configure authentication options: {problem}"))
 }
 
 #[cfg(test)]
@@ -124,7 +116,9 @@ mod tests {
     use super::*;
 
     fn found(type_: &str, entries: &[(&str, &str)]) -> Option<Credentials> {
-        docker_config(&SecretData::of(type_, entries)).unwrap().find(&Registry::new("ghcr.io"), "org/app")
+        docker_config(&SecretData::example(type_, entries))
+            .unwrap()
+            .find(&Registry::new("ghcr.io"), "org/app")
     }
 
     #[test]
@@ -135,15 +129,7 @@ mod tests {
         assert_eq!(found("kubernetes.io/dockerconfigjson", &[(".dockerconfigjson", new)]), login);
         assert_eq!(found("kubernetes.io/dockercfg", &[(".dockercfg", old)]), login);
         assert_eq!(found("Opaque", &[(".dockerconfigjson", new)]), None);
-        let empty = docker_config(&SecretData::of("kubernetes.io/dockercfg", &[])).unwrap_err();
+        let empty = docker_config(&SecretData::example("kubernetes.io/dockercfg", &[])).unwrap_err();
         assert_eq!(empty.to_string(), "secret 'ns/auth': key '.dockercfg' is missing");
-    }
-
-    #[test]
-    fn a_proxy_carries_its_login() {
-        let of = |entries: &[(&str, &str)]| proxy(&SecretData::of("Opaque", entries));
-        let login = [("address", "http://p:3128"), ("username", "u"), ("password", "a@b")];
-        assert_eq!(of(&login).unwrap(), "http://u:a%40b@p:3128/");
-        assert!(of(&[("address", "ftp://p")]).is_err() && of(&[]).is_err());
     }
 }

@@ -190,7 +190,11 @@ impl Automations {
                     );
                     return Err(Failure::new("GitOperationFailed", message));
                 }
-                Err(push::RunError::Failed(failure)) => return Err(failure),
+                Err(push::RunError::Failed(failure)) => {
+                    // Should it be the token that failed, the next run asks for another.
+                    source.app.iter().for_each(|app| self.shared.apps.forget(app));
+                    return Err(failure);
+                }
                 Ok(outcome) => return Ok(outcome),
             }
         }

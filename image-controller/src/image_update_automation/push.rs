@@ -206,6 +206,7 @@ mod tests {
     fn refspecs_lead_from_the_pushed_branch_elsewhere() {
         let source = Source {
             remote: sluice_git::Remote::anonymous(sluice_git::RemoteUrl::parse("https://h/r").unwrap()),
+            app: None,
             timeout: Duration::from_secs(1),
             reference: Reference::Branch("main".into()),
             checkout_branch: Some("main".into()),

@@ -7,7 +7,7 @@ use sluice_runtime::errors::chain;
 
 use crate::Shared;
 use crate::progress::Failure;
-use crate::secret::SecretData;
+use sluice_access::SecretData;
 
 /// The key of an automation, from a Secret in its own namespace; none if commits are not signed.
 pub(super) async fn key(
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_secret_without_a_key_is_named_with_the_field() {
-        let secret = SecretData::of("Opaque", &[("identity", "s3cret")]);
+        let secret = SecretData::example("Opaque", &[("identity", "s3cret")]);
         assert_eq!(
             read(&secret, SigningKeyType::Gpg).unwrap_err(),
             "signing key secret 'ns/auth' does not contain a 'git.asc' key"

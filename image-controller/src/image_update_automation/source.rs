@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use kube::ResourceExt as _;
+use sluice_access::git::{self, Access, RemoteError};
 use sluice_api::image::ImageUpdateAutomation;
 use sluice_api::meta::{ACCESS_DENIED_REASON, FEATURE_GATE_DISABLED_REASON};
-use sluice_api::source::{GitProvider, GitRepository, GitRepositoryReference};
-use sluice_git::{Credentials, Proxy, Reference, Remote, RemoteUrl, Scheme, Tls};
+use sluice_api::source::{GitRepository, GitRepositoryReference};
+use sluice_git::{Reference, Remote};
+use sluice_github::App;
 use sluice_runtime::errors::chain;
 use sluice_runtime::{Cache, ObjectKey};
 
 use crate::Shared;
 use crate::flags::{GIT_ALL_BRANCH_REFERENCES, GIT_FORCE_PUSH_BRANCH, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 use crate::progress::Failure;
-use crate::secret::{SecretData, SecretError};
 
 /// A repository, and what to check out of it and push to it.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) remote: Remote,
+    /// The GitHub App that logs in there, if it is one.
+    pub(super) app: Option<App>,
     pub(super) timeout: Duration,
     pub(super) reference: Reference,
     /// The branch that is checked out, if it is one.
@@ -59,7 +62,7 @@ pub(super) async fn read(
             "source kind '{kind}' not supported: invalid source configuration"
         )));
     }
-    let git = object.spec.git.as_ref().ok_or_else(|| {
+    let settings = object.spec.git.as_ref().ok_or_else(|| {
         configuration(
             "source kind 'GitRepository' necessitates field .spec.git: invalid source configuration"
                 .to_owned(),
@@ -75,18 +78,19 @@ pub(super) async fn read(
         .get(&key)
         .ok_or_else(|| failed(&format!("failed to get git repository '{key}': it does not exist")))?;
     let none = GitRepositoryReference::default();
-    let reference = git.checkout.as_ref().map(|checkout| &checkout.reference);
+    let reference = settings.checkout.as_ref().map(|checkout| &checkout.reference);
     let reference = reference.or(repository.spec.reference.as_ref()).unwrap_or(&none);
     let (reference, checkout_branch) = checkout(reference);
-    let push = git.push.as_ref();
+    let push = settings.push.as_ref();
     let push_branch = push.map(|push| push.branch.clone()).filter(|branch| !branch.is_empty());
     let push_branch = push_branch.or_else(|| checkout_branch.clone()).ok_or_else(|| {
         failed("push spec not provided, and cannot be inferred from .spec.git.checkout.ref or GitRepository .spec.ref")
     })?;
-    let remote = remote(shared, &repository).await?;
+    let (remote, app) = remote(shared, &repository).await?;
     let options = push.map(|push| &push.options).into_iter().flatten();
     Ok(Source {
         remote,
+        app,
         timeout: repository.spec.timeout().to_std(),
         reference,
         checkout_branch,
@@ -128,107 +132,25 @@ fn failed(message: &str) -> Failure {
     Failure::new("SourceManagerFailed", format!("failed configuring source manager: {message}"))
 }
 
-fn unusable(error: &SecretError) -> Failure {
-    failed(&chain(error))
-}
-
-/// The remote of a GitRepository.
-async fn remote(shared: &Shared, repository: &GitRepository) -> Result<Remote, Failure> {
-    let spec = &repository.spec;
-    let url = RemoteUrl::parse(&spec.url).map_err(|error| failed(&chain(&error)))?;
-    let namespace = repository.namespace().unwrap_or_default();
-    let client = &shared.manager.client;
-    let proxy = match &spec.proxy_secret_ref {
-        Some(reference) => {
-            let secret = SecretData::read(client, &namespace, &reference.name).await;
-            Some(proxy(&secret.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?)
-        }
-        None => None,
+/// The remote of a GitRepository, and the GitHub App as which it logs in there.
+async fn remote(shared: &Shared, repository: &GitRepository) -> Result<(Remote, Option<App>), Failure> {
+    let access = Access {
+        client: &shared.manager.client,
+        http: &shared.http,
+        tokens: &shared.apps,
+        gate: shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY),
     };
-    let secret = match &spec.secret_ref {
-        Some(reference) => {
-            let secret = SecretData::read(client, &namespace, &reference.name).await;
-            Some(secret.map_err(|error| unusable(&error))?)
+    git::remote(&access, repository).await.map_err(|error| match error {
+        RemoteError::Gate => {
+            let message = "to use spec.serviceAccountName in the GitRepository provider authentication please enable \
+                           the ObjectLevelWorkloadIdentity feature gate in the controller";
+            Failure::stalled(FEATURE_GATE_DISABLED_REASON, message)
         }
-        None => None,
-    };
-    provider(shared, repository, secret.as_ref())?;
-    let (credentials, tls) = match &secret {
-        Some(secret) => {
-            let credentials = credentials(&url, secret).map_err(|error| unusable(&error))?;
-            let tls = if url.scheme() == Scheme::Https { tls(secret) } else { Ok(Tls::default()) };
-            (credentials, tls.map_err(|error| unusable(&error))?)
+        RemoteError::Provider { message, .. } => {
+            configuration(format!("{message}: invalid source configuration"))
         }
-        None if url.scheme() == Scheme::Ssh => {
-            return Err(failed("an SSH URL needs a secretRef with 'identity' and 'known_hosts'"));
-        }
-        None => (Credentials::None, Tls::default()),
-    };
-    Ok(Remote { url, credentials, tls, proxy })
-}
-
-fn provider(shared: &Shared, repository: &GitRepository, secret: Option<&SecretData>) -> Result<(), Failure> {
-    let spec = &repository.spec;
-    let provider = spec.provider.unwrap_or_default();
-    if !spec.service_account_name.is_empty() && !shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
-        let message = "to use spec.serviceAccountName in the GitRepository provider authentication please enable \
-                       the ObjectLevelWorkloadIdentity feature gate in the controller";
-        return Err(Failure::stalled(FEATURE_GATE_DISABLED_REASON, message));
-    }
-    let app = secret.filter(|secret| secret.bytes(&["githubAppID"]).is_some());
-    match (provider, app) {
-        (GitProvider::Generic, None) => Ok(()),
-        (GitProvider::Generic, Some(secret)) => Err(configuration(format!(
-            "secretRef '{}' has github app data but provider is not set to github: invalid source configuration",
-            secret.name
-        ))),
-        (GitProvider::GitHub, None) => Err(configuration(
-            "secretRef with github app data must be specified when provider is set to github: invalid source \
-             configuration"
-                .to_owned(),
-        )),
-        (provider, _) => {
-            Err(configuration(format!("the provider '{}' is not supported yet by Sluice", provider.as_str())))
-        }
-    }
-}
-
-fn proxy(secret: &SecretData) -> Result<Proxy, SecretError> {
-    let address = secret.text("address")?.unwrap_or_default();
-    let scheme = address.split_once("://").map(|(scheme, _)| scheme).unwrap_or_default();
-    if !matches!(scheme, "http" | "https" | "socks5") {
-        return Err(secret.invalid("key 'address' must begin with http://, https:// or socks5://"));
-    }
-    Ok(Proxy { address, username: secret.text("username")?, password: secret.text("password")? })
-}
-
-fn credentials(url: &RemoteUrl, secret: &SecretData) -> Result<Credentials, SecretError> {
-    if url.scheme() == Scheme::Ssh {
-        let required = |key: &str| {
-            let value = secret.text(key)?.filter(|value| !value.is_empty());
-            value.ok_or_else(|| secret.invalid(format!("key '{key}' is missing, which an SSH URL needs")))
-        };
-        return Ok(Credentials::Ssh {
-            identity: required("identity")?,
-            known_hosts: required("known_hosts")?,
-            passphrase: secret.text("password")?,
-        });
-    }
-    if let Some(token) = secret.text("bearerToken")?.filter(|token| !token.is_empty()) {
-        return Ok(Credentials::Bearer(token));
-    }
-    match (secret.text("username")?, secret.text("password")?) {
-        (Some(username), password) if !username.is_empty() => {
-            Ok(Credentials::Basic { username, password: password.unwrap_or_default() })
-        }
-        (_, Some(_)) => Err(secret.invalid("key 'password' is there without 'username'")),
-        _ => Ok(Credentials::None),
-    }
-}
-
-fn tls(secret: &SecretData) -> Result<Tls, SecretError> {
-    let authorities = secret.bytes(&["ca.crt", "caFile"]).map(<[u8]>::to_vec);
-    Ok(Tls { authorities, identity: secret.certificate()? })
+        error => failed(&chain(&error)),
+    })
 }
 
 #[cfg(test)]

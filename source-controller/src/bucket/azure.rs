@@ -4,8 +4,8 @@ use sluice_bucket::{AzureCredentials, AzureLogin};
 use sluice_cloud::AzureIdentity;
 
 use super::failure;
-use crate::secret::SecretData;
 use crate::source::Failure;
+use sluice_access::SecretData;
 
 /// The login that a Secret holds. Without one, that of the surroundings.
 pub(super) fn login(secret: Option<&SecretData>, endpoint: &str) -> Result<AzureLogin, Failure> {
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn each_form_of_secret_is_told_apart() {
         let endpoint = "https://account.blob.core.windows.net";
-        let of = |entries: &[(&str, &str)]| login(Some(&SecretData::of(entries)), endpoint);
+        let of = |entries: &[(&str, &str)]| login(Some(&SecretData::example("Opaque", entries)), endpoint);
         let application = [("tenantId", "t"), ("clientId", "c"), ("clientSecret", "s")];
         assert!(matches!(of(&application), Ok(AzureLogin::As(AzureIdentity::Secret { .. }))));
         let certificate = [("tenantId", "t"), ("clientId", "c"), ("clientCertificate", "p")];
@@ -80,7 +80,10 @@ mod tests {
         let message = of(&[("password", "s3cret")]).err().map(|failure| failure.message).unwrap_or_default();
         assert!(message.starts_with("invalid 'ns/auth' secret data: requires a 'clientId'"), "{message}");
         assert!(!message.contains("s3cret"));
-        let none = login(Some(&SecretData::of(&[("accountKey", "k")])), "http://127.0.0.1:10000/account");
+        let none = login(
+            Some(&SecretData::example("Opaque", &[("accountKey", "k")])),
+            "http://127.0.0.1:10000/account",
+        );
         assert!(none.is_err() && matches!(login(None, endpoint), Ok(AzureLogin::As(AzureIdentity::Ambient))));
     }
 }

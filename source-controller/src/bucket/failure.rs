@@ -5,8 +5,8 @@ use sluice_bucket::Error;
 use sluice_cloud::Error as CloudError;
 use sluice_runtime::errors::chain;
 
-use crate::secret::SecretError;
 use crate::source::Failure;
+use sluice_access::SecretError;
 
 const OPERATION: &str = "BucketOperationFailed";
 const AUTHENTICATION: &str = "AuthenticationFailed";

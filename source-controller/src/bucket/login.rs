@@ -9,15 +9,15 @@ use sluice_http::{Options, Proxy, Tls};
 
 use super::{azure, failure};
 use crate::Shared;
-use crate::cloud::{Denied, identity};
-use crate::secret::SecretData;
 use crate::source::Failure;
+use sluice_access::Denied;
+use sluice_access::SecretData;
 
 /// The store of an object.
 pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Failure> {
     let spec = &object.spec;
     check(spec)?;
-    let tokens = &shared.tokens;
+    let tokens = shared.identities.tokens();
     let namespace = object.namespace().unwrap_or_default();
     let read = async |name: &str| {
         let secret = SecretData::read(&shared.manager.client, &namespace, name).await;
@@ -51,7 +51,7 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
     let refused = |error: CloudError| failure::authentication(error.to_string());
     // Without a Secret, that of a ServiceAccount or of this process.
     let ambient = async || {
-        let found = identity(shared, &namespace, spec.provider(), &spec.service_account_name).await;
+        let found = shared.identities.at(&namespace, spec.provider(), &spec.service_account_name).await;
         found.map_err(|denied| match denied {
             Denied::Gate => Failure::gate(),
             Denied::Problem(problem) => failure::authentication(problem),

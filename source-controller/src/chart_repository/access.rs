@@ -7,8 +7,8 @@ use sluice_runtime::errors::chain;
 
 use super::{HttpRepository, OciRepository, Repository};
 use crate::Shared;
-use crate::cloud::{self, Denied};
-use crate::secret::SecretData;
+use sluice_access::Denied;
+use sluice_access::SecretData;
 
 /// Key of Secrets of the type `kubernetes.io/dockerconfigjson`.
 pub(crate) const DOCKER_CONFIG: &str = ".dockerconfigjson";
@@ -117,7 +117,7 @@ async fn cloud_login(
     let http = shared.http.get(&sluice_http::Options::default());
     let http = http.map_err(|error| AccessError::Authentication(chain(&error)))?;
     let (provider, host) = (spec.provider(), reference.registry.to_string());
-    match cloud::registry(shared, &http, namespace, provider, "", &host).await {
+    match shared.identities.registry(&http, namespace, provider, "", &host).await {
         Ok(Credentials::Basic { username, password }) => Ok((username, password)),
         Ok(_) => Err(AccessError::Authentication("the cloud gave no password".to_owned())),
         Err(Denied::Problem(problem)) => Err(AccessError::Authentication(problem)),

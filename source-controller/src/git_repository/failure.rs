@@ -7,15 +7,10 @@ use sluice_git::CredentialPart;
 use sluice_git::tree::TreeError;
 use sluice_runtime::errors::chain;
 
-use crate::secret::SecretError;
 use crate::source::{Failure, Retry};
 
 pub(super) fn url(error: &sluice_git::Error) -> Failure {
     Failure::stalled("URLInvalid", format!("failed to parse url: {}", chain(error)))
-}
-
-pub(super) fn secret(what: &str, error: &SecretError) -> Failure {
-    authentication(what, &chain(error))
 }
 
 /// `what`: `authentication` or `proxy`.

@@ -6,8 +6,8 @@ use sluice_git::{Commit, Keyring, Repository, Resolved};
 use sluice_runtime::errors::chain;
 
 use crate::Shared;
-use crate::secret::SecretData;
 use crate::source::Failure;
+use sluice_access::SecretData;
 
 /// What was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]

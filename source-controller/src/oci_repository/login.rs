@@ -12,9 +12,9 @@ use sluice_runtime::errors::{chain, describe};
 
 use crate::Shared;
 use crate::chart_repository::DOCKER_CONFIG;
-use crate::cloud::{self, Denied};
-use crate::secret::SecretData;
 use crate::source::Failure;
+use sluice_access::Denied;
+use sluice_access::SecretData;
 
 fn refused(problem: impl std::fmt::Display) -> Failure {
     Failure::fetch("AuthenticationFailed", format!("failed to get credential: {problem}"))
@@ -49,7 +49,7 @@ pub(super) async fn client(
     if let Some(reference) = &spec.proxy_secret_ref {
         let secret = read(&reference.name).await?;
         let found = Proxy::read(|key| secret.bytes(&[key])).map_err(|error| invalid(&secret, &error))?;
-        proxy = Some(address(&found).ok_or_else(|| invalid(&secret, &"key 'address' is no URL"))?);
+        proxy = Some(found.with_login().ok_or_else(|| invalid(&secret, &"key 'address' is no URL"))?);
     }
     let credentials = match docker {
         Some(docker) => docker.find(&reference.registry, &reference.repository),
@@ -58,7 +58,7 @@ pub(super) async fn client(
             let http = shared.http.get(&options);
             let http = http.map_err(|error| Failure::fetch("AuthenticationFailed", chain(&error)))?;
             let (account, host) = (&spec.service_account_name, reference.registry.to_string());
-            let login = cloud::registry(shared, &http, &namespace, spec.provider(), account, &host).await;
+            let login = shared.identities.registry(&http, &namespace, spec.provider(), account, &host).await;
             Some(login.map_err(|denied| match denied {
                 Denied::Gate => Failure::gate(),
                 Denied::Problem(problem) => Failure::fetch("AuthenticationFailed", problem),
@@ -81,16 +81,6 @@ pub(super) async fn client(
 /// A proxy whose login is in its URL.
 fn plain(address: String) -> Proxy {
     Proxy { address, username: None, password: None }
-}
-
-/// A proxy's URL with its login.
-fn address(proxy: &Proxy) -> Option<String> {
-    let mut url = reqwest::Url::parse(proxy.address.trim()).ok()?;
-    if let Some(username) = &proxy.username {
-        url.set_username(username).ok()?;
-        url.set_password(proxy.password.as_deref()).ok()?;
-    }
-    Some(url.into())
 }
 
 /// The pull secrets of the spec and of its ServiceAccount together; `None` where there are none.

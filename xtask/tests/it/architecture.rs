@@ -23,7 +23,7 @@ fn part_of(path: &str) -> Option<Part> {
     let part = match path {
         "api" => Part::Api,
         "runtime" => Part::Runtime,
-        "manifests" | "releases" => Part::Shared,
+        "access" | "manifests" | "releases" => Part::Shared,
         "cli" => Part::Cli,
         "xtask" => Part::Xtask,
         path if path.starts_with("crates/") => Part::Engine,

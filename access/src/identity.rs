@@ -1,0 +1,146 @@
+//! Identities at the clouds: that of this process, and those of ServiceAccounts.
+
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{Api, PostParams};
+use reqwest::Client;
+use sluice_api::source::CloudProvider;
+use sluice_cloud::registry::{Cloud, Role, login};
+use sluice_cloud::{AzureIdentity, Error, GcpLogin, Token, Tokens};
+use sluice_oci::Credentials;
+use sluice_runtime::errors::{chain, describe};
+
+/// The gate that lets objects name a ServiceAccount as which to log in at a cloud.
+pub const OBJECT_LEVEL_WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+
+/// Why there is no identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// An object names a ServiceAccount, and the gate for that is closed.
+    Gate,
+    /// The identity, or what it is to be exchanged for, cannot be had.
+    Problem(String),
+}
+
+const AWS_ROLE: &str = "eks.amazonaws.com/role-arn";
+const AZURE_CLIENT: &str = "azure.workload.identity/client-id";
+const AZURE_TENANT: &str = "azure.workload.identity/tenant-id";
+const GCP_ACCOUNT: &str = "iam.gke.io/gcp-service-account";
+const GCP_PROVIDER: &str = "gcp.auth.fluxcd.io/workload-identity-provider";
+
+/// Who objects are at the clouds.
+pub struct Identities {
+    client: kube::Client,
+    tokens: Tokens,
+    gate: bool,
+    default_account: String,
+}
+
+impl Identities {
+    /// `gate`: whether objects may name a ServiceAccount. `default_account` is that of objects that name none; without
+    /// it they are who this process is. `tokens` keeps what is temporary.
+    pub fn new(
+        client: kube::Client,
+        tokens: Tokens,
+        gate: bool,
+        default_account: String,
+    ) -> Result<Self, String> {
+        if !default_account.is_empty() && !gate {
+            return Err(format!(
+                "--default-service-account needs --feature-gates={OBJECT_LEVEL_WORKLOAD_IDENTITY}=true"
+            ));
+        }
+        Ok(Identities { client, tokens, gate, default_account })
+    }
+
+    /// What is temporary.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Logs in at the registry `host` of a cloud.
+    pub async fn registry(
+        &self,
+        http: &Client,
+        namespace: &str,
+        provider: CloudProvider,
+        account: &str,
+        host: &str,
+    ) -> Result<Credentials, Denied> {
+        let told = |error: Error| {
+            Denied::Problem(format!("failed to get credential from {}: {}", provider.as_str(), chain(&error)))
+        };
+        let identity = self.at(namespace, provider, account).await?;
+        let found = login(http, &self.tokens, host, &identity).await.map_err(told)?;
+        Ok(Credentials::Basic { username: found.username, password: found.password })
+    }
+
+    /// The identity at a cloud: that of the ServiceAccount, or of the one that is the default, or of the process.
+    pub async fn at(&self, namespace: &str, provider: CloudProvider, account: &str) -> Result<Cloud, Denied> {
+        if !account.is_empty() && !self.gate {
+            return Err(Denied::Gate);
+        }
+        let account = if account.is_empty() { &self.default_account } else { account };
+        if account.is_empty() {
+            return Ok(match provider {
+                CloudProvider::Gcp => Cloud::Gcp(GcpLogin::Ambient),
+                CloudProvider::Azure => Cloud::Azure(AzureIdentity::Ambient),
+                _ => Cloud::Aws(None),
+            });
+        }
+        let problem = |problem: String| {
+            Denied::Problem(format!(
+                "failed to get identity of service account '{namespace}/{account}': {problem}"
+            ))
+        };
+        sluice_runtime::check_name("ServiceAccount", account).map_err(problem)?;
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
+        let found = accounts.get(account).await.map_err(|error| problem(describe(&error)))?;
+        let annotation = |key: &str| {
+            let value = found.annotations().get(key).filter(|value| !value.is_empty()).cloned();
+            value.ok_or_else(|| problem(format!("annotation '{key}' is missing")))
+        };
+        let token = async |audience: &str| {
+            let uid = found.uid().unwrap_or_default();
+            let key = ["service-account", namespace, account, &uid, audience];
+            let token = self.tokens.get(&key, request(&accounts, account, audience)).await;
+            token.map_err(|error| problem(chain(&error)))
+        };
+        Ok(match provider {
+            CloudProvider::Azure => Cloud::Azure(AzureIdentity::Federated {
+                authority: std::env::var("AZURE_AUTHORITY_HOST").unwrap_or_default(),
+                tenant: annotation(AZURE_TENANT)?,
+                client: annotation(AZURE_CLIENT)?,
+                token: token("api://AzureADTokenExchange").await?,
+            }),
+            CloudProvider::Gcp => {
+                let provider = annotation(GCP_PROVIDER)?;
+                let token = token(&format!("https://iam.googleapis.com/{provider}")).await?;
+                Cloud::Gcp(GcpLogin::Federated { provider, token, account: annotation(GCP_ACCOUNT).ok() })
+            }
+            _ => Cloud::Aws(Some(Role {
+                role: annotation(AWS_ROLE)?,
+                token: token("sts.amazonaws.com").await?,
+            })),
+        })
+    }
+}
+
+/// Asks the API server for a token of a ServiceAccount.
+async fn request(accounts: &Api<ServiceAccount>, name: &str, audience: &str) -> Result<Token, Error> {
+    let audiences = Some(vec![audience.to_owned()]);
+    let spec = TokenRequestSpec { audiences, ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
+    let answer = answer.map_err(|error| Error::Credentials(describe(&error)))?;
+    let status = answer.status.unwrap_or_default();
+    let value = status.token.filter(|token| !token.is_empty());
+    let value = value.ok_or_else(|| Error::Credentials("the API server gave no token".to_owned()))?;
+    let life = status.expiration_timestamp.map(|end| end.0.duration_since(Timestamp::now()));
+    let life = life.and_then(|life| Duration::try_from(life).ok()).unwrap_or_default();
+    Ok(Token { value, life })
+}
