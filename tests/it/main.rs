@@ -23,6 +23,7 @@ mod git_repository;
 mod git_storage;
 mod gitops;
 mod helm;
+mod helm_catalog;
 mod helm_crash;
 mod helm_failures;
 mod helm_preview;
