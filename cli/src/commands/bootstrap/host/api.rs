@@ -1,8 +1,9 @@
 //! The APIs of the hosts, as far as a bootstrap needs them: a repository, who has access, a deploy key.
 
-use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Method, StatusCode};
+use anyhow::{Context, Result, bail};
+use reqwest::Method;
 use serde_json::{Value, json};
+use sluice_forge::{Api, Login, escaped};
 
 use super::{Kind, Visibility};
 use crate::web;
@@ -26,8 +27,7 @@ pub(in crate::commands::bootstrap) struct Settings {
 /// A repository at a host.
 pub(in crate::commands::bootstrap) struct Host {
     settings: Settings,
-    client: reqwest::Client,
-    base: String,
+    api: Api,
     http_url: String,
     ssh_url: String,
 }
@@ -37,20 +37,20 @@ impl Host {
         let hostname = settings.hostname.trim_end_matches('/');
         let address =
             if hostname.contains("://") { hostname.to_owned() } else { format!("https://{hostname}") };
-        let base = match settings.kind {
-            Kind::GitHub if hostname == "github.com" => "https://api.github.com".to_owned(),
-            Kind::GitHub => format!("{address}/api/v3"),
-            Kind::GitLab => format!("{address}/api/v4"),
-            Kind::Gitea => format!("{address}/api/v1"),
-            Kind::BitbucketServer => format!("{address}/rest"),
+        let kind = match settings.kind {
+            Kind::GitHub => sluice_forge::Kind::GitHub,
+            Kind::GitLab => sluice_forge::Kind::GitLab,
+            Kind::Gitea => sluice_forge::Kind::Gitea,
+            Kind::BitbucketServer => sluice_forge::Kind::BitbucketServer,
         };
-        let client = web::client(authority)?;
-        Ok(Self { settings, client, base, http_url: String::new(), ssh_url: String::new() })
+        let login = Login::Token(settings.token.clone());
+        let api = Api::new(kind, &address, login, web::client(authority)?);
+        Ok(Self { settings, api, http_url: String::new(), ssh_url: String::new() })
     }
 
     /// Where the API is.
     pub(super) fn address(&self) -> &str {
-        &self.base
+        self.api.base()
     }
 
     /// The repository's address over HTTP(S).
@@ -63,60 +63,16 @@ impl Host {
         &self.ssh_url
     }
 
-    /// A request; `None` for what is not there.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Option<Value>> {
-        let token = &self.settings.token;
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
-        request = match self.settings.kind {
-            Kind::GitHub => request
-                .bearer_auth(token)
-                .header("Accept", "application/vnd.github+json")
-                .header("X-GitHub-Api-Version", "2022-11-28"),
-            Kind::GitLab => request.header("PRIVATE-TOKEN", token),
-            Kind::Gitea => request.header("Authorization", format!("token {token}")),
-            Kind::BitbucketServer => request.bearer_auth(token),
-        };
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.map_err(|error| anyhow!(error.without_url()));
-        let answer = answer.with_context(|| format!("{} cannot be reached", self.base))?;
-        let status = answer.status();
-        if status == StatusCode::NOT_FOUND && method == Method::GET {
-            return Ok(None);
-        }
-        let text = answer.text().await.unwrap_or_default();
-        if !status.is_success() {
-            let said = serde_json::from_str::<Value>(&text).ok();
-            let message = said.as_ref().and_then(|said| {
-                ["/message", "/error", "/errors/0/message"].iter().find_map(|pointer| said.pointer(pointer))
-            });
-            let message = match message {
-                Some(Value::String(message)) => format!(": {message}"),
-                Some(other) => format!(": {other}"),
-                None => String::new(),
-            };
-            let what = match status {
-                StatusCode::UNAUTHORIZED => "the token is not accepted",
-                StatusCode::FORBIDDEN => "the token may not do this",
-                _ => "the request is refused",
-            };
-            bail!("{what}: {method} {}{path} answered {status}{message}", self.base);
-        }
-        if text.trim().is_empty() {
-            return Ok(Some(Value::Null));
-        }
-        serde_json::from_str(&text)
-            .map(Some)
-            .with_context(|| format!("{}{path} does not answer in JSON", self.base))
+        Ok(self.api.ask(method, path, body).await?)
     }
 
     async fn get(&self, path: &str) -> Result<Option<Value>> {
-        self.ask(Method::GET, path, None).await
+        Ok(self.api.get(path).await?)
     }
 
     async fn send(&self, method: Method, path: &str, body: Value) -> Result<Value> {
-        Ok(self.ask(method, path, Some(body)).await?.unwrap_or_default())
+        Ok(self.api.send(method, path, body).await?)
     }
 
     /// The path of the repository in the API.
@@ -396,19 +352,6 @@ fn visibility_name(visibility: Visibility) -> &'static str {
     }
 }
 
-/// A text as one segment of a path.
-fn escaped(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-        escaped
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,6 +360,5 @@ mod tests {
     fn keys_are_compared_without_their_comments() {
         assert_eq!(words("ssh-ed25519 AAAA me@host\n"), words("ssh-ed25519 AAAA"));
         assert_ne!(words("ssh-ed25519 AAAA"), words("ssh-ed25519 BBBB"));
-        assert_eq!(escaped("group/sub group"), "group%2Fsub%20group");
     }
 }
