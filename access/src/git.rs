@@ -1,24 +1,26 @@
-//! From a GitRepository and its Secrets to a remote with its credentials.
+//! From a GitRepository, its Secrets and its identity to a remote with credentials.
 
 use kube::ResourceExt as _;
-use sluice_api::source::{GitProvider, GitRepository};
+use sluice_api::source::{CloudProvider, GitProvider, GitRepository};
+use sluice_cloud::git::GitLogin;
 use sluice_git::{Credentials, Proxy, Remote, RemoteUrl, Scheme, Tls};
 use sluice_github::{App, Tokens};
 use sluice_http::Clients;
 use sluice_runtime::errors::chain;
 
+use crate::identity::{Denied, Identities};
 use crate::secret::{SecretData, SecretError};
 
 /// What logging in needs.
 pub struct Access<'a> {
     /// The API server, for Secrets.
     pub client: &'a kube::Client,
-    /// For requests to GitHub.
+    /// For requests to GitHub and to clouds.
     pub http: &'a Clients,
     /// Tokens of GitHub Apps.
     pub tokens: &'a Tokens,
-    /// Whether objects may name a ServiceAccount.
-    pub gate: bool,
+    /// Who objects are at clouds.
+    pub identities: &'a Identities,
 }
 
 /// What a Secret is for.
@@ -99,6 +101,19 @@ pub async fn remote(
         let credentials = Credentials::Basic { username: sluice_github::USERNAME.to_owned(), password };
         return Ok((Remote { url, credentials, tls, proxy }, Some(app)));
     }
+    let cloud = match object.spec.provider.unwrap_or_default() {
+        GitProvider::Azure => Some(CloudProvider::Azure),
+        GitProvider::Aws => Some(CloudProvider::Aws),
+        _ => None,
+    };
+    if let Some(cloud) = cloud {
+        let tls = secret.as_ref().map_or_else(|| Ok(Tls::default()), |secret| tls(&url, secret))?;
+        let work = identity(access, object, cloud, &url, proxy.clone());
+        let credentials = tokio::time::timeout(object.spec.timeout().to_std(), work).await;
+        let late = || invalid("the cloud did not answer in time".to_owned());
+        let credentials = credentials.unwrap_or_else(|_| Err(late()))?;
+        return Ok((Remote { url: url.without_login(), credentials, tls, proxy }, None));
+    }
     let (credentials, tls) = match &secret {
         Some(secret) => (credentials(&url, secret)?, tls(&url, secret)?),
         None if url.scheme() == Scheme::Ssh => {
@@ -120,6 +135,31 @@ fn unusable(error: &SecretError) -> RemoteError {
 
 fn invalid(problem: String) -> RemoteError {
     RemoteError::Secret { purpose: Purpose::Authentication, problem }
+}
+
+/// The login that a cloud gives to the identity of the object or of this process.
+async fn identity(
+    access: &Access<'_>,
+    object: &GitRepository,
+    provider: CloudProvider,
+    url: &RemoteUrl,
+    proxy: Option<Proxy>,
+) -> Result<Credentials, RemoteError> {
+    if url.scheme() != Scheme::Https || url.port() != 443 {
+        let provider = provider.as_str();
+        return Err(invalid(format!("the provider '{provider}' needs an https URL without a port")));
+    }
+    let options = sluice_http::Options { proxy, redirects: false, ..sluice_http::Options::default() };
+    let client = access.http.get(&options).map_err(|error| invalid(error.to_string()))?;
+    let namespace = object.namespace().unwrap_or_default();
+    let (account, path) = (&object.spec.service_account_name, url.path());
+    let login = access.identities.git(&client, &namespace, provider, account, (url.host(), &path));
+    match login.await {
+        Ok(GitLogin::Basic { username, password }) => Ok(Credentials::Basic { username, password }),
+        Ok(GitLogin::Bearer(token)) => Ok(Credentials::Bearer(token)),
+        Err(Denied::Gate) => Err(RemoteError::Gate),
+        Err(Denied::Problem(problem)) => Err(invalid(problem)),
+    }
 }
 
 fn app(url: &RemoteUrl, secret: &SecretData) -> Result<App, RemoteError> {
@@ -151,21 +191,19 @@ fn provider(
 ) -> Result<(), RemoteError> {
     let spec = &object.spec;
     let provider = spec.provider.unwrap_or_default();
-    if !spec.service_account_name.is_empty() && !access.gate {
+    if !spec.service_account_name.is_empty() && !access.identities.gate() {
         return Err(RemoteError::Gate);
     }
     let app = secret.filter(|secret| App::is_meant(|key| secret.bytes(&[key])));
     let wrong = |mendable, message: String| Err(RemoteError::Provider { mendable, message });
     match (provider, secret, app) {
-        (GitProvider::Generic, _, Some(secret)) => {
+        (GitProvider::GitHub, Some(_), Some(_)) => Ok(()),
+        (GitProvider::GitHub, secret, _) => wrong(secret.is_some(), GITHUB_DATA.to_owned()),
+        (_, _, Some(secret)) => {
             let name = &secret.name;
             wrong(true, format!("secretRef '{name}' has github app data but provider is not set to github"))
         }
-        (GitProvider::Generic, ..) | (GitProvider::GitHub, Some(_), Some(_)) => Ok(()),
-        (GitProvider::GitHub, secret, _) => wrong(secret.is_some(), GITHUB_DATA.to_owned()),
-        (provider, ..) => {
-            wrong(false, format!("the provider '{}' is not supported yet by Sluice", provider.as_str()))
-        }
+        _ => Ok(()),
     }
 }
 

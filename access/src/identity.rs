@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, PostParams};
 use reqwest::Client;
 use sluice_api::source::CloudProvider;
+use sluice_cloud::git::GitLogin;
 use sluice_cloud::registry::{Cloud, Role, login};
 use sluice_cloud::{AzureIdentity, Error, GcpLogin, Token, Tokens};
 use sluice_oci::Credentials;
@@ -62,6 +63,11 @@ impl Identities {
         &self.tokens
     }
 
+    /// Whether objects may name a ServiceAccount.
+    pub(crate) fn gate(&self) -> bool {
+        self.gate
+    }
+
     /// Logs in at the registry `host` of a cloud.
     pub async fn registry(
         &self,
@@ -71,12 +77,24 @@ impl Identities {
         account: &str,
         host: &str,
     ) -> Result<Credentials, Denied> {
-        let told = |error: Error| {
-            Denied::Problem(format!("failed to get credential from {}: {}", provider.as_str(), chain(&error)))
-        };
         let identity = self.at(namespace, provider, account).await?;
-        let found = login(http, &self.tokens, host, &identity).await.map_err(told)?;
+        let found = login(http, &self.tokens, host, &identity).await;
+        let found = found.map_err(|error| denied(provider, &error))?;
         Ok(Credentials::Basic { username: found.username, password: found.password })
+    }
+
+    /// Logs in at the Git service of a cloud, for the repository at a host and a path.
+    pub(crate) async fn git(
+        &self,
+        http: &Client,
+        namespace: &str,
+        provider: CloudProvider,
+        account: &str,
+        (host, path): (&str, &str),
+    ) -> Result<GitLogin, Denied> {
+        let identity = self.at(namespace, provider, account).await?;
+        let found = sluice_cloud::git::login(http, &self.tokens, host, path, &identity).await;
+        found.map_err(|error| denied(provider, &error))
     }
 
     /// The identity at a cloud: that of the ServiceAccount, or of the one that is the default, or of the process.
@@ -128,6 +146,10 @@ impl Identities {
             })),
         })
     }
+}
+
+fn denied(provider: CloudProvider, error: &Error) -> Denied {
+    Denied::Problem(format!("failed to get credential from {}: {}", provider.as_str(), chain(error)))
 }
 
 /// Asks the API server for a token of a ServiceAccount.

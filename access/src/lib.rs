@@ -2,7 +2,7 @@
 //!
 //! - [`SecretData`]: a Secret that was read, with errors that name it and the key, never a value.
 //! - [`Identities`]: who a ServiceAccount, or this process, is at a cloud.
-//! - [`git::remote`]: the remote of a GitRepository with its credentials, those of GitHub Apps included.
+//! - [`git::remote`]: the remote of a GitRepository with its credentials, those of GitHub Apps and clouds included.
 //!
 //! What an error means for an object is said by its controller.
 

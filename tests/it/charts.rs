@@ -1,6 +1,6 @@
 //! A Helm repository, a registry and a Git repository with charts, and what the real helm makes of them.
 
-use crate::gitops::{GitOps, SOURCE, gitops, is_ready, message};
+use crate::gitops::{GitOps, SOURCE, gitops, message};
 use anyhow::{Context, Result, ensure};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -53,16 +53,6 @@ impl GitOps {
             spec.extend(more);
         }
         self.source_object("HelmChart", name, spec).await
-    }
-
-    /// Waits until an object is ready with this revision.
-    pub(crate) async fn has(&self, kind: &str, name: &str, revision: &str) -> Result<DynamicObject> {
-        let api = self.api(SOURCE, kind).await?;
-        wait::until(&api, name, &format!("ready at {revision}"), |object| {
-            object.data["status"]["artifact"]["revision"] == revision && is_ready(object)
-        })
-        .await
-        .with_context(|| format!("{kind} {name}"))
     }
 
     /// The file of an object's artifact.

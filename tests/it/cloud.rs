@@ -84,18 +84,9 @@ async fn an_image_is_asked_for_with_the_identity_of_its_service_account() -> Res
         .namespace(&setting.namespace)
         .start()
         .await?;
-    // What the chart grants along with the gate.
+    setting.tokens_of_service_accounts().await?;
     let role = "arn:aws:iam::123456789012:role/pull";
     let objects = [
-        json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "tokens"},
-            "rules": [{"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}],
-        }),
-        json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "tokens"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tokens"},
-            "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:serviceaccounts"}],
-        }),
         json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "puller", "annotations": {"eks.amazonaws.com/role-arn": role}},

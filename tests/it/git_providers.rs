@@ -1,7 +1,8 @@
-//! Logins that a provider gives: GitHub Apps.
+//! Logins that a provider gives: GitHub Apps, and identities of ServiceAccounts at Azure DevOps and CodeCommit.
 
 use crate::gitops::{SOURCE, gitops, message};
-use anyhow::{Context, Result, ensure};
+use crate::setting::Setting;
+use anyhow::{Context as _, Result, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -9,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::{Value, json};
-use sluice_tests::{Access, condition};
+use sluice_tests::{Access, Controller, ForwardProxy, GitServer, condition};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -177,4 +178,107 @@ async fn a_github_app_logs_in_and_gets_another_token_when_one_is_refused() -> Re
         Ok(())
     })
     .await
+}
+
+const DEVOPS: &str = "dev.azure.com";
+const CODECOMMIT: &str = "git-codecommit.eu-west-1.amazonaws.com";
+
+/// The token services of Microsoft and Amazon.
+fn clouds(asked: Arc<Mutex<Vec<String>>>) -> Router {
+    let answer = async |State(asked): State<Arc<Mutex<Vec<String>>>>, uri: Uri, body: String| {
+        let line = format!("{} {body}", uri.path());
+        asked.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        if body.contains("Action=AssumeRoleWithWebIdentity") {
+            let keys = "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>k3y-s3cret</SecretAccessKey>\
+                        <SessionToken>session-s3cret</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>";
+            format!("<R><Result><Credentials>{keys}</Credentials></Result></R>")
+        } else {
+            json!({"access_token": "azure-s3cret", "expires_in": 3600}).to_string()
+        }
+    };
+    let route = axum::routing::post(answer);
+    Router::new().route("/", route.clone()).route("/acme/oauth2/v2.0/token", route).with_state(asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_of_service_accounts_log_in_at_azure_devops_and_codecommit() -> Result<()> {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let names = [DEVOPS, CODECOMMIT, "login.microsoftonline.com", "sts.eu-west-1.amazonaws.com"];
+    let server = GitServer::builder().names(&names).beside(clouds(asked.clone())).start().await?;
+    let address = server.url().replace("https://", "");
+    let (authority, proxy) =
+        (tempfile::NamedTempFile::new()?, ForwardProxy::start("user", "password").await?);
+    std::fs::write(authority.path(), server.ca().context("no CA")?)?;
+    for name in names {
+        proxy.lead(name, &address);
+    }
+    let setting = Setting::new("git-cloud").await?;
+    let plane = setting.plane;
+    let source =
+        tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
+    let source = source
+        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
+        .variable("SSL_CERT_FILE", authority.path().display().to_string())
+        .namespace(&setting.namespace)
+        .start()
+        .await?;
+    setting.tokens_of_service_accounts().await?;
+    let account = |name: &str, annotations: Value| json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "annotations": annotations}});
+    let role = "arn:aws:iam::123456789012:role/pull";
+    let proxy_secret = json!({"address": proxy.address(), "username": "user", "password": "password"});
+    let azure =
+        json!({"azure.workload.identity/tenant-id": "acme", "azure.workload.identity/client-id": "app"});
+    for object in [
+        account("microsoft", azure),
+        account("amazon", json!({"eks.amazonaws.com/role-arn": role})),
+        account("plain", json!({})),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "proxy"}, "stringData": proxy_secret}),
+    ] {
+        setting.apply(&object.to_string()).await?;
+    }
+    let create = async |name: &str, provider: &str, account: &str, url: &str| -> Result<()> {
+        let spec = json!({
+            "url": url, "interval": "1h", "ref": {"branch": "main"}, "provider": provider,
+            "serviceAccountName": account, "proxySecretRef": {"name": "proxy"},
+        });
+        let object = json!({"apiVersion": SOURCE, "kind": KIND, "metadata": {"name": name}, "spec": spec});
+        setting.apply(&object.to_string()).await.map(drop)
+    };
+    let outcome = async {
+        let devops = server.repository("acme/project/_git/app")?;
+        let codecommit = server.repository("v1/repos/app")?;
+        let at = |host: &str, url: &str| url.replace(&address, host);
+        server.set_access(Access::AnyOf(vec![
+            Access::Bearer("azure-s3cret".into()),
+            Access::User("ASIAEXAMPLE%session-s3cret".into()),
+        ]));
+        let commits = [devops.commit("One")?, codecommit.commit("Two")?];
+        // As the portal shows it, with the organization as the user.
+        create("devops", "azure", "microsoft", &at("acme@dev.azure.com", devops.url())).await?;
+        create("codecommit", "aws", "amazon", &at(CODECOMMIT, codecommit.url())).await?;
+        create("plain", "azure", "plain", &at(DEVOPS, devops.url())).await?;
+        create("elsewhere", "azure", "microsoft", devops.url()).await?;
+        create("foreign", "aws", "amazon", &at("example.test", codecommit.url())).await?;
+        for (name, commit) in ["devops", "codecommit"].into_iter().zip(commits) {
+            setting.has(KIND, name, &format!("main@sha1:{commit}")).await?;
+        }
+        for (name, words) in [
+            ("plain", "annotation 'azure.workload.identity/tenant-id' is missing"),
+            ("elsewhere", "the provider 'azure' needs an https URL without a port"),
+            ("foreign", "'example.test' is no host of CodeCommit"),
+        ] {
+            let failed = setting.fails(SOURCE, KIND, name, "AuthenticationFailed").await?;
+            ensure!(message(&failed).contains(words), "{name}: {}", message(&failed));
+        }
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let microsoft =
+            asked.iter().find(|line| line.starts_with("/acme/")).context("no token was asked for")?;
+        let scope = "scope=499b84ac-1321-427f-aa17-267ca6975798%2F.default";
+        ensure!(microsoft.contains(scope) && microsoft.contains("client_id=app"), "{microsoft}");
+        ensure!(asked.iter().any(|line| line.contains("RoleArn=arn%3Aaws")), "{asked:?}");
+        let log = std::fs::read_to_string(source.log_file())?;
+        ensure!(!log.contains("s3cret"), "a secret is in the log");
+        Ok(())
+    };
+    outcome.await.with_context(|| source.log_tail())
 }

@@ -4,7 +4,7 @@ use crate::setting::Setting;
 use anyhow::{Context, Result};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use sluice_tests::{Access, Controller, GitServer, Repository, condition, reason, wait};
+use sluice_tests::{Access, Controller, GitServer, Repository, condition, wait};
 use std::ops::Deref;
 
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
@@ -155,21 +155,6 @@ impl GitOps {
         .await
     }
 
-    /// Waits until an object is not ready for this reason, and returns it.
-    pub(crate) async fn fails(
-        &self,
-        version: &str,
-        kind: &str,
-        name: &str,
-        why: &str,
-    ) -> Result<DynamicObject> {
-        let api = self.api(version, kind).await?;
-        wait::until(&api, name, &format!("failed with reason {why}"), |object| {
-            condition(object, "Ready") == Some("False") && reason(object, "Ready") == Some(why)
-        })
-        .await
-    }
-
     /// Asks a Kustomization to reconcile and waits until it has.
     pub(crate) async fn reconcile(&self, name: &str) -> Result<DynamicObject> {
         self.reconcile_kind(KUSTOMIZE, "Kustomization", name).await
@@ -311,6 +296,7 @@ pub(crate) fn login(access: &Access) -> Value {
         Access::Open => json!({}),
         Access::Basic(username, password) => json!({"username": username, "password": password}),
         Access::Bearer(token) => json!({"bearerToken": token}),
+        Access::User(name) => json!({"username": name, "password": "any"}),
         Access::AnyOf(several) => several.first().map_or_else(|| json!({}), login),
     }
 }

@@ -29,6 +29,11 @@ impl std::fmt::Debug for Certificates {
 
 impl Certificates {
     pub(crate) fn new() -> Result<Self> {
+        Self::for_names(&[])
+    }
+
+    /// The server's certificate is for these names too.
+    pub(crate) fn for_names(names: &[String]) -> Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,7 +42,8 @@ impl Certificates {
         let issuer = Issuer::new(authority, ca_key);
 
         let key = KeyPair::generate()?;
-        let mut server = CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()])?;
+        let own = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut server = CertificateParams::new([&own, names].concat())?;
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let server = server.signed_by(&key, &issuer)?;
 

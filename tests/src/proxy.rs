@@ -3,16 +3,21 @@
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Where connections lead that are not to go where they say: from `host:port` to `host:port`.
+type Detours = Arc<Mutex<HashMap<String, String>>>;
 
 /// A proxy on loopback that wants a user name and a password. It ends with the value.
 #[derive(Debug)]
 pub struct ForwardProxy {
     address: String,
     passed: Arc<Mutex<Vec<String>>>,
+    detours: Detours,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -24,18 +29,26 @@ impl ForwardProxy {
         let expected = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
         let passed = Arc::new(Mutex::new(Vec::new()));
         let log = passed.clone();
+        let detours = Detours::default();
+        let leads = detours.clone();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (expected, log) = (expected.clone(), log.clone());
-                tokio::spawn(async move { serve(socket, &expected, &log).await });
+                let (expected, log, leads) = (expected.clone(), log.clone(), leads.clone());
+                tokio::spawn(async move { serve(socket, &expected, &log, &leads).await });
             }
         });
-        Ok(Self { address, passed, task })
+        Ok(Self { address, passed, detours, task })
     }
 
     /// Its URL.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Leads connections for `name` at the port of HTTPS to another address from now on.
+    pub fn lead(&self, name: &str, address: &str) {
+        let mut detours = self.detours.lock().unwrap_or_else(PoisonError::into_inner);
+        detours.insert(format!("{name}:443"), address.to_owned());
     }
 
     /// Method and target of what it let pass so far, such as `CONNECT 127.0.0.1:443`.
@@ -50,7 +63,7 @@ impl Drop for ForwardProxy {
     }
 }
 
-async fn serve(socket: TcpStream, expected: &str, log: &Mutex<Vec<String>>) -> Result<()> {
+async fn serve(socket: TcpStream, expected: &str, log: &Mutex<Vec<String>>, detours: &Detours) -> Result<()> {
     let mut client = BufReader::new(socket);
     let (first, headers) = head(&mut client).await?;
     let login =
@@ -64,7 +77,8 @@ async fn serve(socket: TcpStream, expected: &str, log: &Mutex<Vec<String>>) -> R
     let (method, target) = (words.next().context("no method")?, words.next().context("no target")?);
     log.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {target}"));
     let mut server = if method == "CONNECT" {
-        let server = TcpStream::connect(target).await?;
+        let detour = detours.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        let server = TcpStream::connect(detour.as_deref().unwrap_or(target)).await?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
         server
     } else {

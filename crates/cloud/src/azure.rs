@@ -10,7 +10,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::gcp::access_token;
 use crate::tokens::Token;
-use crate::{Error, Tokens, http, jwt};
+use crate::{Error, Tokens, http, jwt, variable};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 const INSTANCE: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -186,7 +186,6 @@ async fn managed(http: &Client, client: &str, scope: &str) -> Result<Token, Erro
 }
 
 async fn ambient(http: &Client, tokens: &Tokens, scope: &str) -> Result<Option<String>, Error> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let authority = variable("AZURE_AUTHORITY_HOST").unwrap_or_default();
     let client = variable("AZURE_CLIENT_ID");
     let login = match (variable("AZURE_TENANT_ID"), client.clone()) {

@@ -2,7 +2,7 @@
 //!
 //! - [`AwsLogin`], [`GcpLogin`], [`AzureIdentity`]: how to get keys or a token: given, from a token service for an identity
 //!   that the cloud trusts, or from what surrounds the process.
-//! - [`registry`]: what the clouds' registries take for these.
+//! - [`registry`] and [`git`]: what the clouds' registries and Git services take for these.
 //! - [`Tokens`] keeps what is temporary for as long as it lasts; what one tenant got is never another's.
 //! - [`sign`] signs requests as Amazon wants it. [`http`] and [`xml`] are what all of this, and `sluice-bucket`, send and
 //!   read with.
@@ -13,6 +13,7 @@ mod aws;
 mod azure;
 mod error;
 mod gcp;
+pub mod git;
 pub mod http;
 mod jwt;
 pub mod registry;
@@ -24,3 +25,8 @@ pub use azure::AzureIdentity;
 pub use error::Error;
 pub use gcp::{GcpLogin, ServiceAccountKey};
 pub use tokens::{Token, Tokens};
+
+/// A variable of this process that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -94,6 +94,12 @@ impl RemoteUrl {
         self.password.as_deref()
     }
 
+    /// The same without user and password.
+    #[must_use]
+    pub fn without_login(self) -> Self {
+        RemoteUrl { user: None, password: None, ..self }
+    }
+
     /// The URL without credentials.
     pub(crate) fn bare(&self) -> &Url {
         &self.url

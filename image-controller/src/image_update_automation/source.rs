@@ -13,7 +13,7 @@ use sluice_runtime::errors::chain;
 use sluice_runtime::{Cache, ObjectKey};
 
 use crate::Shared;
-use crate::flags::{GIT_ALL_BRANCH_REFERENCES, GIT_FORCE_PUSH_BRANCH, OBJECT_LEVEL_WORKLOAD_IDENTITY};
+use crate::flags::{GIT_ALL_BRANCH_REFERENCES, GIT_FORCE_PUSH_BRANCH};
 use crate::progress::Failure;
 
 /// A repository, and what to check out of it and push to it.
@@ -138,7 +138,7 @@ async fn remote(shared: &Shared, repository: &GitRepository) -> Result<(Remote, 
         client: &shared.manager.client,
         http: &shared.http,
         tokens: &shared.apps,
-        gate: shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY),
+        identities: &shared.identities,
     };
     git::remote(&access, repository).await.map_err(|error| match error {
         RemoteError::Gate => {

@@ -7,7 +7,6 @@ use sluice_github::{App, Tokens};
 
 use super::failure;
 use crate::Shared;
-use crate::flags::OBJECT_LEVEL_WORKLOAD_IDENTITY;
 use crate::source::{Failure, Retry};
 
 /// The remote of an object, and the GitHub App as which it logs in there.
@@ -16,12 +15,8 @@ pub(super) async fn remote(
     tokens: &Tokens,
     object: &GitRepository,
 ) -> Result<(Remote, Option<App>), Failure> {
-    let access = Access {
-        client: &shared.manager.client,
-        http: &shared.http,
-        tokens,
-        gate: shared.gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY),
-    };
+    let access =
+        Access { client: &shared.manager.client, http: &shared.http, tokens, identities: &shared.identities };
     git::remote(&access, object).await.map_err(|error| match error {
         RemoteError::Url(error) => failure::url(&error),
         RemoteError::Secret { purpose, problem } => failure::authentication(purpose.as_str(), &problem),

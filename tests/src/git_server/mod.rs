@@ -35,6 +35,8 @@ pub enum Access {
     Basic(String, String),
     /// A bearer token.
     Bearer(String),
+    /// Who gives this user name, with any password.
+    User(String),
     /// Who has one of these.
     AnyOf(Vec<Access>),
 }
@@ -45,10 +47,18 @@ impl Access {
             Self::Open => return true,
             Self::Basic(user, password) => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
             Self::Bearer(token) => format!("Bearer {token}"),
+            Self::User(name) => return user(headers).as_deref() == Some(name),
             Self::AnyOf(several) => return several.iter().any(|access| access.admits(headers)),
         };
         headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == expected.as_bytes())
     }
+}
+
+/// The user name of a request.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let login = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let login = String::from_utf8(STANDARD.decode(login).ok()?).ok()?;
+    login.split_once(':').map(|(user, _)| user.to_owned())
 }
 
 /// How the server misbehaves.
@@ -102,6 +112,7 @@ pub struct GitServerBuilder {
     access: Access,
     tls: bool,
     client_certificates: bool,
+    names: Vec<String>,
     beside: Router,
 }
 
@@ -124,6 +135,13 @@ impl GitServerBuilder {
         self
     }
 
+    /// HTTPS whose certificate is for these names too: where a proxy leads here for them.
+    pub fn names(mut self, names: &[&str]) -> Self {
+        self.tls = true;
+        self.names = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
     /// HTTPS that also asks for the client certificate of [`GitServer::client_certificate`].
     pub fn client_certificates(mut self) -> Self {
         self.tls = true;
@@ -134,7 +152,7 @@ impl GitServerBuilder {
     /// Starts the server on a free port of loopback. It ends with the value.
     pub async fn start(self) -> Result<GitServer> {
         let root = tempfile::Builder::new().prefix("sluice-git-").tempdir()?;
-        let identity = if self.tls { Some(Certificates::new()?) } else { None };
+        let identity = if self.tls { Some(Certificates::for_names(&self.names)?) } else { None };
         let listener = Connections::bind(identity.as_ref(), self.client_certificates).await?;
         let address = listener.address();
         let shared = Arc::new(Shared {

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::tokens::Token;
-use crate::{Error, Tokens, http, xml};
+use crate::{Error, Tokens, http, variable, xml};
 
 /// What instances ask for their role.
 const INSTANCE: &str = "http://169.254.169.254";
@@ -164,10 +164,6 @@ fn token(keys: Keys, expires: Option<Timestamp>) -> Option<Token> {
         Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or_default()
     });
     Some(Token { value: serde_json::to_string(&keys).ok()?, life })
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 async fn read_file(path: &str) -> Result<String, Error> {

@@ -5,3 +5,4 @@ mod sign;
 
 pub use login::{AwsLogin, Keys, Ldap};
 pub use sign::sign;
+pub(crate) use sign::signature;

@@ -49,18 +49,29 @@ pub fn sign(
     let (path, query) = (url.path(), url.query().unwrap_or_default());
     let canonical = format!("{}\n{path}\n{query}\n{headers}\n{names}\n{payload}", request.method());
     let scope = format!("{date}/{region}/{service}/aws4_request");
-    let digest = http::hex(&Sha256::digest(canonical));
-    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
-    let mut key = format!("AWS4{}", keys.secret_key).into_bytes();
-    for part in [date.as_str(), region, service, "aws4_request"] {
-        key = mac(&key, part)?;
-    }
-    let signature = http::hex(&mac(&key, &text)?);
+    let signature = signature(keys, service, region, &time, &http::hex(&Sha256::digest(canonical)))?;
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
         keys.access_key
     );
     http::header(request, "authorization", &authorization, true)
+}
+
+/// The signature for the digest of a canonical request, at a `time` that begins with the date.
+pub(crate) fn signature(
+    keys: &Keys,
+    service: &str,
+    region: &str,
+    time: &str,
+    digest: &str,
+) -> Result<String, Error> {
+    let date = time.get(..8).unwrap_or_default();
+    let text = format!("AWS4-HMAC-SHA256\n{time}\n{date}/{region}/{service}/aws4_request\n{digest}");
+    let mut key = format!("AWS4{}", keys.secret_key).into_bytes();
+    for part in [date, region, service, "aws4_request"] {
+        key = mac(&key, part)?;
+    }
+    Ok(http::hex(&mac(&key, &text)?))
 }
 
 fn mac(key: &[u8], text: &str) -> Result<Vec<u8>, Error> {

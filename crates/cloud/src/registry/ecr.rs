@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Login, split};
 use crate::tokens::Token;
-use crate::{Error, Keys, Tokens, http, sign};
+use crate::{Error, Keys, Tokens, http, sign, variable};
 
 /// A registry's region, and where to ask for its login.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,10 +23,6 @@ pub(super) struct Place {
 
 const PRIVATE: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
 const PUBLIC: &str = "SpencerFrontendService.GetAuthorizationToken";
-
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
 
 impl Place {
     /// Of hosts such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, and `public.ecr.aws`.

@@ -8,7 +8,7 @@ mod gar;
 
 use reqwest::Client;
 
-use crate::{AwsLogin, AzureIdentity, Error, GcpLogin, Tokens};
+use crate::{AwsLogin, AzureIdentity, Error, GcpLogin, Tokens, variable};
 
 /// A user name and a password, good for a while.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub async fn login(client: &Client, tokens: &Tokens, host: &str, cloud: &Cloud) 
         Cloud::Aws(role) => {
             let place = ecr::Place::of(host).ok_or_else(|| foreign("aws"))?;
             let region = place.region.clone();
-            let endpoint = ecr::variable("AWS_ENDPOINT_URL_STS");
+            let endpoint = variable("AWS_ENDPOINT_URL_STS");
             let login = match role.clone() {
                 Some(Role { role, token }) => AwsLogin::WebIdentity { role, token, region, endpoint },
                 None => AwsLogin::Ambient { region, endpoint },
