@@ -130,6 +130,18 @@ fuzz: ## Mutated input for the engines, FUZZ_SECONDS each, then random overlays 
 build: ## Release binaries
 	$(CARGO) build --release --workspace --bins --locked
 
+.PHONY: deny
+deny: ## Advisories, licences and sources of the dependencies (builds cargo-deny once, reads the advisories from the net)
+	$$(tests/tools/install.sh cargo-deny) check
+
+.PHONY: sbom
+sbom: ## What is in each binary, as CycloneDX: target/sbom/NAME.cdx.json (builds cargo-cyclonedx once)
+	@tests/tools/sbom.sh "$$(tests/tools/install.sh cargo-cyclonedx)"
+
+.PHONY: reproducible
+reproducible: ## Build the release twice, in two folders, and compare the bytes (tens of minutes)
+	@tests/tools/reproducible.sh
+
 .PHONY: clean
 clean: ## Remove what cargo has built; the cache of control plane and tools stays
 	$(CARGO) clean

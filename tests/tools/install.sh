@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds one pinned reference tool into the cache, once, and prints its path.
+# Builds one pinned tool into the cache, once, and prints its path.
 #
 #   install.sh NAME      NAME is in the first column of tools.txt
 #   install.sh --list    names and versions
 #
-# The cache is ${SLUICE_CACHE:-$HOME/.cache/sluice}. Go checks the sources against its checksum database.
+# The cache is ${SLUICE_CACHE:-$HOME/.cache/sluice}. Go checks the sources against its checksum database,
+# cargo against its index.
 # Safe to call from many processes at once: one builds, the others wait for it.
 set -eu
 
@@ -17,7 +18,7 @@ case $name in
     exit 0
     ;;
 '' | -*)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -34,10 +35,15 @@ cache=${SLUICE_CACHE:-${HOME:?neither SLUICE_CACHE nor HOME is set}/.cache/sluic
 folder=$cache/$name-$version
 target=$folder/$name
 if [ ! -x "$target" ]; then
-    command -v go >/dev/null || {
-        echo "building $name $version needs Go 1.26: https://go.dev/dl" >&2
-        exit 1
-    }
+    case $package in
+    crate:*) ;;
+    *)
+        command -v go >/dev/null || {
+            echo "building $name $version needs Go 1.26: https://go.dev/dl" >&2
+            exit 1
+        }
+        ;;
+    esac
     mkdir -p "$folder"
     exec 9>"$folder/lock"
     flock 9
@@ -45,10 +51,19 @@ if [ ! -x "$target" ]; then
         echo "building $name $version (once)" >&2
         rm -rf "$folder/new"
         mkdir "$folder/new"
-        unset GOFLAGS
-        CGO_ENABLED=0 GOBIN=$folder/new go install -trimpath -ldflags '-s -w' "$package@$version" >&2
-        mv -f "$folder/new/$name" "$target"
-        rmdir "$folder/new"
+        case $package in
+        crate:*)
+            # From another folder: the toolchain and settings of this repository are not the tool's.
+            (cd "$folder/new" && cargo install --quiet --locked --root . --version "${version#v}" "${package#crate:}" >&2)
+            mv -f "$folder/new/bin/$name" "$target"
+            ;;
+        *)
+            unset GOFLAGS
+            CGO_ENABLED=0 GOBIN=$folder/new go install -trimpath -ldflags '-s -w' "$package@$version" >&2
+            mv -f "$folder/new/$name" "$target"
+            ;;
+        esac
+        rm -rf "$folder/new"
     fi
 fi
 printf '%s\n' "$target"
