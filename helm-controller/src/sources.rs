@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use kube::Resource;
-use kube::core::NamespaceResourceScope;
 use sluice_api::helm::HelmRelease;
 use sluice_api::meta::{Artifact, READY_CONDITION, STALLED_CONDITION, Status as _};
 use sluice_api::source::{ExternalArtifact, HelmChart, OCIRepository, Source};
@@ -89,7 +87,7 @@ impl AllSources {
 
 async fn facts<K>(sources: &Sources<K>, key: &ObjectKey) -> kube::Result<Facts>
 where
-    K: Source + Resource<Scope = NamespaceResourceScope>,
+    K: Source,
 {
     sources.get(key).await.map(|source| Facts::of(&*source))
 }

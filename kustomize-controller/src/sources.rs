@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use kube::Resource;
-use kube::core::NamespaceResourceScope;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{Artifact, OCI_REVISION_ANNOTATION};
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository, Source};
@@ -62,7 +60,7 @@ impl AllSources {
 
 async fn artifact<K>(sources: &Sources<K>, key: &ObjectKey) -> kube::Result<Option<Artifact>>
 where
-    K: Source + Resource<Scope = NamespaceResourceScope>,
+    K: Source,
 {
     sources.get(key).await.map(|source| source.artifact().cloned())
 }

@@ -3,23 +3,15 @@
 
 use std::sync::Arc;
 
+use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use sluice_api::meta::FINALIZER;
-use sluice_runtime::{Cache, Change, Manager, ObjectKey, errors, mirror};
+use sluice_runtime::{Cache, Change, Manager, ObjectKey, Watched, errors, mirror};
 
 /// Keeps a cache of a kind and takes old finalizers off its objects.
 pub(crate) fn watch<K>(manager: &Arc<Manager>) -> Arc<Cache<K>>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    K: Watched,
 {
     let owner = manager.clone();
     mirror(manager, kube::runtime::watcher::Config::default(), move |change: &Change<K>| {
@@ -33,10 +25,7 @@ where
 
 async fn release<K>(client: kube::Client, object: Arc<K>)
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
+    K: Watched,
 {
     let key = ObjectKey::of(&*object);
     let api = Api::<K>::namespaced(client, &key.namespace);

@@ -20,6 +20,29 @@ use crate::metrics::ReconcileResult;
 use crate::queue::{Priority, Queue, Waker};
 use crate::{Manager, ObjectKey, errors, finalizer, retry};
 
+/// A kind in namespaces that can be watched, whether a controller reconciles it or only reads it.
+pub trait Watched:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// When an object is to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -62,7 +85,7 @@ pub struct Controller<K> {
 
 impl<K> Controller<K>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     /// A controller with a number of workers.
     pub fn new(manager: &Arc<Manager>, concurrency: usize) -> Self {
@@ -98,13 +121,7 @@ where
         affected: impl Fn(&Change<R>) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) -> Arc<Cache<R>>
     where
-        R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        R: Watched,
     {
         let events = watcher(guarded(&api), config).default_backoff();
         self.follow(events, affected)
@@ -118,7 +135,7 @@ where
         affected: impl Fn(&Change<PartialObjectMeta<R>>) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) -> Arc<Cache<PartialObjectMeta<R>>>
     where
-        R: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+        R: Watched,
     {
         let events = watcher(api, config).default_backoff();
         let events =
@@ -140,13 +157,7 @@ where
         &mut self,
         affected: impl Fn(&str, &ObjectKey) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) where
-        R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        R: Watched,
     {
         let manager = &self.manager;
         let api = if manager.flags.watch_all_namespaces {
@@ -166,7 +177,7 @@ where
         affected: impl Fn(&Change<R>) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) -> Arc<Cache<R>>
     where
-        R: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+        R: Watched,
     {
         let cache = Arc::<Cache<R>>::default();
         let queue = self.queue.clone();
@@ -234,13 +245,7 @@ pub fn mirror<R>(
     changed: impl Fn(&Change<R>) + Send + Sync + 'static,
 ) -> Arc<Cache<R>>
 where
-    R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    R: Watched,
 {
     let cache = Arc::<Cache<R>>::default();
     let events =
@@ -262,9 +267,7 @@ async fn watch_own<R: Reconciler>(
     cache: Arc<Cache<R::Kind>>,
     queue: Arc<Queue>,
     reconciler: Arc<R>,
-) where
-    R::Kind: Resource<Scope = NamespaceResourceScope>,
-{
+) {
     let api = guarded(&manager.watched::<R::Kind>());
     let events = watcher(api, manager.flags.watch_config()).default_backoff();
     let events = events.map(|event| event.map(slim));
@@ -309,7 +312,7 @@ fn calls_for_work<K: Reconcilable>(old: &K, new: &K) -> bool {
 /// The same API, for objects that may not decode.
 fn guarded<R>(api: &Api<R>) -> Api<DeserializeGuard<R>>
 where
-    R: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone,
+    R: Watched,
 {
     let namespace = api.namespace().map(str::to_owned);
     let client = api.clone().into_client();

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use kube::api::{Api, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::json;
 use sluice_api::meta::Reconcilable;
 
@@ -18,7 +17,7 @@ pub fn is_present<K: Reconcilable>(object: &K) -> bool {
 /// Adds the finalizer and returns the object as it then is. `None` when the object is gone.
 pub async fn add<K>(client: &Client, cache: &Cache<K>, object: &Arc<K>) -> kube::Result<Option<Arc<K>>>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(K::FINALIZER.to_owned());
@@ -28,7 +27,7 @@ where
 /// Removes the finalizer. `None` when the object is gone, as it is where no other finalizer holds it.
 pub async fn remove<K>(client: &Client, cache: &Cache<K>, object: &Arc<K>) -> kube::Result<Option<Arc<K>>>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     if !is_present(&**object) {
         return Ok(Some(object.clone()));
@@ -46,7 +45,7 @@ async fn patch<K>(
     finalizers: Vec<String>,
 ) -> kube::Result<Option<Arc<K>>>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     let path = "/metadata/finalizers";
@@ -70,7 +69,7 @@ where
 /// Lets go of an object that does not decode and that somebody deletes: it must not stay for ever.
 pub(crate) async fn release<K>(client: &Client, object: &Undecodable) -> kube::Result<()>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     let Some(index) = object.finalizers.iter().position(|finalizer| finalizer == K::FINALIZER) else {
         return Ok(());

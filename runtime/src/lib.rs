@@ -34,7 +34,7 @@ pub mod status;
 pub mod waiting;
 
 pub use cache::{Cache, Change};
-pub use controller::{Controller, Next, Reconciler, mirror};
+pub use controller::{Controller, Next, Reconciler, Watched, mirror};
 pub use dependencies::{Dependencies, Obstacle};
 pub use events::{Recorder, Severity};
 pub use failure::{Failure, Retry};

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use kube::Client;
 use kube::api::Api;
-use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher;
-use kube::{Client, Resource};
 use sluice_api::meta::Reconcilable;
 use sluice_api::source::Source;
 
@@ -21,7 +20,7 @@ pub struct Sources<K> {
 
 impl<K> Sources<K>
 where
-    K: Source + Resource<Scope = NamespaceResourceScope>,
+    K: Source,
 {
     /// Sources that are not watched. `direct`: the server is asked for each even when they are.
     pub fn new(client: Client, direct: bool) -> Self {
@@ -36,7 +35,7 @@ where
         controller: &mut Controller<D>,
         affected: impl Fn(&Change<K>) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) where
-        D: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+        D: Reconcilable,
     {
         let kind = K::kind(&());
         if let Err(error @ Refusal::Unmapped(_)) = cluster.resolve(&K::api_version(&()), &kind).await {

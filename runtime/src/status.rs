@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::{Map, Value, json};
 use sluice_api::meta::{Reconcilable, Status as _};
 
@@ -27,7 +26,7 @@ pub struct StatusWriter<K> {
 
 impl<K> StatusWriter<K>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     /// A writer for one kind. `field_manager` is Flux's name for it; `owned` are the condition types of this controller.
     pub fn new(

@@ -1,14 +1,22 @@
 use std::fmt::Debug;
 
 use kube::Resource;
+use kube::core::NamespaceResourceScope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Condition, Duration};
 
-/// A kind that a controller of Sluice reconciles.
+/// A kind that a controller of Sluice reconciles. All of them live in namespaces.
 pub trait Reconcilable:
-    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
     /// The kind's status.
     type Status: Status;

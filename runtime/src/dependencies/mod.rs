@@ -5,9 +5,7 @@ mod annotation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::Resource;
 use kube::api::Api;
-use kube::core::NamespaceResourceScope;
 use serde_json::json;
 use sluice_api::meta::{DependencyReference, READY_CONDITION, Reconcilable, Status as _};
 
@@ -44,7 +42,7 @@ pub struct Dependencies<'a, K> {
 
 impl<K> Dependencies<'_, K>
 where
-    K: Reconcilable + Resource<Scope = NamespaceResourceScope>,
+    K: Reconcilable,
 {
     /// Checks all dependencies of an object. `also` is asked about each that is ready; what it says holds the object up.
     ///

@@ -16,7 +16,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kube::Resource;
-use kube::core::NamespaceResourceScope;
 use sluice_api::meta::{
     ARTIFACT_IN_STORAGE_CONDITION, ARTIFACT_OUTDATED_CONDITION, Artifact, BUILD_FAILED_CONDITION,
     FETCH_FAILED_CONDITION, INCLUDE_UNAVAILABLE_CONDITION, READY_CONDITION, RECONCILING_CONDITION,
@@ -36,7 +35,7 @@ pub(crate) use summarize::{Event, Success};
 use crate::Shared;
 
 /// A kind with an artifact in its status.
-pub(crate) trait Source: Reconcilable + Resource<Scope = NamespaceResourceScope> {
+pub(crate) trait Source: Reconcilable {
     /// The artifact.
     fn artifact(status: &Self::Status) -> Option<&Artifact>;
 
