@@ -19,7 +19,7 @@ pub(crate) struct Flags {
     /// When to look again at a dependency that is not ready and whose change is not seen.
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) requeue_dependency: Duration,
-    /// Accepted for compatibility: running actions are left to the next start, which goes on with them.
+    /// Accepted for compatibility: actions that wait are given up at once, recorded, and tried again after the next start.
     #[arg(long, default_value = "600s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) graceful_shutdown_timeout: Duration,
     /// How often the download of an artifact is tried again.

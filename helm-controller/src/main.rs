@@ -95,6 +95,10 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         sources,
         charts,
     };
+    let tasks = context.manager.tasks.clone();
     controller.run(Reconciler(Arc::new(context))).await;
+    // Nobody else leads before the last run has recorded how it ended.
+    tasks.close();
+    tasks.wait().await;
     Ok(())
 }

@@ -16,6 +16,6 @@ pub use capabilities::CapabilitiesCache;
 pub use customization::{NAME_LABEL, NAMESPACE_LABEL, customization, origin_labels, strategy};
 pub use lookups::Lookups;
 pub use name::release_name;
-pub use objects::{Item, ManifestError, foreign, is_kept, parse, resolve};
+pub use objects::{Item, ManifestError, foreign, is_kept, parse, parse_hook, resolve};
 pub use redaction::Redaction;
 pub use values::{ClusterReferences, Found, GivenReferences, References, compose};

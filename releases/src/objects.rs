@@ -80,18 +80,52 @@ pub fn foreign(live: &Object, release: &str, namespace: &str) -> Option<String> 
 
 /// The objects of a manifest, without asking anybody.
 pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
+    parse_documents(manifest, |_| None)
+}
+
+/// The objects of a hook, which may leave the end of their names to chance, as `metadata.generateName` asks for. The name is
+/// chosen here and not by the server, so that the object can be waited for and deleted whatever became of the answer.
+pub fn parse_hook(manifest: &str) -> Result<Vec<Object>, ManifestError> {
+    parse_documents(manifest, |prefix| {
+        // As Kubernetes does it: what is too long with its five letters is cut.
+        let kept: String = prefix.chars().take(58).collect();
+        let suffix: String = (0..5).map(|_| LETTERS[fastrand::usize(..LETTERS.len())] as char).collect();
+        Some(kept + &suffix)
+    })
+}
+
+/// What names made up by Kubernetes end with: neither vowels nor what could be mistaken for them.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+fn parse_documents(
+    manifest: &str,
+    generate: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Object>, ManifestError> {
     let mut objects = Vec::new();
     for document in split(manifest) {
         let values = sluice_yaml::read_all(document).map_err(|error| ManifestError(error.to_string()))?;
         for value in &values {
             let json =
                 sluice_yaml::json::to_string(value).map_err(|error| ManifestError(error.to_string()))?;
-            let json: Value =
+            let mut json: Value =
                 serde_json::from_str(&json).map_err(|error| ManifestError(error.to_string()))?;
             if json.is_null() {
                 continue;
             }
             let nameless = json.pointer("/metadata/name").is_none();
+            let prefix = json.pointer("/metadata/generateName").and_then(Value::as_str);
+            if let Some(prefix) = prefix.filter(|_| nameless) {
+                let kind = json.get("kind").and_then(Value::as_str).unwrap_or("an object");
+                let Some(name) = generate(prefix) else {
+                    return Err(ManifestError(format!(
+                        "{kind} has metadata.generateName {prefix:?} in place of metadata.name, as only hooks may: \
+                         an upgrade could not find it again"
+                    )));
+                };
+                if let Some(Value::Object(metadata)) = json.get_mut("metadata") {
+                    metadata.insert("name".to_owned(), name.into());
+                }
+            }
             let found = flatten(json.clone());
             if found.is_empty() && nameless && json.get("items").is_none() {
                 let kind = json.get("kind").and_then(Value::as_str).unwrap_or("an object");
@@ -143,6 +177,18 @@ mod tests {
         let names: Vec<_> = parse(text).unwrap().iter().map(|object| object.name().to_owned()).collect();
         assert_eq!(names, ["a", "b"]);
         assert!(parse("kind: X\n").is_err());
+    }
+
+    #[test]
+    fn only_hooks_leave_their_names_to_chance() {
+        let text = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: setup-}\n";
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.starts_with("Job has metadata.generateName \"setup-\""), "{error}");
+        let name = |text: &str| parse_hook(text).unwrap()[0].name().to_owned();
+        assert!(name(text).starts_with("setup-") && name(text).len() == 11);
+        assert_ne!(name(text), name(text));
+        assert_eq!(name(&text.replace("setup-", &"x".repeat(300))).len(), 63);
+        assert_eq!(name(&text.replace("{generateName", "{name: fixed, generateName")), "fixed");
     }
 
     #[test]

@@ -223,6 +223,83 @@ async fn a_kill_in_any_step_of_any_action_leaves_nothing_pending() -> Result<()>
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_gives_up_what_waits_and_the_next_start_goes_on() -> Result<()> {
+    helm_ops("helm-stop", &["--min-retry-delay=50ms"], async |ops| {
+        ops.chart("app", &gated("1.0.0")).await?;
+        // One try each: what a shutdown breaks off is none.
+        let spec = |values: Value| {
+            let remediation = json!({"retries": 0});
+            json!({"timeout": "10m", "values": values, "install": {"remediation": remediation},
+                   "upgrade": {"remediation": {"retries": 0, "remediateLastFailure": true}}, "test": {"enable": true}})
+        };
+        for name in ["upgrade", "gone"] {
+            ops.release(name, spec(json!({"hooks": {"pre-delete": "run"}}))).await?;
+        }
+        // A revision to go back to whose hook is in the way.
+        let mut back = spec(json!({"hooks": {"pre-rollback": "run"}}));
+        back["install"]["disableWait"] = true.into();
+        ops.release("rollback", back).await?;
+        for name in ["upgrade", "gone", "rollback"] {
+            ops.ready(name, 1).await?;
+        }
+        ops.release("install", spec(json!({"hooks": {"pre-install": "run"}}))).await?;
+        ops.release("upgrade", spec(json!({"pods": "unready"}))).await?;
+        ops.release("rollback", spec(json!({"hooks": {"pre-upgrade": "fail"}}))).await?;
+        ops.release("test", spec(json!({"hooks": {"test": "run"}}))).await?;
+        ops.delete(HELM, "HelmRelease", "gone").await?;
+        stuck(ops, "install", 1, "pending-install", "pre-install").await?;
+        stuck(ops, "upgrade", 2, "pending-upgrade", "").await?;
+        stuck(ops, "rollback", 3, "pending-rollback", "pre-rollback").await?;
+        stuck(ops, "test", 1, "deployed", "test").await?;
+        stuck(ops, "gone", 1, "uninstalling", "pre-delete").await?;
+
+        let pods = ops.api("v1", "Pod").await?;
+        let mut before = Vec::new();
+        for hook in ["rollback-pre-rollback", "test-test", "gone-pre-delete"] {
+            before.push((hook, pods.get(hook).await?.metadata.uid));
+        }
+        let status = ops.helm.terminate()?;
+        ensure!(status.success(), "{status}");
+        for (name, wanted) in [
+            ("install", of(&[(1, "failed")])),
+            ("upgrade", of(&[(1, "deployed"), (2, "failed")])),
+            ("rollback", of(&[(1, "deployed"), (2, "failed"), (3, "failed")])),
+            ("test", of(&[(1, "deployed")])),
+            ("gone", of(&[(1, "uninstalling")])),
+        ] {
+            ensure!(ops.records(name).await? == wanted, "{name}: {:?}", ops.records(name).await?);
+        }
+        for (name, failures) in [("install", 0), ("upgrade", 0), ("rollback", 1), ("test", 0)] {
+            let status = ops.get(HELM, "HelmRelease", name).await?.data["status"].clone();
+            ensure!(status["failures"].as_i64().unwrap_or_default() == failures, "{name}: {status}");
+            let newest = &status["history"][0]["status"];
+            ensure!(*newest == if name == "test" { "deployed" } else { "failed" }, "{name}: {status}");
+        }
+
+        // What was in the way of the upgrade goes. The hooks run again, and this time they end.
+        ops.release("upgrade", spec(json!({}))).await?;
+        ops.helm.restart().await?;
+        for (hook, old) in before {
+            wait::until(&pods, hook, "made anew", |pod| pod.metadata.uid != old).await?;
+            let done = json!({"metadata": {"annotations": {"test.sluice.dev/pod": "complete"}}});
+            ops.patch("v1", "Pod", hook, done).await?;
+        }
+        healed(ops, "install").await?;
+        // What failed to be installed is upgraded, as with Flux.
+        let records = ops.records("install").await?;
+        ensure!(records == of(&[(1, "failed"), (2, "deployed")]), "{records:?}");
+        healed(ops, "upgrade").await?;
+        wait::gone(&ops.api(HELM, "HelmRelease").await?, "gone").await?;
+        let rolled = ops.until("rollback", "Remediated", "True", "RollbackSucceeded").await?;
+        ensure!(condition(&rolled, "Ready") == Some("False"), "{}", rolled.data["status"]);
+        let tested = healed(ops, "test").await?;
+        ensure!(condition(&tested, "TestSuccess") == Some("True"), "{}", tested.data["status"]);
+        nothing_is_pending(ops).await
+    })
+    .await
+}
+
 const ROUNDS: u64 = 15;
 
 #[tokio::test(flavor = "multi_thread")]

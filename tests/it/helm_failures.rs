@@ -4,7 +4,7 @@ use crate::helm::{HelmOps, helm_ops, message, of};
 use crate::helm_crash::gated;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{TestChart, condition, wait};
+use sluice_tests::{AdmissionWebhook, TestChart, condition, wait};
 
 /// The chart of these cases: an object of a kind that nobody defines, one twice, and a schema, when values ask for them.
 fn shop() -> TestChart {
@@ -126,8 +126,9 @@ async fn bad_input_is_explained_and_leaves_the_release_as_it_is() -> Result<()> 
     .await
 }
 
-/// Objects with the label are refused: by a policy with these words, or because the webhook that is asked is not there.
-fn gatekeepers(namespace: &str) -> String {
+/// Objects with certain texts are refused: by a policy, by a webhook, or because the webhook that is asked is not there.
+fn gatekeepers(namespace: &str, webhook: &AdmissionWebhook) -> String {
+    let client = webhook.client_config();
     let scope = format!("namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}");
     format!(
         "apiVersion: admissionregistration.k8s.io/v1
@@ -154,6 +155,14 @@ apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata: {{name: {namespace}}}
 webhooks:
+- name: denies.sluice.test
+  clientConfig: {client}
+  rules: [{{apiGroups: [\"\"], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}}]
+  {scope}
+  matchConditions:
+  - {{name: denied, expression: \"has(object.data) && 'text' in object.data && object.data.text == 'denied'\"}}
+  admissionReviewVersions: [v1]
+  sideEffects: None
 - name: absent.sluice.test
   clientConfig: {{url: \"https://127.0.0.1:9/\"}}
   rules: [{{apiGroups: [\"\"], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}}]
@@ -170,7 +179,8 @@ webhooks:
 async fn what_the_server_refuses_is_told_and_undone() -> Result<()> {
     helm_ops("helm-refused", &["--min-retry-delay=50ms"], async |ops| {
         ops.chart("app", &shop()).await?;
-        ops.apply(&gatekeepers(&ops.namespace)).await?;
+        let webhook = AdmissionWebhook::denying("not on a Friday").await?;
+        ops.apply(&gatekeepers(&ops.namespace, &webhook)).await?;
         // A policy is in force some time after it was accepted.
         let trial = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: trial}\ndata: {text: forbidden}\n";
         let maps = ops.api("v1", "ConfigMap").await?;
@@ -186,18 +196,21 @@ async fn what_the_server_refuses_is_told_and_undone() -> Result<()> {
         };
         refused("forbidden").await?;
         refused("asks").await?;
+        refused("denied").await?;
+        ensure!(webhook.asked().contains(&"CREATE trial".to_owned()), "{:?}", webhook.asked());
 
         let spec = |values: Value| json!({"timeout": "20s", "values": values, "upgrade": {"remediation": {"retries": 0, "remediateLastFailure": true}}});
         let refusals = [
             ("policy", json!({"text": "forbidden"}), "the text is forbidden here"),
             ("webhook", json!({"text": "asks"}), "absent.sluice.test"),
+            ("denied", json!({"text": "denied"}), "admission webhook \"denies.sluice.test\" denied the request: not on a Friday"),
             ("immutable", json!({"fixed": "b"}), "field is immutable"),
         ];
         // Refused at the installation: the failed revision is what there is.
-        for (name, values, _) in &refusals[..2] {
+        for (name, values, _) in &refusals[..3] {
             ops.release(&format!("{name}-new"), spec(values.clone())).await?;
         }
-        for (name, _, text) in &refusals[..2] {
+        for (name, _, text) in &refusals[..3] {
             let name = format!("{name}-new");
             let stalled = ops.until(&name, "Stalled", "True", "RetriesExceeded").await?;
             ensure!(message(&stalled, "Released").contains(text), "{name}: {}", message(&stalled, "Released"));

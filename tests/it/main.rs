@@ -26,6 +26,7 @@ mod helm;
 mod helm_catalog;
 mod helm_crash;
 mod helm_failures;
+mod helm_hooks;
 mod helm_preview;
 mod helm_registry;
 mod helm_release;

@@ -13,6 +13,7 @@
 //! - [`SshServer`], [`ForwardProxy`]: other ways to a git server.
 //! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`ApiProxy`]: stands between a controller and the API server, and does what networks and API servers do.
+//! - [`AdmissionWebhook`]: refuses what it is asked about.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
 //! Nothing here reads or writes the kubeconfig or the git configuration of the person who runs it, and nothing ships.
@@ -23,6 +24,7 @@ mod audit;
 mod certificates;
 mod charts;
 mod child;
+mod connections;
 mod control_plane;
 mod controller;
 mod crds;
@@ -41,6 +43,7 @@ mod tag_server;
 mod token_server;
 mod usage;
 pub mod wait;
+mod webhook;
 
 pub use api_proxy::{ApiCall, ApiFault, ApiProxy};
 pub use audit::{Audit, Call};
@@ -62,3 +65,4 @@ pub use sink::{Delivery, Sink};
 pub use ssh_server::SshServer;
 pub use tag_server::TagServer;
 pub use usage::Usage;
+pub use webhook::AdmissionWebhook;

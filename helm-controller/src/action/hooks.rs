@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams, PropagationPolicy};
 use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::Release;
-use sluice_releases::{Item, parse, resolve};
+use sluice_releases::{Item, parse_hook, resolve};
 
 use super::{Error, Method, Session, apply, delete, now, wait};
 
@@ -33,22 +33,22 @@ pub(crate) async fn run(
         let (a, b) = (&release.hooks[*a], &release.hooks[*b]);
         a.weight.cmp(&b.weight).then_with(|| a.name.cmp(&b.name))
     });
-    let mut done: Vec<usize> = Vec::new();
+    let mut done: Vec<(usize, Vec<Item>)> = Vec::new();
     for index in order {
         match run_one(session, release, index, method, timeout).await {
-            Ok(()) => done.push(index),
+            Ok(items) => done.push((index, items)),
             Err(failure) => {
                 let path = release.hooks[index].path.clone();
                 release.hooks[index].last_run.completed_at = now();
                 "Failed".clone_into(&mut release.hooks[index].last_run.phase);
-                if failure.created {
-                    tell_logs(session, release, index, FAILED).await;
+                if let Some(items) = failure.created {
+                    tell_logs(session, release, index, &items, FAILED).await;
                     let policies = release.hooks[index].delete_policies.clone();
                     if policies.iter().any(|policy| policy == FAILED) {
-                        clean(session, release, index, timeout).await;
+                        clean(session, release, index, &items, timeout).await;
                     }
-                    for earlier in done {
-                        after_success(session, release, earlier, timeout).await;
+                    for (earlier, items) in done {
+                        after_success(session, release, earlier, &items, timeout).await;
                     }
                     return Err(Error::Hook(failure.message));
                 }
@@ -60,25 +60,27 @@ pub(crate) async fn run(
             }
         }
     }
-    for index in done.into_iter().rev() {
-        after_success(session, release, index, timeout).await;
+    for (index, items) in done.into_iter().rev() {
+        after_success(session, release, index, &items, timeout).await;
     }
     Ok(())
 }
 
 struct Failure {
-    created: bool,
+    /// The objects of the hook, if they were there.
+    created: Option<Vec<Item>>,
     message: String,
 }
 
+/// Runs a hook to its end, and gives its objects.
 async fn run_one(
     session: &Session<'_>,
     release: &mut Release,
     index: usize,
     method: Method,
     timeout: Duration,
-) -> Result<(), Failure> {
-    let before = |error: &dyn std::fmt::Display| Failure { created: false, message: error.to_string() };
+) -> Result<Vec<Item>, Failure> {
+    let before = |error: &dyn std::fmt::Display| Failure { created: None, message: error.to_string() };
     let items = items(session, release, index).await.map_err(|error| before(&error))?;
     let policies = &release.hooks[index].delete_policies;
     if policies.is_empty() || policies.iter().any(|policy| policy == BEFORE_CREATION) {
@@ -94,17 +96,17 @@ async fn run_one(
         created.push(answer.resource_version().parse().unwrap_or_default());
     }
     for (item, version) in items.iter().zip(created) {
-        wait::ended(session, item, version, timeout)
-            .await
-            .map_err(|error| Failure { created: true, message: error.to_string() })?;
+        if let Err(error) = wait::ended(session, item, version, timeout).await {
+            return Err(Failure { created: Some(items), message: error.to_string() });
+        }
     }
     release.hooks[index].last_run.completed_at = now();
     "Succeeded".clone_into(&mut release.hooks[index].last_run.phase);
-    Ok(())
+    Ok(items)
 }
 
 async fn items(session: &Session<'_>, release: &Release, index: usize) -> Result<Vec<Item>, Error> {
-    let objects = parse(&release.hooks[index].manifest)?;
+    let objects = parse_hook(&release.hooks[index].manifest)?;
     Ok(resolve(session.cluster, objects, &release.namespace).await?)
 }
 
@@ -117,32 +119,33 @@ async fn remove(session: &Session<'_>, items: &[Item], timeout: Duration) -> Res
 }
 
 /// Deletes the objects of a hook. That it cannot be done is told, and is no failure of the release.
-async fn clean(session: &Session<'_>, release: &Release, index: usize, timeout: Duration) {
-    let outcome = match items(session, release, index).await {
-        Ok(items) => remove(session, &items, timeout).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = outcome {
+async fn clean(session: &Session<'_>, release: &Release, index: usize, items: &[Item], timeout: Duration) {
+    if let Err(error) = remove(session, items, timeout).await {
         session
             .log
             .push(format!("warning: hook {} could not be deleted: {error}", release.hooks[index].name));
     }
 }
 
-async fn after_success(session: &Session<'_>, release: &Release, index: usize, timeout: Duration) {
-    tell_logs(session, release, index, SUCCEEDED).await;
+async fn after_success(
+    session: &Session<'_>,
+    release: &Release,
+    index: usize,
+    items: &[Item],
+    timeout: Duration,
+) {
+    tell_logs(session, release, index, items, SUCCEEDED).await;
     if release.hooks[index].delete_policies.iter().any(|policy| policy == SUCCEEDED) {
-        clean(session, release, index, timeout).await;
+        clean(session, release, index, items, timeout).await;
     }
 }
 
 /// Tells what the containers of a hook have logged, where the hook asks for it.
-async fn tell_logs(session: &Session<'_>, release: &Release, index: usize, policy: &str) {
+async fn tell_logs(session: &Session<'_>, release: &Release, index: usize, items: &[Item], policy: &str) {
     let hook = &release.hooks[index];
     if !hook.output_log_policies.iter().any(|wanted| wanted == policy) {
         return;
     }
-    let Ok(items) = items(session, release, index).await else { return };
     for item in items {
         let pods = Api::<Pod>::namespaced(session.client.clone(), item.object.namespace());
         let selector = match item.id.kind.as_str() {

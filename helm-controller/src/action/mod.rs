@@ -73,6 +73,9 @@ pub(crate) enum Error {
     /// Something newer came, and the wait was given up for it.
     #[error("wait canceled: a new reconciliation was triggered")]
     Superseded,
+    /// The process is to end, and the wait was given up for that.
+    #[error("wait canceled: the controller is shutting down")]
+    Stopped,
 }
 
 impl Error {
@@ -80,6 +83,7 @@ impl Error {
     fn within(self, prefix: &str) -> Self {
         match self {
             Self::Superseded => Self::Superseded,
+            Self::Stopped => Self::Stopped,
             Self::Hook(text) => Self::Hook(format!("{prefix}{text}")),
             other => Self::State(format!("{prefix}{other}")),
         }
@@ -125,6 +129,8 @@ pub(crate) struct Session<'a> {
     pub(crate) legacy: bool,
     /// Cancelled when a wait for objects is to be given up.
     pub(crate) superseded: CancellationToken,
+    /// Cancelled when the process is to end: no wait goes on.
+    stop: CancellationToken,
     turn: tokio::sync::Mutex<Turn>,
     written: Mutex<Vec<Release>>,
 }
@@ -136,7 +142,7 @@ impl<'a> Session<'a> {
         storage: &'a Storage,
         log: &'a Log,
         rules: &'a HealthRules,
-        superseded: CancellationToken,
+        (superseded, stop): (CancellationToken, CancellationToken),
         turn: Turn,
     ) -> Self {
         let turn = tokio::sync::Mutex::new(turn);
@@ -148,16 +154,22 @@ impl<'a> Session<'a> {
             rules,
             legacy: false,
             superseded,
+            stop,
             turn,
             written: Mutex::default(),
         }
     }
 
-    /// Waits for something without keeping others from working.
-    pub(crate) async fn idle<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Whether the process is to end: what fails now failed for that, and nothing new is to be begun.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits for something without keeping others from working, at most until the process is to end.
+    pub(crate) async fn idle<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let mut turn = self.turn.lock().await;
         turn.permit = None;
-        let result = work.await;
+        let result = self.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
         turn.permit = turn.semaphore.clone().acquire_owned().await.ok();
         result
     }

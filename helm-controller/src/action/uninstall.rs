@@ -59,12 +59,18 @@ pub(crate) async fn uninstall(session: &Session<'_>, uninstall: Uninstall) -> Re
     if common.waiting != Waiting::Hooks
         && let Err(error) = wait::gone(session, &deleted, common.timeout).await
     {
+        if session.is_stopped() {
+            return Err(error);
+        }
         late.push(error.to_string());
     }
     if common.hooks
         && let Err(error) =
             hooks::run(session, &mut release, HookEvent::PostDelete, common.timeout, |_| true).await
     {
+        if session.is_stopped() {
+            return Err(error);
+        }
         late.push(error.to_string());
     }
     finish(session, &mut release, &uninstall, late).await

@@ -29,6 +29,7 @@ pub(crate) async fn run(
         let mut run = Run::new(object);
         return match deletion::delete(context, &mut run, &context.turns).await {
             Ok(()) => Next::AwaitChange,
+            Err(_) if context.manager.stop.is_cancelled() => Next::AwaitChange,
             Err(error) => {
                 tracing::error!(error, "cannot delete the release");
                 Next::Backoff
@@ -53,7 +54,9 @@ pub(crate) async fn run(
         run.write(context).await;
         return Next::AwaitChange;
     }
-    let turn = context.turns.take().await;
+    let Some(turn) = context.manager.stop.run_until_cancelled(context.turns.take()).await else {
+        return Next::AwaitChange;
+    };
     let result = Box::pin(attempt(context, &mut run, superseded, turn)).await;
     finish(context, run, result).await
 }
@@ -91,7 +94,8 @@ async fn attempt(
         .await
         .map_err(|error| Failure::new(reason::VALUES_ERROR, error))?;
     run.clear_failure(&[reason::VALUES_ERROR]);
-    let chart = source::chart(context, &artifact).await?;
+    let fetched = context.manager.stop.run_until_cancelled(source::chart(context, &artifact)).await;
+    let Some(chart) = fetched.transpose()? else { return Ok(Ending::AtOnce) };
     run.clear_failure(&[reason::ARTIFACT_FAILED]);
     let tracked = source::track(&kind, &artifact.revision, &chart.metadata, context.settings.track_digest)
         .map_err(|error| Failure::quiet(reason::CHART_MUTATE_ERROR, error, Retry::Backoff))?;
@@ -112,10 +116,10 @@ async fn attempt(
     run.clear_failure(&[reason::REST_CLIENT_ERROR]);
     let name = release_name(&run.object);
     let log = Log::default();
+    let cancel = (superseded.clone(), context.manager.stop.clone());
     if let Some(old) = moved(run, &name, &chart.metadata.name) {
         let storage = Storage::new(identity.client.clone(), &run.status.storage_namespace);
-        let session =
-            Session::new(&identity.cluster, &identity.client, &storage, &log, &rules, superseded, turn);
+        let session = Session::new(&identity.cluster, &identity.client, &storage, &log, &rules, cancel, turn);
         let outcome = act::uninstall(context, run, &session, &old).await;
         outcome.map_err(|error| Failure::quiet(reason::UNINSTALL_FAILED, error, Retry::Backoff))?;
         run.status.history.clear();
@@ -146,7 +150,7 @@ async fn attempt(
         &request.storage,
         &log,
         &rules,
-        superseded.clone(),
+        cancel,
         turn,
     );
     session.legacy = match &spec.wait_strategy {

@@ -72,7 +72,7 @@ async fn uninstall(context: &Arc<Context>, run: &mut Run, turns: &Turns) -> Resu
         &storage,
         &log,
         &rules,
-        CancellationToken::new(),
+        (CancellationToken::new(), context.manager.stop.clone()),
         turns.take().await,
     );
     act::uninstall(context, run, &session, &name).await?;

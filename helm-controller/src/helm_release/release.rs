@@ -72,6 +72,9 @@ pub(crate) async fn settle(
     let mut ran: Vec<Sort> = Vec::new();
     let mut forced = request.forced;
     loop {
+        if session.is_stopped() {
+            return Ending::AtOnce;
+        }
         let (state, drifted) = match observe(context, run, request, session).await {
             Ok(found) => found,
             Err(error) => {
@@ -117,6 +120,9 @@ pub(crate) async fn settle(
             drift::tell(context, run, request, drifted);
             drift::correct(context, run, request, session, drifted).await;
         } else if let Err(error) = act::perform(stage, run, &next).await {
+            if session.is_stopped() {
+                return Ending::AtOnce;
+            }
             run.write(context).await;
             if let Some(interval) =
                 plan::retry_interval(&spec, &run.status, context.settings.retry_by_default)
@@ -127,6 +133,9 @@ pub(crate) async fn settle(
                 run.set(READY_CONDITION, ConditionStatus::False, reason::RECONCILE_ERROR, error.clone());
             }
             return Ending::Failed(error);
+        }
+        if session.is_stopped() {
+            return Ending::AtOnce;
         }
         if sort == Sort::Remediate {
             return after_remedy(context, run, &spec);

@@ -96,7 +96,7 @@ pub(crate) fn start(context: &Arc<Context>, object: Arc<HelmRelease>) {
     // A deletion need not wait until what is to be deleted has become ready.
     let interrupts = object.metadata.deletion_timestamp.is_some() || context.settings.cancel_on_news;
     let Some(superseded) = context.tasks.begin(&key, interrupts) else { return };
-    let (context, stop) = (context.clone(), context.manager.stop.clone());
+    let context = context.clone();
     let tasks = context.manager.tasks.clone();
     let work = async move {
         let started = Instant::now();
@@ -115,7 +115,8 @@ pub(crate) fn start(context: &Arc<Context>, object: Arc<HelmRelease>) {
             None => {}
         }
     };
-    tasks.spawn(stop.run_until_cancelled_owned(work).in_current_span());
+    // To the end also when the process is to end: waits are given up then, and what was begun is recorded as failed.
+    tasks.spawn(work.in_current_span());
 }
 
 /// The name of a kind, for metrics.

@@ -2,12 +2,12 @@
 //! can be told to misbehave.
 
 mod backend;
-mod connections;
 mod repository;
 
 pub use repository::Repository;
 
 use crate::certificates::Certificates;
+use crate::connections::Connections;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
@@ -15,7 +15,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connections::Connections;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use std::collections::VecDeque;
 use std::io::Read as _;

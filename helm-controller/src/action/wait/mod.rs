@@ -100,7 +100,7 @@ pub(crate) async fn ended(
     };
     let patience = Patience { timeout, fail_fast: false };
     let wait = health::wait(session.cluster, session.client, vec![expectation], patience);
-    session.idle(wait).await.map_err(Error::Wait)
+    session.idle(async { wait.await.map_err(Error::Wait) }).await
 }
 
 fn job(object: &Value) -> (Status, String) {
@@ -142,5 +142,5 @@ pub(crate) async fn gone(session: &Session<'_>, items: &[Item], timeout: Duratio
         owner_name: "",
         owner_namespace: "",
     };
-    session.idle(pruner.wait_for_termination(&changes, timeout)).await.map_err(Error::Wait)
+    session.idle(async { pruner.wait_for_termination(&changes, timeout).await.map_err(Error::Wait) }).await
 }

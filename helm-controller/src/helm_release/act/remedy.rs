@@ -53,6 +53,7 @@ pub(super) async fn roll_back(stage: Stage<'_>, run: &mut Run, target: &Snapshot
             stage.praise(run, reason::ROLLBACK_SUCCEEDED, message, metadata);
             Ok(())
         }
+        Err(error) if session.is_stopped() => Err(error.to_string()),
         Err(error) => {
             let message = format!("{text} failed: {}", stage.shown(&error));
             run.status.failures += 1;
@@ -96,6 +97,7 @@ pub(super) async fn remove(stage: Stage<'_>, run: &mut Run) -> Result<(), String
             stage.praise(run, reason::UNINSTALL_SUCCEEDED, message, metadata);
             Ok(())
         }
+        Err(error) if session.is_stopped() => Err(error.to_string()),
         Err(error) => {
             let message = format!("{text} failed: {}", stage.shown(&error));
             run.status.failures += 1;

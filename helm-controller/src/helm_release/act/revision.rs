@@ -167,6 +167,10 @@ async fn conclude(
         stage.praise(run, wording.succeeded, message, metadata);
         return Ok(());
     };
+    if session.is_stopped() {
+        // No failure of the release: the next process tries it again.
+        return Err(error.to_string());
+    }
     let release = format!("{}/{}", run.object.release_namespace(), request.name);
     let told = stage.shown(&error);
     let message = format!("Helm {word} failed for release {release} with chart {chart}: {told}");

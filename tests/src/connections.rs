@@ -1,4 +1,4 @@
-//! Plain or TLS connections for the git server.
+//! Plain or TLS connections for servers of ours on loopback.
 
 use crate::certificates::Certificates;
 use anyhow::{Context, Result};
@@ -13,19 +13,19 @@ use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
 /// A connection whose handshake is done.
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Accepts connections. Handshakes run beside one another: a client that says nothing delays nobody.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     address: SocketAddr,
     accepted: mpsc::Receiver<(Connection, SocketAddr)>,
 }
 
 impl Connections {
-    pub(super) async fn bind(identity: Option<&Certificates>, client_certificates: bool) -> Result<Self> {
+    pub(crate) async fn bind(identity: Option<&Certificates>, client_certificates: bool) -> Result<Self> {
         let acceptor = identity.map(|identity| identity.acceptor(client_certificates)).transpose()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
         let address = listener.local_addr()?;
@@ -56,7 +56,7 @@ impl Connections {
         Ok(Self { address, accepted })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }
