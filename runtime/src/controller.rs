@@ -4,44 +4,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
-use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use sluice_api::meta::{RECONCILE_REQUEST_ANNOTATION, Reconcilable};
 use tracing::Instrument;
 
 use crate::cache::{Cache, Change, Undecodable};
 use crate::metrics::ReconcileResult;
 use crate::queue::{Priority, Queue, Waker};
+use crate::watch::{self, Watched};
 use crate::{Manager, ObjectKey, errors, finalizer, retry};
-
-/// A kind in namespaces that can be watched, whether a controller reconciles it or only reads it.
-pub trait Watched:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + std::fmt::Debug
-    + DeserializeOwned
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<K> Watched for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static
-{
-}
 
 /// When an object is to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +99,7 @@ where
     where
         R: Watched,
     {
-        let events = watcher(guarded(&api), config).default_backoff();
-        self.follow(events, affected)
+        self.follow(watch::objects(&api, config), affected)
     }
 
     /// Watches only the metadata of another kind.
@@ -137,10 +112,7 @@ where
     where
         R: Watched,
     {
-        let events = watcher(api, config).default_backoff();
-        let events =
-            events.map(|event| event.map(|event| map_event(event, |object| DeserializeGuard(Ok(object)))));
-        self.follow(events, affected)
+        self.follow(watch::metadata(api, config), affected)
     }
 
     /// Watches the metadata of ConfigMaps and Secrets, as far as flags let it. `affected`: whom a change of one concerns, by
@@ -173,7 +145,7 @@ where
 
     fn follow<R>(
         &mut self,
-        events: impl futures::Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<R>>>> + Send + 'static,
+        events: impl watch::Events<R>,
         affected: impl Fn(&Change<R>) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) -> Arc<Cache<R>>
     where
@@ -183,17 +155,13 @@ where
         let queue = self.queue.clone();
         let store = cache.clone();
         self.watches.push(Box::pin(async move {
-            let events = events.map(|event| event.map(slim));
             let changed = |change: Change<R>| {
                 let priority = if change.initial { Priority::Routine } else { Priority::Urgent };
                 for key in affected(&change) {
                     queue.add(&key, priority);
                 }
             };
-            let undecodable = |object: Undecodable| {
-                tracing::error!(kind = %R::kind(&()), object = %object.key, error = object.error, "object does not decode");
-            };
-            store.follow(events, changed, undecodable).await;
+            store.follow(events, changed, |object| watch::tell_undecodable::<R>(&object)).await;
         }));
         let synced = cache.clone();
         self.synced.push(Box::pin(async move { synced.synced().await }));
@@ -237,30 +205,6 @@ where
     }
 }
 
-/// Keeps a cache of a kind that this process reads but does not reconcile, until the process stops. `changed` sees each
-/// change.
-pub fn mirror<R>(
-    manager: &Manager,
-    config: watcher::Config,
-    changed: impl Fn(&Change<R>) + Send + Sync + 'static,
-) -> Arc<Cache<R>>
-where
-    R: Watched,
-{
-    let cache = Arc::<Cache<R>>::default();
-    let events =
-        watcher(guarded(&manager.watched::<R>()), config).default_backoff().map(|event| event.map(slim));
-    let store = cache.clone();
-    let follow = async move {
-        let undecodable = |object: Undecodable| {
-            tracing::error!(kind = %R::kind(&()), object = %object.key, error = object.error, "object does not decode");
-        };
-        store.follow(events, |change| changed(&change), undecodable).await;
-    };
-    manager.tasks.spawn(manager.stop.clone().run_until_cancelled_owned(follow));
-    cache
-}
-
 /// Follows the controller's own kind.
 async fn watch_own<R: Reconciler>(
     manager: Arc<Manager>,
@@ -268,9 +212,7 @@ async fn watch_own<R: Reconciler>(
     queue: Arc<Queue>,
     reconciler: Arc<R>,
 ) {
-    let api = guarded(&manager.watched::<R::Kind>());
-    let events = watcher(api, manager.flags.watch_config()).default_backoff();
-    let events = events.map(|event| event.map(slim));
+    let events = watch::objects(&manager.watched::<R::Kind>(), manager.flags.watch_config());
     let kind = R::Kind::kind(&());
     let changed = |change: Change<R::Kind>| match (&change.old, &change.new) {
         (_, None) => {
@@ -284,7 +226,7 @@ async fn watch_own<R: Reconciler>(
         _ => {}
     };
     let undecodable = |object: Undecodable| {
-        tracing::error!(%kind, object = %object.key, error = object.error, "object does not decode");
+        watch::tell_undecodable::<R::Kind>(&object);
         if object.deleting {
             let client = manager.client.clone();
             tokio::spawn(async move {
@@ -307,38 +249,6 @@ fn calls_for_work<K: Reconcilable>(old: &K, new: &K) -> bool {
         || old.meta().deletion_timestamp.is_some() != new.meta().deletion_timestamp.is_some()
         || requested(old) != requested(new)
         || old.suspend() != new.suspend()
-}
-
-/// The same API, for objects that may not decode.
-fn guarded<R>(api: &Api<R>) -> Api<DeserializeGuard<R>>
-where
-    R: Watched,
-{
-    let namespace = api.namespace().map(str::to_owned);
-    let client = api.clone().into_client();
-    match namespace {
-        Some(namespace) => Api::namespaced(client, &namespace),
-        None => Api::all(client),
-    }
-}
-
-/// Changes the objects of a watch event into others.
-fn map_event<A, B>(event: watcher::Event<A>, map: impl Fn(A) -> B) -> watcher::Event<B> {
-    match event {
-        watcher::Event::Apply(object) => watcher::Event::Apply(map(object)),
-        watcher::Event::Delete(object) => watcher::Event::Delete(map(object)),
-        watcher::Event::InitApply(object) => watcher::Event::InitApply(map(object)),
-        watcher::Event::Init => watcher::Event::Init,
-        watcher::Event::InitDone => watcher::Event::InitDone,
-    }
-}
-
-/// Drops what nobody reads and what takes most memory.
-fn slim<R: Resource>(event: watcher::Event<DeserializeGuard<R>>) -> watcher::Event<DeserializeGuard<R>>
-where
-    DeserializeGuard<R>: Resource,
-{
-    event.modify(|object| object.meta_mut().managed_fields = None)
 }
 
 struct Worker<R: Reconciler> {

@@ -32,9 +32,10 @@ mod server;
 pub mod sources;
 pub mod status;
 pub mod waiting;
+mod watch;
 
 pub use cache::{Cache, Change};
-pub use controller::{Controller, Next, Reconciler, Watched, mirror};
+pub use controller::{Controller, Next, Reconciler};
 pub use dependencies::{Dependencies, Obstacle};
 pub use events::{Recorder, Severity};
 pub use failure::{Failure, Retry};
@@ -44,3 +45,4 @@ pub use queue::Waker;
 pub use sources::Sources;
 pub use status::StatusWriter;
 pub use waiting::Waiting;
+pub use watch::{Watched, mirror};
