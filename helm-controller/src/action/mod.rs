@@ -167,6 +167,7 @@ impl<'a> Session<'a> {
 
     /// Waits for something without keeping others from working, at most until the process is to end.
     pub(crate) async fn idle<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let work = Box::pin(work);
         let mut turn = self.turn.lock().await;
         turn.permit = None;
         let result = self.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
