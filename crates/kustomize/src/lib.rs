@@ -101,6 +101,7 @@ fn run(
         (None, Reorder::Legacy) => sort::sort(&mut map, None)?,
         (None, Reorder::None) => {}
     }
+    build.schema.finish()?;
     let asked = |what: &str| kustomization.build_metadata.iter().any(|asked| asked == what);
     if options.managed_by_label || asked("managedByLabel") {
         label_managed(&mut map, build)?;

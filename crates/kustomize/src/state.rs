@@ -20,6 +20,8 @@ struct Inner {
     custom: Option<Vec<u8>>,
     current: Option<Arc<Schema>>,
     scopes: Scopes,
+    /// Why the custom schema cannot be used. It is no fault until somebody asks for a schema.
+    problem: Option<Error>,
     /// A kind was seen that is not among those whose scope is known beforehand.
     unknown_kinds: bool,
 }
@@ -39,7 +41,10 @@ impl SchemaState {
             if version.is_some() {
                 return Err(Error::new("builtin version and custom schema provided, cannot use both"));
             }
-            inner.scopes = parse_scopes(&content)?;
+            match parse_scopes(&content) {
+                Ok(scopes) => (inner.scopes, inner.problem) = (scopes, None),
+                Err(problem) => inner.problem = Some(problem),
+            }
             inner.custom = Some(content);
             inner.is_set = true;
             return Ok(());
@@ -62,14 +67,27 @@ impl SchemaState {
     /// Takes note of a resource that was read.
     pub(crate) fn note_kind(&self, api_version: &str, kind: &str) {
         let mut inner = self.inner.borrow_mut();
-        if !inner.unknown_kinds && inner.custom.is_none() && inner.current.is_none() {
+        let is_early = inner.custom.is_none() && inner.current.is_none();
+        if (is_early || inner.problem.is_some()) && !inner.unknown_kinds {
             inner.unknown_kinds = !is_scope_known(api_version, kind);
+        }
+    }
+
+    /// Fails if there were resources whose scope only a schema could tell, and the schema cannot be used.
+    pub(crate) fn finish(&self) -> Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        match inner.problem.take() {
+            Some(problem) if inner.unknown_kinds => Err(problem),
+            _ => Ok(()),
         }
     }
 
     /// The schema to merge by.
     pub(crate) fn schema(&self) -> Result<Arc<Schema>> {
         let mut inner = self.inner.borrow_mut();
+        if let Some(problem) = inner.problem.take() {
+            return Err(problem);
+        }
         if let Some(content) = inner.custom.take() {
             let schema = match (&inner.current, self.mode) {
                 // One that was in use already is only added to.

@@ -346,7 +346,8 @@ impl<'t> Target<'t> {
         }
         // All plugins are configured before the first generator runs.
         let generators = std::mem::take(&mut self.kustomization.generators);
-        let external = self.load_plugins(&generators).context("loading generator plugins");
+        let external =
+            self.load_plugins(&generators, "failed to load generator").context("loading generator plugins");
         for (what, name, all) in lists {
             for args in all {
                 let options = GeneratorOptions::merged(args.options.clone(), global.as_ref());
@@ -379,7 +380,7 @@ impl<'t> Target<'t> {
     }
 
     /// Plugin configurations, inline or from files and directories, with what they configure.
-    fn load_plugins(&mut self, entries: &[String]) -> Result<Vec<(Resource, Plugin)>> {
+    fn load_plugins(&mut self, entries: &[String], failure: &str) -> Result<Vec<(Resource, Plugin)>> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -405,14 +406,15 @@ impl<'t> Target<'t> {
             .resources
             .into_iter()
             .map(|config| {
-                let plugin = plugins::load(&self.loader, &config, self.build.options)?;
+                let plugin = plugins::load(&self.loader, &config, self.build.options)
+                    .map_err(|error| if failure.is_empty() { error } else { error.prefixed(failure) })?;
                 Ok((config, plugin))
             })
             .collect()
     }
 
     fn load_transformers(&mut self, entries: &[String]) -> Result<Vec<(Transformer, Option<Origin>)>> {
-        self.load_plugins(entries)?
+        self.load_plugins(entries, "")?
             .into_iter()
             .map(|(config, plugin)| match plugin {
                 Plugin::Transformer(transformer) => Ok((transformer, Origin::plugin(&config))),

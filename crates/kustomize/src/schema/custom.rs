@@ -14,8 +14,7 @@ const MAX_DEPTH: usize = 64;
 /// Reads the definitions of a swagger document, JSON or YAML, into a schema that may have some already; `base_wins`
 /// says which of two equal ones stays.
 pub(crate) fn parse(text: &[u8], base: Option<&Schema>, base_wins: bool) -> Result<Schema> {
-    let document =
-        sluice_yaml::read(text).map_err(|error| Error::new(format!("invalid schema file: {error}")))?;
+    let document = read(text)?;
     let mut reader = Reader { schema: base.cloned().unwrap_or_default() };
     let Some(definitions) = document.get("definitions").and_then(Value::as_mapping) else {
         return Ok(reader.schema);
@@ -43,10 +42,18 @@ pub(crate) fn parse(text: &[u8], base: Option<&Schema>, base_wins: bool) -> Resu
     Ok(reader.schema)
 }
 
+/// The document. What begins with a brace must be JSON.
+fn read(text: &[u8]) -> Result<Value> {
+    let invalid = |error: &dyn std::fmt::Display| Error::new(format!("invalid schema file: json: {error}"));
+    if text.first() == Some(&b'{') {
+        serde_json::from_slice::<serde_json::Value>(text).map_err(|error| invalid(&error))?;
+    }
+    sluice_yaml::read(text).map_err(|error| Error::new(format!("invalid schema file: {error}")))
+}
+
 /// The kinds without a namespace, by the paths of a swagger document; fails if the document is none.
 pub(crate) fn parse_scopes(text: &[u8]) -> Result<Scopes> {
-    let document =
-        sluice_yaml::read(text).map_err(|error| Error::new(format!("invalid schema file: {error}")))?;
+    let document = read(text)?;
     check(&document, "", &[]).map_err(|problem| Error::new(format!("invalid schema file: {problem}")))?;
     for definition in document.get("definitions").and_then(Value::as_mapping).into_iter().flatten() {
         check_schema(definition.1, definition.0, 0)
@@ -95,8 +102,15 @@ fn check(value: &Value, place: &str, members: &[(&str, Kind)]) -> std::result::R
     if value.as_mapping().is_none() {
         return Err(wrong(place));
     }
-    let members =
-        if place.is_empty() { &[("definitions", Kind::Map), ("paths", Kind::Map)] } else { members };
+    const OF_DOCUMENT: &[(&str, Kind)] = &[
+        ("swagger", Kind::Text),
+        ("host", Kind::Text),
+        ("basePath", Kind::Text),
+        ("info", Kind::Map),
+        ("definitions", Kind::Map),
+        ("paths", Kind::Map),
+    ];
+    let members = if place.is_empty() { OF_DOCUMENT } else { members };
     for (name, kind) in members {
         let fits = match value.get(name) {
             None | Some(Value::Null) => true,
@@ -115,7 +129,6 @@ fn check(value: &Value, place: &str, members: &[(&str, Kind)]) -> std::result::R
 
 fn check_schema(value: &Value, place: &str, depth: usize) -> std::result::Result<(), String> {
     const MEMBERS: &[(&str, Kind)] = &[
-        ("$ref", Kind::Text),
         ("description", Kind::Text),
         ("format", Kind::Text),
         ("title", Kind::Text),
@@ -141,8 +154,8 @@ fn check_schema(value: &Value, place: &str, depth: usize) -> std::result::Result
         Some(Value::Sequence(items)) => {
             items.iter().try_for_each(|item| check_schema(item, "items", depth + 1))?;
         }
-        Some(items) => check_schema(items, "items", depth + 1)?,
-        None => {}
+        Some(items @ Value::Mapping(_)) => check_schema(items, "items", depth + 1)?,
+        _ => {}
     }
     match value.get("additionalProperties") {
         None | Some(Value::Bool(_)) => Ok(()),

@@ -66,16 +66,7 @@ fn find_value(map: &ResourceMap, var: &Var) -> Result<Known> {
 
 /// Go's `%v` of a var.
 pub(crate) fn describe(var: &Var) -> String {
-    let id = &var.id;
-    format!(
-        "{{{} {{{} {} {} {}}} {{{}}}}}",
-        var.name,
-        id.gvk.api_version(),
-        id.gvk,
-        id.name,
-        id.namespace,
-        var.field_path
-    )
+    format!("{{{} {} {{{}}}}}", var.name, var.id.gvk, var.field_path)
 }
 
 fn field_value(resource: &Resource, path: &str) -> Result<Known> {
