@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authentication::v1::{SelfSubjectReview, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -124,9 +124,7 @@ impl Identities {
         };
         let token = async |audience: &str| {
             let uid = found.uid().unwrap_or_default();
-            let key = ["service-account", namespace, account, &uid, audience];
-            let token = self.tokens.get(&key, request(&accounts, account, audience)).await;
-            token.map_err(|error| problem(chain(&error)))
+            self.token_of((namespace, account, &uid), audience).await.map_err(problem)
         };
         Ok(match provider {
             CloudProvider::Azure => Cloud::Azure(AzureIdentity::Federated {
@@ -150,6 +148,59 @@ impl Identities {
 
 fn denied(provider: CloudProvider, error: &Error) -> Denied {
     Denied::Problem(format!("failed to get credential from {}: {}", provider.as_str(), chain(error)))
+}
+
+impl Identities {
+    /// Name and token for an audience: of the ServiceAccount, or of the one that is the default, or of the one that this
+    /// process runs as. The name is its namespace and its own.
+    pub async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: &str,
+    ) -> Result<((String, String), String), Denied> {
+        if !account.is_empty() && !self.gate {
+            return Err(Denied::Gate);
+        }
+        let account = if account.is_empty() { &self.default_account } else { account };
+        let (namespace, account) = match account {
+            "" => self.own_account().await.map_err(Denied::Problem)?,
+            account => (namespace.to_owned(), account.to_owned()),
+        };
+        let problem = |problem: String| {
+            Denied::Problem(format!(
+                "failed to get token of service account '{namespace}/{account}': {problem}"
+            ))
+        };
+        sluice_runtime::check_name("ServiceAccount", &account).map_err(problem)?;
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), &namespace);
+        let found = accounts.get(&account).await.map_err(|error| problem(describe(&error)))?;
+        let uid = found.uid().unwrap_or_default();
+        let token = self.token_of((&namespace, &account, &uid), audience).await.map_err(problem)?;
+        Ok(((namespace, account), token))
+    }
+
+    /// A token of an account, told by namespace, name and uid.
+    async fn token_of(&self, account: (&str, &str, &str), audience: &str) -> Result<String, String> {
+        let (namespace, name, uid) = account;
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
+        let key = ["service-account", namespace, name, uid, audience];
+        let token = self.tokens.get(&key, request(&accounts, name, audience)).await;
+        token.map_err(|error| chain(&error))
+    }
+
+    /// The ServiceAccount of this process, as the API server knows it.
+    async fn own_account(&self) -> Result<(String, String), String> {
+        let review = Api::<SelfSubjectReview>::all(self.client.clone());
+        let answer = review.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+        let answer =
+            answer.map_err(|error| format!("failed to ask who this process is: {}", describe(&error)))?;
+        let name = answer.status.and_then(|status| status.user_info?.username).unwrap_or_default();
+        let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        let account =
+            account.ok_or_else(|| format!("this process is '{name}', which is no ServiceAccount"))?;
+        Ok((account.0.to_owned(), account.1.to_owned()))
+    }
 }
 
 /// Asks the API server for a token of a ServiceAccount.

@@ -60,10 +60,10 @@ pub(crate) struct Flags {
     /// Allow kubeconfigs that do not verify the server.
     #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) insecure_kubeconfig_tls: bool,
-    /// Accepted for compatibility: how many tokens of cloud identities are kept.
+    /// How many tokens of cloud identities are kept.
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     pub(crate) token_cache_max_size: usize,
-    /// Accepted for compatibility: how long tokens of cloud identities are kept.
+    /// How long tokens of cloud identities are kept.
     #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) token_cache_max_duration: Duration,
 }

@@ -6,6 +6,7 @@
 mod artifacts;
 mod flags;
 mod kustomization;
+mod logins;
 mod sources;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use crate::artifacts::Artifacts;
 use crate::flags::{Flags, GATES};
 use crate::kustomization::{Context, FIELD_MANAGER, OWNED_CONDITIONS, Reconciler, Settings, Triggers};
+use crate::logins::Logins;
 use crate::sources::AllSources;
 
 fn main() -> ExitCode {
@@ -45,6 +47,17 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     if !flags.no_remote_bases {
         tracing::info!("kustomize bases from elsewhere are refused here, as with --no-remote-bases");
     }
+    let workload_identity = gates.enabled("ObjectLevelWorkloadIdentity");
+    let identities = sluice_access::Identities::new(
+        manager.client.clone(),
+        sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration),
+        workload_identity,
+        flags.default_decryption_service_account,
+    )
+    .map_err(StartError::Flag)?;
+    let vaults = Some(flags.sops_vault_configmap).filter(|name| !name.is_empty());
+    let vaults = vaults.map(|name| (manager.runtime_namespace.clone(), name));
+    let logins = Arc::new(Logins::new(manager.client.clone(), identities, vaults));
     let artifacts = Artifacts::new(flags.http_retry)
         .map_err(|error| StartError::Other(format!("cannot keep artifacts: {error}")))?;
     let cluster = Arc::new(Cluster::new(manager.client.clone(), KUSTOMIZATION_NAME_LABEL));
@@ -81,7 +94,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         takeover: Arc::new(Takeover::new(FIELD_MANAGER, &flags.override_manager)),
         sops_age_secret: flags.sops_age_secret,
         additive_ready_check: gates.enabled("AdditiveCELDependencyCheck"),
-        workload_identity: gates.enabled("ObjectLevelWorkloadIdentity"),
+        workload_identity,
     };
     let cache = controller.cache();
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -93,6 +106,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
             &OWNED_CONDITIONS,
         ),
         waker: controller.waker(),
+        logins,
         identities: Identities::new(cluster, KUSTOMIZATION_NAME_LABEL, rules),
         builds: Semaphore::new(cores),
         waiting: sluice_runtime::Waiting::default(),

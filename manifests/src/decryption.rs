@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
 use serde_json::Value;
-use sluice_kms::{Credentials, Endpoints, Services};
+use sluice_kms::{Credentials, Endpoints, Services, Surroundings};
 use sluice_runtime::errors;
 use sluice_sops::{Format, KeyService, Keyring, Options, decrypt};
 
@@ -32,12 +33,14 @@ pub struct Decryptor {
 }
 
 impl Decryptor {
-    /// Reads keys from a Secret. `only_age`: the Secret is one for all, and only its age keys count.
+    /// Reads keys from a Secret. `only_age`: the Secret is one for all, and only its age keys count. Services are asked
+    /// as `surroundings` where the Secret has no credentials for them.
     pub async fn load(
         client: &Client,
         secret: Option<(&str, &str)>,
         only_age: bool,
         verify_files: bool,
+        surroundings: Arc<dyn Surroundings>,
     ) -> Result<Self, String> {
         let mut keyring = Keyring::new();
         let mut credentials = Credentials::of_environment();
@@ -61,7 +64,7 @@ impl Decryptor {
             }
         }
         let runtime = tokio::runtime::Handle::current();
-        let services = Services::new(credentials, Endpoints::of_environment(), runtime)?;
+        let services = Services::new(credentials, surroundings, Endpoints::of_environment(), runtime)?;
         Ok(Self { keyring, services, verify_files })
     }
 

@@ -4,7 +4,7 @@ use crate::setting::Setting;
 use anyhow::{Context, Result};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use sluice_tests::{Access, Controller, GitServer, Repository, condition, wait};
+use sluice_tests::{Access, Controller, ControllerBuilder, GitServer, Repository, condition, wait};
 use std::ops::Deref;
 
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
@@ -61,6 +61,22 @@ impl GitOps {
         Self::start_all(setting, server, &[], arguments, kubeconfig).await
     }
 
+    /// With variables of the kustomize-controller.
+    pub(crate) async fn start_with_variables(
+        setting: Setting,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let server = GitServer::start().await?;
+        Self::start_each(setting, server, &[], arguments, |mut kustomize| {
+            for (name, value) in variables {
+                kustomize = kustomize.variable(name, *value);
+            }
+            kustomize
+        })
+        .await
+    }
+
     /// With more arguments for the source-controller, too.
     pub(crate) async fn start_all(
         setting: Setting,
@@ -68,6 +84,20 @@ impl GitOps {
         for_source: &[&str],
         arguments: &[&str],
         kubeconfig: Option<&std::path::Path>,
+    ) -> Result<Self> {
+        Self::start_each(setting, server, for_source, arguments, |kustomize| match kubeconfig {
+            Some(path) => kustomize.kubeconfig(path),
+            None => kustomize,
+        })
+        .await
+    }
+
+    async fn start_each(
+        setting: Setting,
+        server: GitServer,
+        for_source: &[&str],
+        arguments: &[&str],
+        with: impl FnOnce(ControllerBuilder) -> ControllerBuilder,
     ) -> Result<Self> {
         let repository = server.repository("app")?;
         let plane = setting.plane;
@@ -82,9 +112,7 @@ impl GitOps {
         for argument in arguments {
             kustomize = kustomize.argument(*argument);
         }
-        if let Some(path) = kubeconfig {
-            kustomize = kustomize.kubeconfig(path);
-        }
+        kustomize = with(kustomize);
         for argument in for_source {
             source = source.argument(*argument);
         }

@@ -36,6 +36,7 @@ mod images_git;
 mod images_old;
 mod images_scan;
 mod install;
+mod kms;
 mod manifests;
 mod notification;
 mod notification_burst;

@@ -3,6 +3,7 @@
 //! - [`AwsLogin`], [`GcpLogin`], [`AzureIdentity`]: how to get keys or a token: given, from a token service for an identity
 //!   that the cloud trusts, or from what surrounds the process.
 //! - [`registry`] and [`git`]: what the clouds' registries and Git services take for these.
+//! - [`clusters`]: where the clouds' clusters are, and tokens that open them.
 //! - [`Tokens`] keeps what is temporary for as long as it lasts; what one tenant got is never another's.
 //! - [`sign`] signs requests as Amazon wants it. [`http`] and [`xml`] are what all of this, and `sluice-bucket`, send and
 //!   read with.
@@ -11,6 +12,7 @@
 
 mod aws;
 mod azure;
+pub mod clusters;
 mod error;
 mod gcp;
 pub mod git;

@@ -17,15 +17,17 @@ pub(crate) async fn decrypt(
     encrypted: &str,
 ) -> Result<Vec<u8>, String> {
     let region = region(arn)?;
-    if !role.is_empty() {
-        return Err(format!("taking on the role {role} is not supported yet"));
-    }
-    let login = match &services.credentials.aws {
+    let (region_of_tokens, endpoint) = (region.to_owned(), services.endpoints.sts.clone());
+    let mut login = match &services.credentials.aws {
         Some(keys) => AwsLogin::Keys(keys.clone()),
-        None => AwsLogin::Ambient { region: region.to_owned(), endpoint: None },
+        None => services.surroundings.aws(region_of_tokens.clone(), endpoint.clone()).await?,
     };
-    let keys = login.keys(&services.http, &services.tokens).await.map_err(|error| error.to_string())?;
-    let keys = keys.ok_or("no credentials for AWS")?;
+    if !role.is_empty() {
+        let (role, by) = (role.to_owned(), Box::new(login));
+        login = AwsLogin::Assumed { role, by, region: region_of_tokens, endpoint };
+    }
+    let keys = login.keys(&services.http, services.surroundings.tokens()).await;
+    let keys = keys.map_err(|error| error.to_string())?.ok_or("no credentials for AWS")?;
     let own = match arn.split(':').nth(1) {
         Some("aws-cn") => format!("https://kms.{region}.amazonaws.com.cn/"),
         _ => format!("https://kms.{region}.amazonaws.com/"),

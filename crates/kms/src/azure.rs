@@ -2,7 +2,6 @@
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::json;
-use sluice_cloud::AzureIdentity;
 
 use crate::{Services, URL_SAFE, bytes};
 
@@ -26,8 +25,11 @@ pub(crate) async fn decrypt(
     }
     let service = audience(&url)?;
     let scope = format!("{service}/.default");
-    let identity = services.credentials.azure.clone().unwrap_or(AzureIdentity::Ambient);
-    let token = identity.token(&services.http, &services.tokens, &scope).await;
+    let identity = match services.credentials.azure.clone() {
+        Some(identity) => identity,
+        None => services.surroundings.azure().await?,
+    };
+    let token = identity.token(&services.http, services.surroundings.tokens(), &scope).await;
     let token = token.map_err(|error| error.to_string())?;
     let token = token.ok_or_else(|| "no credentials for Azure".to_owned())?;
     let base = vault.trim_end_matches('/');

@@ -60,12 +60,9 @@ impl Credentials {
         Ok(())
     }
 
-    /// The token for a Vault. That of the environment goes to the server that the environment names and nowhere else:
+    /// The token of the environment, for a Vault. It goes to the server that the environment names and nowhere else:
     /// whoever writes a file chooses the address.
-    pub(crate) fn vault_token_for(&self, address: &str) -> Option<&str> {
-        if let Some(token) = &self.vault {
-            return Some(token);
-        }
+    pub(crate) fn surrounding_token(&self, address: &str) -> Option<&str> {
         let (server, token) = self.surrounding_vault.as_ref()?;
         (server.trim_end_matches('/') == address.trim_end_matches('/')).then_some(token)
     }
@@ -168,14 +165,12 @@ mod tests {
 
     #[test]
     fn the_token_of_the_environment_goes_to_its_own_server_only() {
-        let mut credentials = Credentials {
+        let credentials = Credentials {
             surrounding_vault: Some(("https://vault.example.com/".to_owned(), "root".to_owned())),
             ..Credentials::default()
         };
-        assert_eq!(credentials.vault_token_for("https://vault.example.com"), Some("root"));
-        assert_eq!(credentials.vault_token_for("https://evil.example.com"), None);
-        credentials.add("sops.vault-token", b" mine\n").unwrap();
-        assert_eq!(credentials.vault_token_for("https://evil.example.com"), Some("mine"));
+        assert_eq!(credentials.surrounding_token("https://vault.example.com"), Some("root"));
+        assert_eq!(credentials.surrounding_token("https://evil.example.com"), None);
     }
 
     #[test]

@@ -24,8 +24,11 @@ pub(crate) async fn decrypt(services: &Services, resource: &str, encrypted: &str
     if !known || !parts.iter().all(plain) {
         return Err(format!("{resource:?} is no resource of a key of Google Cloud KMS"));
     }
-    let login = services.credentials.gcp.clone().map_or(GcpLogin::Ambient, GcpLogin::Key);
-    let token = login.token(&services.http, &services.tokens, SCOPE).await;
+    let login = match services.credentials.gcp.clone() {
+        Some(key) => GcpLogin::Key(key),
+        None => services.surroundings.gcp().await?,
+    };
+    let token = login.token(&services.http, services.surroundings.tokens(), SCOPE).await;
     let token = token.map_err(|error| error.to_string())?.ok_or("no credentials for Google Cloud")?;
     let endpoint = services.endpoints.gcp.as_deref().unwrap_or(ENDPOINT);
     let url = format!("{}/v1/{resource}:decrypt", endpoint.trim_end_matches('/'));

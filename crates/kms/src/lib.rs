@@ -11,16 +11,18 @@ mod aws;
 mod azure;
 mod credentials;
 mod gcp;
+mod surroundings;
 mod vault;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Request};
 use serde_json::Value;
-use sluice_cloud::Tokens;
 use sluice_sops::{KeyService, MasterKey};
 
 pub use credentials::{Credentials, ImportError};
+pub use surroundings::{Lookup, Process, Surroundings, VaultLogin};
 
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 1 << 20;
@@ -34,15 +36,17 @@ const MAX_WORDS: usize = 500;
 pub struct Endpoints {
     /// The URL of AWS KMS.
     pub aws: Option<String>,
+    /// The URL of Amazon's token service.
+    pub sts: Option<String>,
     /// The URL of Google Cloud KMS.
     pub gcp: Option<String>,
 }
 
 impl Endpoints {
-    /// What the environment says: `AWS_ENDPOINT_URL_KMS`, as all of Amazon's tools read it.
+    /// What the environment says: `AWS_ENDPOINT_URL_KMS` and `AWS_ENDPOINT_URL_STS`, as all of Amazon's tools read them.
     pub fn of_environment() -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { aws: variable("AWS_ENDPOINT_URL_KMS"), gcp: None }
+        Self { aws: variable("AWS_ENDPOINT_URL_KMS"), sts: variable("AWS_ENDPOINT_URL_STS"), gcp: None }
     }
 }
 
@@ -52,29 +56,27 @@ pub struct Services {
     runtime: tokio::runtime::Handle,
     credentials: Credentials,
     endpoints: Endpoints,
-    tokens: Tokens,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 impl Services {
-    /// Services with these credentials. `runtime` does the waiting.
+    /// Services with these credentials, and as `surroundings` where there are none. `runtime` does the waiting.
     pub fn new(
         credentials: Credentials,
+        surroundings: Arc<dyn Surroundings>,
         endpoints: Endpoints,
         runtime: tokio::runtime::Handle,
     ) -> Result<Self, String> {
         // A redirect would take the credentials elsewhere.
         let options = sluice_http::Options { redirects: false, ..sluice_http::Options::default() };
         let http = sluice_http::build(&options).map_err(|error| error.to_string())?;
-        let tokens = Tokens::new(16, Duration::from_mins(10));
-        Ok(Self { http, runtime, credentials, endpoints, tokens })
+        Ok(Self { http, runtime, credentials, endpoints, surroundings })
     }
 
     async fn ask(&self, key: &MasterKey) -> Option<Result<Vec<u8>, String>> {
-        let credentials = &self.credentials;
         Some(match key {
             MasterKey::Vault { address, engine_path, key_name, encrypted } => {
-                let token = credentials.vault_token_for(address);
-                vault::decrypt(self, token, address, engine_path, key_name, encrypted).await
+                vault::decrypt(self, address, engine_path, key_name, encrypted).await
             }
             MasterKey::AwsKms { arn, role, context, encrypted, .. } => {
                 aws::decrypt(self, arn, role, context, encrypted).await

@@ -13,7 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
-use sluice_kms::{Credentials, Endpoints, Services};
+use sluice_cloud::{AwsLogin, AzureIdentity, GcpLogin, Tokens};
+use sluice_kms::{Credentials, Endpoints, Lookup, Process, Services, Surroundings, VaultLogin};
 use sluice_sops::{Format, KeyService, MasterKey, Options, decrypt};
 
 #[derive(Clone, Debug)]
@@ -68,17 +69,28 @@ async fn serve(
     let seen = Seen { method, uri: uri.to_string(), headers, body: body.to_vec() };
     this.seen.lock().unwrap().push(seen.clone());
     let (status, answer) = (this.answer)(&seen);
-    (StatusCode::from_u16(status).unwrap(), answer.to_string())
+    // A text is sent as it is: Amazon's token service answers in XML.
+    let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
+    (StatusCode::from_u16(status).unwrap(), text)
 }
 
 /// Asks as the controller does: from a thread that may block.
 async fn ask(entries: &[(&str, String)], endpoints: Endpoints, key: MasterKey) -> Result<Vec<u8>, String> {
+    ask_as(Arc::new(Process::default()), entries, endpoints, key).await
+}
+
+async fn ask_as(
+    surroundings: Arc<dyn Surroundings>,
+    entries: &[(&str, String)],
+    endpoints: Endpoints,
+    key: MasterKey,
+) -> Result<Vec<u8>, String> {
     let mut credentials = Credentials::default();
     for (name, value) in entries {
         credentials.add(name, value.as_bytes()).unwrap();
     }
     let runtime = tokio::runtime::Handle::current();
-    let services = Services::new(credentials, endpoints, runtime).unwrap();
+    let services = Services::new(credentials, surroundings, endpoints, runtime).unwrap();
     tokio::task::spawn_blocking(move || services.decrypt(&key).unwrap()).await.unwrap()
 }
 
@@ -164,8 +176,107 @@ async fn aws_is_asked_as_its_documentation_says() {
     assert!(authorization.starts_with(&begin), "{authorization}");
     let error = ask(&entries, endpoints(), key("AAAA", "")).await.unwrap_err();
     assert_eq!(error, format!("{}/: status 400: InvalidCiphertextException", kms.url));
-    let error = ask(&entries, endpoints(), key("Y2lwaGVy", "arn:aws:iam::1:role/x")).await.unwrap_err();
-    assert!(error.contains("not supported yet"), "{error}");
+
+    // A role is taken on first, as the API reference of the token service has it: "AssumeRole".
+    let sts = StandIn::start(|_| {
+        let keys = "<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>k3y</SecretAccessKey>\
+                    <SessionToken>role-session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>";
+        let result = format!("<AssumeRoleResult><Credentials>{keys}</Credentials></AssumeRoleResult>");
+        (200, json!(format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>")))
+    })
+    .await;
+    let with_role = Endpoints { sts: Some(sts.url.clone()), ..endpoints() };
+    ask(&entries, with_role, key("Y2lwaGVy", "arn:aws:iam::1:role/x")).await.unwrap();
+    let asked = &sts.seen()[0];
+    assert_eq!(
+        String::from_utf8_lossy(&asked.body),
+        "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx&RoleSessionName=sluice"
+    );
+    let signed = asked.header("authorization");
+    assert!(
+        signed.contains("Credential=AKIAIOSFODNN7EXAMPLE/") && signed.contains("/us-west-2/sts/"),
+        "{signed}"
+    );
+    let last = kms.seen().pop().unwrap();
+    assert!(last.header("authorization").contains("Credential=ASIAROLE/"), "{last:?}");
+    assert_eq!(last.header("x-amz-security-token"), "role-session");
+}
+
+/// A ServiceAccount, as a controller knows it.
+struct Account {
+    tokens: Tokens,
+    vault: String,
+}
+
+impl Surroundings for Account {
+    fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    fn aws(&self, region: String, endpoint: Option<String>) -> Lookup<'_, AwsLogin> {
+        let (role, token) = ("arn:aws:iam::1:role/sa".to_owned(), "jwt".to_owned());
+        Box::pin(async { Ok(AwsLogin::WebIdentity { role, token, region, endpoint }) })
+    }
+
+    fn gcp(&self) -> Lookup<'_, GcpLogin> {
+        Box::pin(async { Err("no annotation for Google".to_owned()) })
+    }
+
+    fn azure(&self) -> Lookup<'_, AzureIdentity> {
+        Box::pin(async { Err("no annotation for Microsoft".to_owned()) })
+    }
+
+    fn vault<'l>(&'l self, address: &'l str) -> Lookup<'l, Option<VaultLogin>> {
+        let login = (address == self.vault).then(|| VaultLogin {
+            path: "auth/kubernetes/login".to_owned(),
+            role: "apps_decryptor".to_owned(),
+            jwt: "jwt".to_owned(),
+        });
+        Box::pin(async { Ok(login) })
+    }
+}
+
+/// The login of Vault's documentation of the auth method "kubernetes", and what follows from an identity elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_logs_in_where_no_credentials_are_given() {
+    let server = StandIn::start(|seen| match seen.uri.as_str() {
+        "/v1/auth/kubernetes/login" if seen.json()["role"] == "apps_decryptor" => {
+            (200, json!({"auth": {"client_token": "s.account", "lease_duration": 3600}}))
+        }
+        _ if seen.header("x-vault-token") == "s.account" => (200, json!({"data": {"plaintext": "aGk="}})),
+        _ => (403, json!({"errors": ["permission denied"]})),
+    })
+    .await;
+    let account = || {
+        Arc::new(Account {
+            tokens: Tokens::new(8, std::time::Duration::from_mins(5)),
+            vault: server.url.clone(),
+        })
+    };
+    let key = || vault_key(&server.url, "transit", "my-key");
+    let one = account();
+    for _ in 0..2 {
+        assert_eq!(ask_as(one.clone(), &[], Endpoints::default(), key()).await.unwrap(), b"hi");
+    }
+    let login = &server.seen()[0];
+    assert_eq!(login.json(), json!({"role": "apps_decryptor", "jwt": "jwt"}));
+    assert_eq!(server.seen().len(), 3, "the token of the login is kept");
+    // A token of the Secret goes before, and another server gets nothing.
+    let entries = [("sops.vault-token", "s.wrong".to_owned())];
+    let error = ask_as(account(), &entries, Endpoints::default(), key()).await.unwrap_err();
+    assert!(error.contains("permission denied"), "{error}");
+    let elsewhere = StandIn::start(|_| (200, json!({}))).await;
+    let error =
+        ask_as(account(), &[], Endpoints::default(), vault_key(&elsewhere.url, "transit", "my-key")).await;
+    assert_eq!(error.unwrap_err(), format!("no token for Vault at {}", elsewhere.url));
+    assert!(elsewhere.seen().is_empty());
+
+    let google = MasterKey::GcpKms {
+        resource_id: "projects/p/locations/l/keyRings/r/cryptoKeys/k".to_owned(),
+        encrypted: "YQ==".to_owned(),
+    };
+    let error = ask_as(account(), &[], Endpoints::default(), google).await.unwrap_err();
+    assert_eq!(error, "no annotation for Google");
 }
 
 const RSA: &str = include_str!("cases/rsa.pem");
@@ -278,7 +389,8 @@ async fn files_that_sops_made_with_vault_and_kms_decrypt() {
         credentials.add("sops.vault-token", b"root").unwrap();
         credentials.add("sops.aws-kms", b"{aws_access_key_id: a, aws_secret_access_key: b}").unwrap();
         let endpoints = Endpoints { aws: Some(kms.url.clone()), ..Endpoints::default() };
-        let services = Services::new(credentials, endpoints, tokio::runtime::Handle::current()).unwrap();
+        let (surroundings, runtime) = (Arc::new(Process::default()), tokio::runtime::Handle::current());
+        let services = Services::new(credentials, surroundings, endpoints, runtime).unwrap();
         // The time of the last change and the code are those of the file: the address of the Vault is no part of them.
         let options = Options { verify_mac: true };
         let plain = tokio::task::spawn_blocking(move || {

@@ -197,7 +197,9 @@ pub(super) async fn decryptor(context: &Context, run: &Run) -> Result<Option<Dec
     };
     let switch = run.object.metadata.annotations.as_ref().and_then(|tags| tags.get(IGNORE_MAC_ANNOTATION));
     let verify = switch.map(String::as_str) != Some("ignore");
-    Decryptor::load(&manager.client, secret, only_age, verify).await.map(Some).map_err(failure::build)
+    let surroundings = context.logins.of(own, &decryption.service_account_name);
+    let loaded = Decryptor::load(&manager.client, secret, only_age, verify, surroundings).await;
+    loaded.map(Some).map_err(failure::build)
 }
 
 pub(super) async fn build(

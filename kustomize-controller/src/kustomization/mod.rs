@@ -35,6 +35,7 @@ use sluice_runtime::{
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
+use crate::logins::Logins;
 use crate::sources::AllSources;
 use attempt::attempt;
 use finish::finish;
@@ -80,6 +81,7 @@ pub(crate) struct Context {
     pub(crate) sources: AllSources,
     pub(crate) artifacts: Artifacts,
     pub(crate) identities: Identities,
+    pub(crate) logins: Arc<Logins>,
     /// Who waits for whom.
     pub(crate) waiting: Waiting,
     pub(crate) triggers: Arc<Mutex<Triggers>>,

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Client, Method, Request};
+use reqwest::{Client, Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
+use super::sign;
 use crate::tokens::Token;
 use crate::{Error, Tokens, http, variable, xml};
 
+/// The version of the token service.
+const VERSION: &str = "2011-06-15";
+/// What sessions are called in Amazon's logs.
+const SESSION: &str = "sluice";
 /// What instances ask for their role.
 const INSTANCE: &str = "http://169.254.169.254";
 /// Where containers without a full address ask.
@@ -69,6 +74,17 @@ pub enum AwsLogin {
         /// The URL of the token service.
         endpoint: Option<String>,
     },
+    /// For a role, which the keys of another login may take on.
+    Assumed {
+        /// The role.
+        role: String,
+        /// Who takes it on.
+        by: Box<AwsLogin>,
+        /// The region of the token service.
+        region: String,
+        /// The URL of the token service.
+        endpoint: Option<String>,
+    },
     /// From what surrounds the process: variables, token files, the container's or the instance's role.
     Ambient {
         /// The region of the token service.
@@ -87,7 +103,7 @@ impl AwsLogin {
             AwsLogin::Ldap(Ldap { endpoint, username, password }) => {
                 let form = [
                     ("Action", "AssumeRoleWithLDAPIdentity"),
-                    ("Version", "2011-06-15"),
+                    ("Version", VERSION),
                     ("LDAPUsername", username),
                     ("LDAPPassword", password),
                 ];
@@ -95,6 +111,12 @@ impl AwsLogin {
             }
             AwsLogin::WebIdentity { role, token, region, endpoint } => {
                 web_identity(client, tokens, role, token, region, endpoint.as_deref()).await?
+            }
+            AwsLogin::Assumed { role, by, region, endpoint } => {
+                let Some(keys) = Box::pin(by.keys(client, tokens)).await? else {
+                    return Err(Error::Credentials(format!("nobody is there to take on the role {role}")));
+                };
+                assume_role(client, tokens, role, &keys, region, endpoint.as_deref()).await?
             }
             AwsLogin::Ambient { region, endpoint } => {
                 return ambient(client, tokens, region, endpoint.as_deref()).await;
@@ -108,6 +130,39 @@ fn parse(text: &str) -> Result<Keys, Error> {
     serde_json::from_str(text).map_err(|_| Error::Credentials("the kept keys cannot be read".to_owned()))
 }
 
+/// The token service of a region.
+pub(crate) fn token_service(region: &str) -> String {
+    match region {
+        "" => "https://sts.amazonaws.com".to_owned(),
+        region if region.starts_with("cn-") => format!("https://sts.{region}.amazonaws.com.cn"),
+        region => format!("https://sts.{region}.amazonaws.com"),
+    }
+}
+
+async fn assume_role(
+    client: &Client,
+    tokens: &Tokens,
+    role: &str,
+    keys: &Keys,
+    region: &str,
+    endpoint: Option<&str>,
+) -> Result<String, Error> {
+    let regional = token_service(region);
+    let endpoint = endpoint.unwrap_or(&regional);
+    let form =
+        [("Action", "AssumeRole"), ("Version", VERSION), ("RoleArn", role), ("RoleSessionName", SESSION)];
+    let session = keys.session_token.as_deref().unwrap_or_default();
+    let key = ["role", endpoint, role, &keys.access_key, &keys.secret_key, session];
+    // The service that knows no region signs for the first one.
+    let region = if region.is_empty() { "us-east-1" } else { region };
+    let request = || {
+        let mut request = http::post_form(client, endpoint, &form)?;
+        sign(&mut request, keys, "sts", region, Timestamp::now())?;
+        Ok(request)
+    };
+    tokens.get(&key, async { credentials(http::send(client, request).await?).await }).await
+}
+
 async fn web_identity(
     client: &Client,
     tokens: &Tokens,
@@ -116,17 +171,13 @@ async fn web_identity(
     region: &str,
     endpoint: Option<&str>,
 ) -> Result<String, Error> {
-    let regional = match region {
-        "" => "https://sts.amazonaws.com".to_owned(),
-        region if region.starts_with("cn-") => format!("https://sts.{region}.amazonaws.com.cn"),
-        region => format!("https://sts.{region}.amazonaws.com"),
-    };
+    let regional = token_service(region);
     let endpoint = endpoint.unwrap_or(&regional);
     let form = [
         ("Action", "AssumeRoleWithWebIdentity"),
-        ("Version", "2011-06-15"),
+        ("Version", VERSION),
         ("RoleArn", role),
-        ("RoleSessionName", "sluice"),
+        ("RoleSessionName", SESSION),
         ("WebIdentityToken", token),
     ];
     // The token changes all the time, the identity does not; but only the token says whose it is.
@@ -135,7 +186,11 @@ async fn web_identity(
 
 /// Asks a token service for keys.
 async fn assume(client: &Client, endpoint: &str, form: &[(&str, &str)]) -> Result<Token, Error> {
-    let response = http::send(client, || http::post_form(client, endpoint, form)).await?;
+    credentials(http::send(client, || http::post_form(client, endpoint, form)).await?).await
+}
+
+/// The keys of an answer of a token service.
+async fn credentials(response: Response) -> Result<Token, Error> {
     let url = http::display(response.url());
     let body = http::read(response, http::MAX_PAGE).await?;
     let mut keys = Keys { access_key: String::new(), secret_key: String::new(), session_token: None };
