@@ -9,7 +9,10 @@ N ?= 100
 BENCH_OUT ?=
 # For bench-images: how many ImageRepositories.
 IMAGES ?= 500
-# For fuzz: the first seed, seconds for each engine, and how many random overlays.
+# For chaos: how many faults, and where the logs go at the end.
+FAULTS ?= 50
+LOGS ?=
+# For fuzz and chaos: the first seed, seconds for each engine, and how many random overlays.
 SEED ?= 1
 FUZZ_SECONDS ?= 60
 OVERLAYS ?= 1000
@@ -120,6 +123,12 @@ bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resource
 .PHONY: bench-helm
 bench-helm: ## CPU time and memory of chart rendering beside helm's
 	@crates/helm/benches/bench.sh
+
+.PHONY: chaos
+chaos: controlplane ## A fleet that changes while everything fails: kills, cuts, full disks (SEED=1 FAULTS=50)
+	@tests/tools/install.sh registry >/dev/null
+	@$(CARGO) build --locked $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/debug $(TARGET)/debug/chaos --seed $(SEED) --faults $(FAULTS) $(if $(LOGS),--logs $(LOGS))
 
 .PHONY: fuzz
 fuzz: ## Mutated input for the engines, FUZZ_SECONDS each, then random overlays beside kustomize (SEED=1)

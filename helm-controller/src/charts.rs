@@ -63,6 +63,18 @@ impl Charts {
         slot.get_or_try_init(|| self.fetch(artifact)).await.cloned()
     }
 
+    /// For how long the server of an artifact has not answered.
+    pub(crate) fn silent_for(&self, artifact: &Artifact) -> Duration {
+        self.fetcher_of(artifact).silent_for(&artifact.url)
+    }
+
+    fn fetcher_of(&self, artifact: &Artifact) -> &Fetcher {
+        match &self.watcher_fetcher {
+            Some(fetcher) if artifact.url.contains("//source-watcher") => fetcher,
+            _ => &self.fetcher,
+        }
+    }
+
     fn slot(&self, key: Key) -> Slot {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let known = recent.iter().position(|(known, _)| *known == key).and_then(|at| recent.remove(at));
@@ -78,12 +90,8 @@ impl Charts {
     async fn fetch(&self, artifact: &Artifact) -> Result<Arc<sluice_helm::Chart>, ChartError> {
         let io_error = |source| FetchError::Io { url: artifact.url.clone(), source };
         let directory = tempfile::Builder::new().tempdir_in(self.directory.path()).map_err(io_error)?;
-        let fetcher = match &self.watcher_fetcher {
-            Some(fetcher) if artifact.url.contains("//source-watcher") => fetcher,
-            _ => &self.fetcher,
-        };
         let path = directory.path().join("chart.tgz");
-        fetcher.fetch_file(&artifact.url, &artifact.digest, &path).await?;
+        self.fetcher_of(artifact).fetch_file(&artifact.url, &artifact.digest, &path).await?;
         let load = move || {
             let bytes = std::fs::read(&path).map_err(|error| ChartError::Load(error.to_string()))?;
             drop(directory);

@@ -67,6 +67,18 @@ impl Artifacts {
         slot.get_or_try_init(|| self.fetch(artifact)).await.cloned()
     }
 
+    /// For how long the server of an artifact has not answered.
+    pub(crate) fn silent_for(&self, artifact: &Artifact) -> std::time::Duration {
+        self.fetcher_of(artifact).silent_for(&artifact.url)
+    }
+
+    fn fetcher_of(&self, artifact: &Artifact) -> &Fetcher {
+        match &self.watcher_fetcher {
+            Some(fetcher) if artifact.url.contains("//source-watcher") => fetcher,
+            _ => &self.fetcher,
+        }
+    }
+
     fn slot(&self, key: Key) -> Slot {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = recent.order.iter().position(|known| *known == key) {
@@ -84,11 +96,7 @@ impl Artifacts {
     async fn fetch(&self, artifact: &Artifact) -> Result<Arc<Unpacked>, FetchError> {
         let io_error = |source| FetchError::Io { url: artifact.url.clone(), source };
         let directory = tempfile::Builder::new().tempdir_in(self.directory.path()).map_err(io_error)?;
-        let fetcher = match &self.watcher_fetcher {
-            Some(fetcher) if artifact.url.contains("//source-watcher") => fetcher,
-            _ => &self.fetcher,
-        };
-        fetcher.fetch(&artifact.url, &artifact.digest, directory.path()).await?;
+        self.fetcher_of(artifact).fetch(&artifact.url, &artifact.digest, directory.path()).await?;
         Ok(Arc::new(Unpacked(directory)))
     }
 }

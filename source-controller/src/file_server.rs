@@ -18,6 +18,7 @@ use http::header::{
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use sluice_artifact::Storage;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
@@ -26,18 +27,18 @@ const BUFFER: usize = 64 * 1024;
 /// A listing ends here; no object has so many artifacts.
 const MAX_LISTING: usize = 10_000;
 
-/// Routes that serve the files below `root`.
-pub(crate) fn routes(root: &Path) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(root.to_owned()))
+/// Routes that serve the files of a storage.
+pub(crate) fn routes(storage: Arc<Storage>) -> Router {
+    Router::new().fallback(serve).with_state(storage)
 }
 
-async fn serve(State(root): State<Arc<PathBuf>>, request: Request<Body>) -> Response {
+async fn serve(State(storage): State<Arc<Storage>>, request: Request<Body>) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(http::header::ALLOW, "GET, HEAD")]).into_response();
     }
     let path = request.uri().path();
     let Some(relative) = relative_path(path) else { return not_found() };
-    let answer = answer(&root, &relative, path, request.method() == Method::HEAD, request.headers()).await;
+    let answer = answer(&storage, &relative, path, request.method() == Method::HEAD, request.headers()).await;
     answer.unwrap_or_else(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => not_found(),
         io::ErrorKind::PermissionDenied => StatusCode::FORBIDDEN.into_response(),
@@ -81,12 +82,13 @@ fn relative_path(path: &str) -> Option<PathBuf> {
 }
 
 async fn answer(
-    root: &Path,
+    storage: &Arc<Storage>,
     relative: &Path,
     path: &str,
     head: bool,
     headers: &HeaderMap,
 ) -> io::Result<Response> {
+    let root = storage.root();
     let full = root.join(relative);
     // Links point at absolute paths: they may lead anywhere below the root.
     let resolved = tokio::fs::canonicalize(&full).await?;
@@ -103,6 +105,12 @@ async fn answer(
         return listing(&resolved).await;
     }
     if !metadata.is_file() {
+        return Ok(not_found());
+    }
+    let (keeper, place, state) = (storage.clone(), resolved.clone(), metadata.clone());
+    let intact = tokio::task::spawn_blocking(move || keeper.may_serve(&place, &state)).await;
+    if !intact.map_err(io::Error::other)?? {
+        tracing::error!(path, "an artifact on disk is not what was stored there, and is not served");
         return Ok(not_found());
     }
     let modified = http_date(&metadata);
@@ -210,17 +218,35 @@ async fn listing(directory: &Path) -> io::Result<Response> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
     use axum::body::to_bytes;
+    use sluice_artifact::Algorithm;
+    use sluice_artifact::storage::{Integrity, Location, Retention};
     use tower::ServiceExt as _;
 
     use super::*;
 
+    fn open(root: &Path) -> Arc<Storage> {
+        let retention = Retention { ttl: Duration::from_mins(1), records: 2 };
+        Arc::new(Storage::open(root, "localhost", Algorithm::Sha256, retention).unwrap())
+    }
+
     async fn get(root: &Path, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {
+        get_from(open(root), path, headers).await
+    }
+
+    async fn get_from(
+        storage: Arc<Storage>,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, String) {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = routes(root).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = routes(storage).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
         (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -302,13 +328,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_damaged_on_disk_is_not_served() {
+        let (_outer, root) = storage();
+        let storage = open(&root);
+        let location = Location::new("GitRepository", "ns", "name", "a.tar.gz").unwrap();
+        let write = |content: &'static [u8]| {
+            storage.publish(&location, |sink| sink.write_all(content)).unwrap().digest
+        };
+        let first = write(b"good");
+        let path = format!("/{}", location.relative());
+        let ask = || get_from(storage.clone(), &path, &[]);
+        assert_eq!(ask().await.2, "good");
+        std::fs::write(storage.path(&location), "evil").unwrap();
+        assert_eq!(ask().await.0, StatusCode::NOT_FOUND);
+        assert!(matches!(storage.verify(&location, &first).unwrap(), Integrity::Corrupt(_)));
+        assert_eq!(ask().await.0, StatusCode::NOT_FOUND, "still not, when that has been noticed");
+        write(b"next");
+        assert_eq!(ask().await.2, "next");
+        // A process that is new learns it from the first look.
+        let storage = open(&root);
+        std::fs::write(storage.path(&location), "evil").unwrap();
+        assert!(matches!(storage.verify(&location, &first).unwrap(), Integrity::Corrupt(_)));
+        assert_eq!(get_from(storage, &path, &[]).await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
     async fn only_reading_is_allowed() {
         let (_outer, root) = storage();
         let request =
             |method: &str| Request::builder().method(method).uri("/ocirepository/ns/name/latest.tar.gz");
-        let response = routes(&root).oneshot(request("PUT").body(Body::empty()).unwrap()).await.unwrap();
+        let response =
+            routes(open(&root)).oneshot(request("PUT").body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-        let response = routes(&root).oneshot(request("HEAD").body(Body::empty()).unwrap()).await.unwrap();
+        let response =
+            routes(open(&root)).oneshot(request("HEAD").body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(
             (response.status(), &response.headers()[CONTENT_LENGTH]),
             (StatusCode::OK, &"10".parse().unwrap())

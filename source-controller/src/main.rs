@@ -55,7 +55,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
     let storage = Storage::open(&flags.storage_path, &address, flags.artifact_digest_algo, retention)
         .map_err(|error| StartError::Other(sluice_runtime::errors::chain(&error)))?;
     let storage = Arc::new(storage);
-    manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.root())).await?;
+    manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.clone())).await?;
     let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
     let identities = sluice_access::Identities::new(
         manager.client.clone(),

@@ -1,7 +1,7 @@
 //! What clusters do to a controller: denials, namespaces that do not go, definitions and their resources in one commit,
 //! many objects, and a state that Flux has left.
 
-use crate::gitops::{GitOps, KUSTOMIZE, gitops, message};
+use crate::gitops::{GitOps, KUSTOMIZE, SOURCE, gitops, message};
 use anyhow::{Context, Result, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -300,4 +300,44 @@ async fn five_thousand_objects_fit_into_one_kustomization() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_server_is_away_holds_up_nobody_else() -> Result<()> {
+    let arguments = ["--feature-gates=ExternalArtifact=true", "--concurrent=1"];
+    let ops = GitOps::start("away", &arguments).await?;
+    let case = async {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}});
+        ops.repository.write("map.yaml", map.to_string())?;
+        let commit = ops.repository.commit("A map")?;
+        ops.git_repository(json!({})).await?;
+        let source = ops.stored("app", &format!("main@sha1:{commit}")).await?;
+        // Nobody listens there.
+        let mut artifact = source.data["status"]["artifact"].clone();
+        artifact["url"] = "http://127.0.0.1:1/a.tar.gz".into();
+        let external = json!({"apiVersion": SOURCE, "kind": "ExternalArtifact", "metadata": {"name": "away"}, "spec": {}});
+        ops.apply(&external.to_string()).await?;
+        let status = json!({"status": {"artifact": artifact, "conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded",
+            "message": "stored", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+        let externals = ops.api(SOURCE, "ExternalArtifact").await?;
+        #[expect(clippy::disallowed_methods, reason = "as another controller does")]
+        externals.patch_status("away", &PatchParams::default(), &Patch::Merge(&status)).await?;
+        for number in 0..3 {
+            let source = json!({"kind": "ExternalArtifact", "name": "away"});
+            ops.kustomization(&format!("away-{number}"), json!({"sourceRef": source})).await?;
+        }
+        // The only worker comes to this one although the others are tried again and again.
+        ops.kustomization("near", json!({})).await?;
+        ops.applied("near", &commit).await?;
+        let failed = ops.fails(KUSTOMIZE, "Kustomization", "away-0", "ArtifactFailed").await?;
+        ensure!(message(&failed).starts_with("failed to download archive: GET http://127.0.0.1:1/"), "{}", message(&failed));
+        // The server comes back where it was not: nothing waits for an interval.
+        artifact["url"] = source.data["status"]["artifact"]["url"].clone();
+        let status = json!({"status": {"artifact": artifact}});
+        #[expect(clippy::disallowed_methods, reason = "as another controller does")]
+        externals.patch_status("away", &PatchParams::default(), &Patch::Merge(&status)).await?;
+        ops.applied("away-0", &commit).await.map(drop)
+    }
+    .await;
+    ops.explain(case)
 }

@@ -12,7 +12,7 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE,
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,9 +85,14 @@ pub struct ApiProxy {
 }
 
 impl ApiProxy {
-    /// Starts it in front of the shared control plane, with the rights of this controller.
+    /// Starts it in front of the control plane, with the rights of this controller.
     pub async fn start(plane: &ControlPlane, controller: &str) -> Result<Self> {
-        let upstream = client(&identities::of_controller(plane, controller, None).await?).await?;
+        Self::before(&identities::of_controller(plane, controller, None).await?).await
+    }
+
+    /// Starts it with the rights of a kubeconfig, in front of the API server that this names.
+    pub async fn before(kubeconfig: &Path) -> Result<Self> {
+        let upstream = client(kubeconfig).await?;
         let shared = Arc::new(Shared {
             upstream,
             rules: Mutex::default(),

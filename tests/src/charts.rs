@@ -61,6 +61,11 @@ impl TestChart {
         self
     }
 
+    /// Its files: path and content.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(path, content)| (path.as_str(), content.as_str()))
+    }
+
     /// Whether it has a file.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, PipeWriter, Read};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -74,8 +74,11 @@ enum Keep {
     /// A connection to a shared supervisor.
     Lease { _connection: UnixStream },
     /// A supervisor of our own, which ends with its standard input.
-    Own { supervisor: Child, _life: PipeWriter },
+    Own { supervisor: Child, orders: Mutex<Orders> },
 }
+
+/// The supervisor's standard input, and what it says.
+type Orders = (PipeWriter, BufReader<PipeReader>);
 
 /// How long a shared control plane waits for the next process of a test run.
 const LINGER: &str = "15s";
@@ -116,7 +119,7 @@ impl ControlPlane {
             command.args(&arguments).arg("--until=signal").process_group(0);
             let mut process =
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
-            let facts = read_facts(process.stdout.take().context("no pipe")?)?;
+            let facts = read_facts(BufReader::new(process.stdout.take().context("no pipe")?))?;
             return Ok(Self { facts, keep: Keep::Somebody });
         }
         let (answer, stdout) = std::io::pipe()?;
@@ -125,8 +128,33 @@ impl ControlPlane {
             command.args(&arguments).arg("--until=stdin");
             command.stdin(stdin).stdout(stdout).stderr(Stdio::inherit());
         })?;
-        let keep = Keep::Own { supervisor, _life: life };
-        Ok(Self { facts: read_facts(answer)?, keep })
+        let mut answers = BufReader::new(answer);
+        let facts = read_facts(&mut answers)?;
+        Ok(Self { facts, keep: Keep::Own { supervisor, orders: Mutex::new((life, answers)) } })
+    }
+
+    /// `kill -9` for a part of a control plane of its own, such as `kube-apiserver` or `etcd`. It blocks until it is gone.
+    pub fn kill_part(&self, name: &str) -> Result<()> {
+        self.order(&format!("kill {name}\n"))
+    }
+
+    /// Starts a part again that was killed, and does not wait until it is ready.
+    pub fn start_part(&self, name: &str) -> Result<()> {
+        self.order(&format!("start {name}\n"))
+    }
+
+    fn order(&self, line: &str) -> Result<()> {
+        let Keep::Own { orders, .. } = &self.keep else { bail!("the parts of a shared control plane stay") };
+        let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.0.write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        orders.1.read_line(&mut answer)?;
+        let answer: serde_json::Value =
+            serde_json::from_str(&answer).context("no answer of the supervisor")?;
+        match answer["error"].as_str() {
+            Some(error) => bail!("{}: {error}", line.trim_end()),
+            None => Ok(()),
+        }
     }
 
     /// What its supervisor told.
@@ -166,7 +194,7 @@ impl ControlPlane {
         for _ in 0..3 {
             match rendezvous.connect_or_spawn().and_then(|connection| {
                 connection.set_read_timeout(Some(START_PATIENCE))?;
-                let facts = read_facts(&connection)?;
+                let facts = read_facts(BufReader::new(&connection))?;
                 Ok(Self { facts, keep: Keep::Lease { _connection: connection } })
             }) {
                 Ok(plane) => return Ok(plane),
@@ -251,9 +279,9 @@ fn arguments() -> Result<Vec<String>> {
     Ok(arguments)
 }
 
-fn read_facts(stream: impl Read) -> Result<Facts> {
+fn read_facts(mut stream: impl BufRead) -> Result<Facts> {
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
+    stream.read_line(&mut line)?;
     if line.is_empty() {
         bail!("the supervisor of the control plane ended before it was ready");
     }

@@ -21,9 +21,16 @@ pub struct ControllerBuilder {
     namespace: Option<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    below: Option<PathBuf>,
 }
 
 impl ControllerBuilder {
+    /// Has its folder in this one: storage, temporary files and log.
+    pub fn below(mut self, folder: &std::path::Path) -> Self {
+        self.below = Some(folder.into());
+        self
+    }
+
     /// Watches this namespace only, and has its own there. Without it the controller watches all.
     pub fn namespace(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.into());
@@ -57,7 +64,12 @@ impl ControllerBuilder {
             let plane = ControlPlane::shared()?;
             self.kubeconfig = identities::of_controller(plane, &self.name, leads_in).await?;
         }
-        let folder = tempfile::Builder::new().prefix("sluice-controller-").tempdir()?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("sluice-controller-");
+        let folder = match &self.below {
+            Some(below) => builder.tempdir_in(below)?,
+            None => builder.tempdir()?,
+        };
         for name in ["data", "tmp"] {
             fs::create_dir(folder.path().join(name))?;
         }
@@ -112,6 +124,7 @@ impl Controller {
             namespace: None,
             arguments: Vec::new(),
             environment: Vec::new(),
+            below: None,
         })
     }
 
@@ -206,9 +219,14 @@ impl Controller {
         self.child.as_ref().is_some_and(|child| child.exited().is_none())
     }
 
+    /// Where the metrics page is.
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.metrics)
+    }
+
     /// The metrics page.
     pub async fn metrics(&self) -> Result<String> {
-        Ok(http().get(format!("http://127.0.0.1:{}/metrics", self.metrics)).send().await?.text().await?)
+        Ok(http().get(self.metrics_url()).send().await?.text().await?)
     }
 
     /// Where notification-controller takes events.
@@ -224,6 +242,11 @@ impl Controller {
     /// The folder of source-controller's artifacts.
     pub fn storage(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Where source-controller serves artifacts: `host:port`.
+    pub fn artifacts(&self) -> String {
+        format!("127.0.0.1:{}", self.own)
     }
 
     /// All lines that it has logged, over all restarts.

@@ -41,11 +41,7 @@ pub async fn account_kubeconfig(
 }
 
 /// The kubeconfig of a controller under test on the shared control plane. With a namespace, it may lead there.
-pub(crate) async fn of_controller(
-    plane: &ControlPlane,
-    name: &str,
-    leads_in: Option<&str>,
-) -> Result<PathBuf> {
+pub async fn of_controller(plane: &ControlPlane, name: &str, leads_in: Option<&str>) -> Result<PathBuf> {
     static ROLES: OnceCell<Vec<Value>> = OnceCell::const_new();
     static FOLDER: OnceCell<tempfile::TempDir> = OnceCell::const_new();
     let cluster = Cluster { client: plane.client().await?, namespace: NAMESPACE.into() };

@@ -14,6 +14,7 @@
 //! - [`Sink`]: a web server that keeps what is posted to it.
 //! - [`ApiProxy`]: stands between a controller and the API server, and does what networks and API servers do.
 //! - [`AdmissionWebhook`]: refuses what it is asked about.
+//! - [`Link`]: stands between any two parts, and cuts or slows what passes.
 //! - [`wait`]: wait for a state of the world with a deadline; a failure shows what was seen last.
 //!
 //! Nothing here reads or writes the kubeconfig or the git configuration of the person who runs it, and nothing ships.
@@ -31,6 +32,7 @@ mod crds;
 mod file_server;
 mod git_server;
 mod identities;
+mod link;
 mod namespace;
 mod object_store;
 mod objects;
@@ -54,7 +56,8 @@ pub use controller::{Controller, ControllerBuilder, LogLine};
 pub use crds::{crd_files, install_crds};
 pub use file_server::{FileServer, Misbehaviour};
 pub use git_server::{Access, Fault, GitServer, GitServerBuilder, Operation, Repository, Request};
-pub use identities::account_kubeconfig;
+pub use identities::{account_kubeconfig, of_controller};
+pub use link::{Link, LinkState};
 pub use namespace::Namespace;
 pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};

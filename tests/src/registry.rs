@@ -4,6 +4,7 @@ use crate::certificates::Certificates;
 use crate::child::Child;
 use crate::token_server::{ISSUER, SERVICE, TokenServer, User};
 use anyhow::{Context, Result, bail};
+use sluice_artifact::Archive;
 use sluice_oci::{Client, ClientOptions, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -153,6 +154,31 @@ impl Registry {
             };
             client.push_manifest(&reference.with_tag(tag), &manifest).await?;
         }
+        Ok(())
+    }
+
+    /// Pushes files as an artifact in Flux's layout to an open registry.
+    pub async fn push_files(&self, name: &str, tag: &str, files: &[(&str, &str)]) -> Result<()> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let reference = Reference::parse(&self.image(name))?;
+        let client = Client::new(&reference.registry, ClientOptions::default())?;
+        let mut archive = Archive::new(Vec::new());
+        for (path, content) in files {
+            archive.file(path.as_bytes(), false, content.len() as u64, content.as_bytes())?;
+        }
+        let repository = &reference.repository;
+        let upload = async |kind: &str, bytes: Vec<u8>| {
+            let media_type = format!("application/vnd.cncf.flux.{kind}");
+            client.push_blob(repository, &media_type, &Upload::Bytes(bytes)).await
+        };
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+            config: upload("config.v1+json", b"{}".to_vec()).await?,
+            layers: vec![upload("content.v1.tar+gzip", archive.finish()?).await?],
+            ..Manifest::default()
+        };
+        client.push_manifest(&reference.with_tag(tag), &manifest).await?;
         Ok(())
     }
 

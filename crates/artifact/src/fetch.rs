@@ -1,10 +1,11 @@
 //! Getting an artifact over HTTP: verified before anyone reads it.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode, Url};
 
@@ -17,6 +18,8 @@ use crate::extract::{self, ExtractError, extract};
 pub struct Options {
     /// Tries after the first one.
     pub retries: u32,
+    /// All waits of one fetch together: whoever fetches holds a worker meanwhile, and others wait for that.
+    pub patience: Duration,
     /// Wait before the first retry; doubles from then on.
     pub min_wait: Duration,
     /// Longest wait between two tries.
@@ -35,8 +38,9 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             retries: 9,
-            min_wait: Duration::from_secs(5),
-            max_wait: Duration::from_secs(30),
+            patience: Duration::from_secs(2),
+            min_wait: Duration::from_millis(200),
+            max_wait: Duration::from_secs(1),
             read_timeout: Duration::from_secs(30),
             max_bytes: None,
             host: None,
@@ -117,7 +121,7 @@ pub enum FetchError {
 
 impl FetchError {
     /// Whether the same request may succeed a little later.
-    fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             FetchError::Transport { .. } => true,
             FetchError::Status { status, .. } => *status == 429 || (*status >= 500 && *status != 501),
@@ -133,13 +137,15 @@ pub struct Fetcher {
     /// Artifact servers speak plain HTTP nearly always; no root certificates are loaded for them.
     plain: Client,
     secure: OnceLock<Client>,
+    /// Servers that do not answer, by host and port, and since when.
+    silent: Mutex<HashMap<String, Instant>>,
 }
 
 impl Fetcher {
     /// A fetcher with the given behaviour.
     pub fn new(options: Options) -> Result<Self, reqwest::Error> {
         let plain = builder(&options).tls_certs_only(Vec::new()).build()?;
-        Ok(Fetcher { options, plain, secure: OnceLock::new() })
+        Ok(Fetcher { options, plain, secure: OnceLock::new(), silent: Mutex::default() })
     }
 
     /// Downloads `url`, checks it against `digest` (`<algorithm>:<hex>`, SHA-256 without the algorithm) and
@@ -161,6 +167,24 @@ impl Fetcher {
         }
     }
 
+    /// For how long fetches from the server of `url` have failed for reasons that have nothing to do with what was asked
+    /// for. Zero when the last one got an answer.
+    pub fn silent_for(&self, url: &str) -> Duration {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.address(url).ok().and_then(|address| silent.get(address.authority()).copied());
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Keeps in mind whether a server answers.
+    fn note(&self, address: &Url, answers: bool) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers {
+            silent.remove(address.authority());
+        } else {
+            silent.entry(address.authority().to_owned()).or_insert_with(Instant::now);
+        }
+    }
+
     /// Downloads `url` and checks it against `digest` without unpacking it; the file appears whole or not at all.
     pub async fn fetch_file(&self, url: &str, digest: &str, path: &Path) -> Result<u64, FetchError> {
         let directory = path.parent().map_or_else(PathBuf::new, Path::to_owned);
@@ -174,16 +198,24 @@ impl Fetcher {
         let digest: Digest = digest.parse()?;
         let address = self.address(url)?;
         let mut attempt = 0;
+        let mut patience = self.options.patience;
         loop {
-            let error = match self.attempt(url, &address, &digest, file).await {
-                Ok(size) => return Ok(size),
-                Err(error) => error,
+            let outcome = self.attempt(url, &address, &digest, file).await;
+            let error = match outcome {
+                Err(error) if error.is_transient() => error,
+                answer => {
+                    self.note(&address, true);
+                    return answer;
+                }
             };
-            if attempt >= self.options.retries || !error.is_transient() {
+            let wait = self.options.min_wait.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX));
+            let wait = wait.min(self.options.max_wait);
+            if attempt >= self.options.retries || wait > patience {
+                self.note(&address, false);
                 return Err(error);
             }
-            let wait = self.options.min_wait.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX));
-            tokio::time::sleep(wait.min(self.options.max_wait)).await;
+            tokio::time::sleep(wait).await;
+            patience -= wait;
             attempt += 1;
         }
     }

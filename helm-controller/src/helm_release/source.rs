@@ -69,6 +69,9 @@ fn usable(facts: Facts, kind: &str) -> Result<Artifact, String> {
     facts.artifact.ok_or_else(|| or(facts.message, "does not have an artifact"))
 }
 
+/// A server of artifacts that has not answered for so long is an event.
+const NEWS: std::time::Duration = std::time::Duration::from_mins(3);
+
 /// The chart of an artifact.
 pub(crate) async fn chart(
     context: &Context,
@@ -90,7 +93,14 @@ pub(crate) async fn chart(
             Failure::new(reason::ARTIFACT_FAILED, message)
         }
         ChartError::Fetch(error) => {
-            Failure::new(reason::ARTIFACT_FAILED, format!("Could not load chart: {}", errors::chain(&error)))
+            let message = format!("Could not load chart: {}", errors::chain(&error));
+            let failure = Failure::new(reason::ARTIFACT_FAILED, message);
+            if !error.is_transient() {
+                return failure;
+            }
+            // The queue tries again, with no worker held. A server that is started anew is no news.
+            let silent = context.charts.silent_for(artifact);
+            Failure { event: failure.event.filter(|_| silent > NEWS), ..failure }
         }
         ChartError::Load(error) => {
             Failure::new(reason::ARTIFACT_FAILED, format!("Could not load chart: {error}"))

@@ -165,7 +165,9 @@ pub(super) async fn fetch(
     artifact: &Artifact,
 ) -> Result<Arc<Unpacked>, Failure> {
     let fetched = run.phase(context, "Fetching manifests", context.artifacts.get(artifact)).await;
-    let unpacked = fetched.map_err(|error| failure::fetch(&error, context.settings.requeue_dependency))?;
+    let unpacked = fetched.map_err(|error| {
+        failure::fetch(&error, context.settings.requeue_dependency, context.artifacts.silent_for(artifact))
+    })?;
     let directory = sluice_manifests::scoped_join(unpacked.path(), &run.object.spec.path);
     if let Err(error) = std::fs::metadata(&directory) {
         let path = directory.strip_prefix(unpacked.path()).unwrap_or(&directory).display().to_string();

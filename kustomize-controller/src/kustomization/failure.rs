@@ -7,6 +7,9 @@ use sluice_runtime::{Failure, Retry, errors};
 
 use super::reason;
 
+/// A server of artifacts that has not answered for so long is an event.
+const NEWS: Duration = Duration::from_mins(3);
+
 /// An expression that does not compile.
 pub(crate) fn invalid_expression(error: &str) -> Failure {
     let message = format!("Reconciliation failed terminally due to configuration error: {error}");
@@ -18,8 +21,9 @@ pub(crate) fn build(message: impl Into<String>) -> Failure {
     Failure::new(reason::BUILD_FAILED, message)
 }
 
-/// The artifact could not be had. `dependency`: when to look again for one that is not there yet.
-pub(crate) fn fetch(error: &FetchError, dependency: Duration) -> Failure {
+/// The artifact could not be had. `dependency`: when to look again for one that is not there yet. `silent`: for how long
+/// its server has not answered.
+pub(crate) fn fetch(error: &FetchError, dependency: Duration, silent: Duration) -> Failure {
     match error {
         FetchError::NotFound(_) => {
             let delay = sluice_duration::format_std(dependency);
@@ -34,7 +38,12 @@ pub(crate) fn fetch(error: &FetchError, dependency: Duration) -> Failure {
                 }
                 _ => text,
             };
-            Failure::new(reason::ARTIFACT_FAILED, message)
+            let failure = Failure::new(reason::ARTIFACT_FAILED, message);
+            if !error.is_transient() {
+                return failure;
+            }
+            // The queue tries again, with no worker held. A server that is started anew is no news.
+            Failure { retry: Retry::Backoff, event: failure.event.filter(|_| silent > NEWS), ..failure }
         }
     }
 }

@@ -1,20 +1,32 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // A Cluster is the set of child processes.
 type Cluster struct {
-	folder   string
-	commands []*exec.Cmd
-	waits    sync.WaitGroup
-	pids     map[string]int
-	exits    chan exit
+	folder string
+	parts  map[string]*part
+	waits  sync.WaitGroup
+	pids   map[string]int
+	exits  chan exit
+}
+
+// A part is a child and how it was started.
+type part struct {
+	program   string
+	arguments []string
+	command   *exec.Cmd
+	ended     chan struct{} // closed when the child has
+	wanted    atomic.Bool   // its end is no accident
 }
 
 type exit struct {
@@ -35,7 +47,7 @@ func (c *Cluster) all(steps ...func() error) error {
 // run starts one child, with its output in a file of the cluster's folder.
 func (c *Cluster) run(name, program string, arguments ...string) error {
 	path := filepath.Join(c.folder, name+".log")
-	log, err := os.Create(path)
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -48,12 +60,17 @@ func (c *Cluster) run(name, program string, arguments ...string) error {
 	if err := command.Start(); err != nil {
 		return err
 	}
-	c.commands = append(c.commands, command)
+	child := &part{program: program, arguments: arguments, command: command, ended: make(chan struct{})}
+	c.parts[name] = child
 	c.pids[name] = command.Process.Pid
 	c.waits.Add(1)
 	go func() {
 		defer c.waits.Done()
 		err := command.Wait()
+		close(child.ended)
+		if child.wanted.Load() {
+			return
+		}
 		select {
 		case c.exits <- exit{name, path, err}:
 		default:
@@ -64,10 +81,36 @@ func (c *Cluster) run(name, program string, arguments ...string) error {
 
 // kill ends all children at once: nothing that they would save is wanted.
 func (c *Cluster) kill() {
-	for _, command := range c.commands {
-		_ = command.Process.Kill()
+	for _, child := range c.parts {
+		_ = child.command.Process.Kill()
 	}
 	c.waits.Wait()
+}
+
+// order does what a line of our standard input says to one part, and returns its process id: "kill NAME" as kill -9
+// does, "start NAME" with the arguments of before. It must be called where the parts were started.
+func (c *Cluster) order(line string) (int, error) {
+	verb, name, _ := strings.Cut(line, " ")
+	child, known := c.parts[name]
+	if !known {
+		return 0, fmt.Errorf("%q names no part", line)
+	}
+	switch verb {
+	case "kill":
+		child.wanted.Store(true)
+		_ = child.command.Process.Kill()
+		<-child.ended
+		return child.command.Process.Pid, nil
+	case "start":
+		select {
+		case <-child.ended:
+		default:
+			return child.command.Process.Pid, nil // It runs.
+		}
+		err := c.run(name, child.program, child.arguments...)
+		return c.pids[name], err
+	}
+	return 0, fmt.Errorf("%q is neither kill nor start", line)
 }
 
 // tail is the end of a file.

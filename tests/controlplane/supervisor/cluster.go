@@ -46,7 +46,7 @@ rules:
 
 func (s Settings) start(ctx context.Context, folder string) (*Cluster, *Facts, error) {
 	begin := time.Now()
-	cluster := &Cluster{folder: folder, exits: make(chan exit, 8), pids: map[string]int{}}
+	cluster := &Cluster{folder: folder, exits: make(chan exit, 8), parts: map[string]*part{}, pids: map[string]int{}}
 	secrets, err := newCredentials(folder)
 	if err != nil {
 		return cluster, nil, err

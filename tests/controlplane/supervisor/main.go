@@ -3,7 +3,8 @@
 // It is a parent that cannot be outlived: its children ask the kernel to die with it, so even kill -9 leaves nothing
 // running. Its own life is bound to whoever needs the control plane, in one of three ways (-until):
 //
-//	stdin   until its standard input closes, which it also does when the process at the other end is killed
+//	stdin   until its standard input closes, which it also does when the process at the other end is killed; lines in it
+//	        kill parts and start them again, each answered by a line of JSON; see Cluster.order
 //	lease   until nobody has been connected to its Unix socket for a while; see lease.go
 //	signal  until SIGINT, SIGTERM or SIGHUP, for a person at a terminal
 //
@@ -11,12 +12,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -61,12 +62,15 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	var lease *Lease
+	orders := make(chan string)
 	switch *until {
 	case "stdin":
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin)
+			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+				orders <- lines.Text()
+			}
 			cancel()
 		}()
 	case "lease":
@@ -98,15 +102,27 @@ func run() error {
 		return err
 	}
 	lease.announce(facts)
-	if err := json.NewEncoder(os.Stdout).Encode(facts); err != nil {
+	answers := json.NewEncoder(os.Stdout)
+	if err := answers.Encode(facts); err != nil {
 		return err
 	}
 
-	select {
-	case <-ctx.Done():
-		return nil
-	case exit := <-cluster.exits:
-		return fmt.Errorf("%s ended by itself: %v; its last words:\n%s", exit.name, exit.err, tail(exit.log))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case exit := <-cluster.exits:
+			return fmt.Errorf("%s ended by itself: %v; its last words:\n%s", exit.name, exit.err, tail(exit.log))
+		case line := <-orders:
+			id, err := cluster.order(line)
+			answer := map[string]any{"id": id}
+			if err != nil {
+				answer["error"] = err.Error()
+			}
+			if err := answers.Encode(answer); err != nil {
+				return err
+			}
+		}
 	}
 }
 

@@ -78,11 +78,25 @@ impl Storage {
             Some(checked) => checked.digest,
             None => {
                 let actual = hash(&path, digest).map_err(failed("cannot read", &path))?;
-                self.remember(&path, Checked::new(&metadata, actual.clone()));
+                let mut checked = Checked::new(&metadata, digest.clone());
+                if actual != *digest {
+                    // What it must be is known from now on, and no state of the file stands for that.
+                    checked.state = [0; 7];
+                }
+                self.remember(&path, checked);
                 actual
             }
         };
         Ok(if actual == *digest { Integrity::Intact } else { Integrity::Corrupt(actual) })
+    }
+
+    /// Whether the file at `path`, below the root and not by a link, may be handed out: it is what was published, as far
+    /// as this is known. One that has changed since is read again each time. It blocks.
+    pub fn may_serve(&self, path: &Path, metadata: &Metadata) -> io::Result<bool> {
+        match self.checked().get(path).cloned() {
+            Some(known) if known.state != state(metadata) => Ok(hash(path, &known.digest)? == known.digest),
+            _ => Ok(true),
+        }
     }
 
     /// Removes the file at `location` if it is there.

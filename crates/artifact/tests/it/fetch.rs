@@ -111,6 +111,23 @@ async fn errors_that_may_pass_are_tried_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_away_is_not_waited_for() {
+    let (url, count) = serve(vec![status("503 Service Unavailable"), ok(&archive())]).await;
+    let digest = Algorithm::Sha256.digest(&archive()).to_string();
+    let target = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.patience = Duration::ZERO;
+    let fetcher = Fetcher::new(options).unwrap();
+    assert_eq!(fetcher.silent_for(&url), Duration::ZERO);
+    let error = fetcher.fetch(&url, &digest, target.path()).await.unwrap_err();
+    assert!(matches!(error, FetchError::Status { status: 503, .. }) && error.is_transient());
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    assert!(fetcher.silent_for(&url) > Duration::ZERO);
+    fetcher.fetch(&url, &digest, target.path()).await.unwrap();
+    assert_eq!(fetcher.silent_for(&url), Duration::ZERO);
+}
+
+#[tokio::test]
 async fn a_fetch_that_is_dropped_ends() {
     let (url, _) = serve(vec![None]).await;
     let target = tempfile::tempdir().unwrap();
