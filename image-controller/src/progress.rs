@@ -88,6 +88,12 @@ impl<S: Status> Progress<S> {
         self.news
     }
 
+    /// Whether the run before this one succeeded.
+    pub(crate) fn was_ready(&self) -> bool {
+        let ready = conditions::find(&self.before, READY_CONDITION);
+        ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+    }
+
     /// Whether somebody asked for this run.
     pub(crate) fn is_requested(&self) -> bool {
         self.requested.is_some()

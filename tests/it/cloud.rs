@@ -14,11 +14,11 @@ use sluice_tests::{Controller, condition, reason, wait};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const KIND: &str = "OCIRepository";
-const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+pub(crate) const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
 /// Gives keys for a role, and a login for these. It stands in as the proxy to the registry too, to which it does not lead.
-struct Amazon {
-    url: String,
+pub(crate) struct Amazon {
+    pub(crate) url: String,
     asked: Asked,
     task: tokio::task::JoinHandle<()>,
 }
@@ -33,7 +33,7 @@ impl Drop for Amazon {
 }
 
 impl Amazon {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Asked::default();
@@ -45,7 +45,7 @@ impl Amazon {
     }
 
     /// Authorization and body of the requests that hold a text.
-    fn asked(&self, text: &str) -> Vec<(String, String)> {
+    pub(crate) fn asked(&self, text: &str) -> Vec<(String, String)> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked
             .iter()

@@ -18,14 +18,14 @@ const KIND: &str = "GitRepository";
 
 /// GitHub's API for Apps: an organization, an installation, and one token after the other. That the statement's signature is
 /// right is a case of the crate.
-struct GitHub {
-    url: String,
+pub(crate) struct GitHub {
+    pub(crate) url: String,
     asked: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl GitHub {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -36,7 +36,7 @@ impl GitHub {
         Ok(Self { url, asked, task })
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -78,20 +78,25 @@ async fn answer(
     }
 }
 
+/// A key as GitHub gives Apps; none where there is nothing to make it with.
+pub(crate) fn app_key() -> Result<Option<String>> {
+    let keys = tempfile::tempdir()?;
+    let file = keys.path().join("app");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f"])
+        .arg(&file)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        ensure!(std::env::var_os("CI").is_none(), "ssh-keygen is not installed; .ci/run installs it");
+        return Ok(None);
+    }
+    Ok(Some(std::fs::read_to_string(&file)?))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_github_app_logs_in_and_gets_another_token_when_one_is_refused() -> Result<()> {
     gitops("github", async |ops| {
-        let keys = tempfile::tempdir()?;
-        let file = keys.path().join("app");
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f"])
-            .arg(&file)
-            .status();
-        if !made.is_ok_and(|status| status.success()) {
-            ensure!(std::env::var_os("CI").is_none(), "ssh-keygen is not installed; .ci/run installs it");
-            return Ok(());
-        }
-        let key = std::fs::read_to_string(&file)?;
+        let Some(key) = app_key()? else { return Ok(()) };
         let github = GitHub::start().await?;
         let app = |more: Value| {
             let mut data =

@@ -2,6 +2,7 @@
 
 mod message;
 mod policies;
+mod pull_request;
 mod push;
 mod signing;
 mod source;
@@ -15,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sluice_api::image::{ImageRef, ImageUpdateAutomation, ImageUpdateAutomationStatus};
 use sluice_api::source::GitRepository;
 use sluice_git::ObjectId;
+use sluice_git::tree::View;
 use sluice_runtime::controller::{Next, Reconciler};
 use sluice_runtime::{Cache, Change, Controller, ObjectKey, Severity, StatusWriter, errors, finalizer};
 
@@ -25,6 +27,8 @@ use crate::{Links, Shared};
 const UP_TO_DATE: &str = "repository up-to-date";
 /// How often a run begins anew because the remote moved under it.
 const ATTEMPTS: usize = 4;
+/// The longest wait that a host may ask for.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_hours(1);
 /// How many problems with markers one event names.
 const MAX_PROBLEMS: usize = 20;
 
@@ -97,6 +101,10 @@ struct Outcome {
     pushed: Option<Pushed>,
     /// Markers that nothing comes of, by file and line.
     problems: Vec<String>,
+    /// What became of the pull request.
+    pull_request: Option<Event>,
+    /// Why there is none, though it is wanted.
+    failure: Option<Failure>,
 }
 
 /// A commit that was pushed.
@@ -149,19 +157,16 @@ impl Automations {
         let mut events = Vec::new();
         let (status, next) = match attempt {
             Ok(outcome) => {
-                let status = succeed(progress, outcome, &mut events);
+                let failure = outcome.failure.clone();
+                let status = conclude(progress, outcome, &mut events);
                 let interval = object.spec.interval.to_std();
-                (status, Next::After(self.shared.manager.flags.jitter(interval)))
+                let again = Next::After(self.shared.manager.flags.jitter(interval));
+                (status, failure.map_or(again, |failure| next(&failure)))
             }
             Err(failure) => {
                 let (status, event) = progress.fail(&failure);
                 events.extend(event);
-                let next = match failure.retry {
-                    Retry::Backoff => Next::Backoff,
-                    Retry::After(delay) => Next::After(delay),
-                    Retry::Never => Next::AwaitChange,
-                };
-                (status, next)
+                (status, next(&failure))
             }
         };
         let current = self.cache.get(&ObjectKey::of(&*object)).unwrap_or_else(|| object.clone());
@@ -191,13 +196,22 @@ impl Automations {
                     return Err(Failure::new("GitOperationFailed", message));
                 }
                 Err(push::RunError::Failed(failure)) => {
-                    // Should it be the token that failed, the next run asks for another.
-                    source.app.iter().for_each(|app| self.shared.apps.forget(app));
+                    self.forget_token(&source);
                     return Err(failure);
                 }
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    if outcome.failure.is_some() {
+                        self.forget_token(&source);
+                    }
+                    return Ok(outcome);
+                }
             }
         }
+    }
+
+    /// Should it be the token of an App that failed, the next run asks for another.
+    fn forget_token(&self, source: &source::Source) {
+        source.app.iter().for_each(|app| self.shared.apps.forget(app));
     }
 
     /// Checks out, updates, commits and pushes.
@@ -209,13 +223,14 @@ impl Automations {
         source: &source::Source,
     ) -> Result<Outcome, push::RunError> {
         let status = &progress.status;
+        let wanted = pull_request::wanted(&self.shared, object, source).await?;
         let (checkout, session) = push::list(&self.git, source).await?;
         let unchanged =
             Outcome { revision: checkout.revision.clone(), policies: policies.clone(), ..Outcome::default() };
         let known = status.observed_policies == *policies;
         let new_spec = object.metadata.generation.unwrap_or_default() != status.observed_generation;
-        let plain = !source.switches() && source.refspec.is_none();
-        if plain && known && !new_spec && checkout.revision == status.observed_source_revision {
+        let same = known && !new_spec && checkout.revision == status.observed_source_revision;
+        if same && !source.switches() && source.refspec.is_none() {
             return Ok(unchanged);
         }
         let key = ObjectKey::of(object);
@@ -229,12 +244,27 @@ impl Automations {
         if again && !progress.is_requested() {
             return Ok(unchanged);
         }
-        let view = push::fetch(session, checkout.base, source).await?;
+        let [view, target] = match &wanted {
+            Some(_) => push::fetch(session, [checkout.base, checkout.commit], source).await?,
+            None => {
+                let [view] = push::fetch(session, [checkout.base], source).await?;
+                [view.clone(), view]
+            }
+        };
         let updated = update::apply(object, policies, view.clone()).await?;
         let problems = updated.problems.clone();
         if updated.files.is_empty() {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key, saw);
-            return Ok(Outcome { problems, ..unchanged });
+            // One that people closed is not opened again, unless somebody asks or what was wanted has never been had.
+            let open = !(same && progress.was_ready()) || progress.is_requested();
+            let pull_request = match wanted.filter(|_| checkout.push_head.is_some()) {
+                Some(wanted) => self.propose(object, policies, source, &wanted, target, open).await?,
+                None => Ok(None),
+            };
+            let outcome = Outcome { problems, ..unchanged }.with(pull_request);
+            if outcome.failure.is_none() {
+                self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key, saw);
+            }
+            return Ok(outcome);
         }
         let message = message::render(object, &updated).await?;
         let signing = signing::key(&self.shared, object).await?;
@@ -254,17 +284,65 @@ impl Automations {
             refspecs.unwrap_or_default(),
             message.trim_end()
         );
-        let after = Seen { push: Some(made.id), ..saw };
-        if source.switches() {
+        let pull_request = match wanted {
+            Some(wanted) => match self.propose(object, policies, source, &wanted, target, true).await {
+                // What is pushed is pushed: it must be told.
+                Err(push::RunError::Failed(failure)) => Err(failure),
+                other => other?,
+            },
+            None => Ok(None),
+        };
+        let pushed = Some(Pushed { commit, summary });
+        let outcome =
+            Outcome { revision, policies: policies.clone(), pushed, problems, ..Outcome::default() };
+        let outcome = outcome.with(pull_request);
+        if source.switches() && outcome.failure.is_none() {
+            let after = Seen { push: Some(made.id), ..saw };
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key, after);
         }
-        let pushed = Some(Pushed { commit, summary });
-        Ok(Outcome { revision, policies: policies.clone(), pushed, problems })
+        Ok(outcome)
+    }
+
+    /// Asks for the pull request, with all that the target branch would get. Where that is nothing there is none.
+    async fn propose(
+        &self,
+        object: &ImageUpdateAutomation,
+        policies: &BTreeMap<String, ImageRef>,
+        source: &source::Source,
+        wanted: &pull_request::Wanted,
+        target: View,
+        open: bool,
+    ) -> Result<Result<Option<Event>, Failure>, push::RunError> {
+        let proposed = update::apply(object, policies, target).await?;
+        if proposed.files.is_empty() {
+            return Ok(Ok(None));
+        }
+        let message = message::render(object, &proposed).await?;
+        Ok(wanted.ensure(object, source, &proposed, &message, open).await)
+    }
+}
+
+impl Outcome {
+    /// With what became of the pull request.
+    fn with(self, pull_request: Result<Option<Event>, Failure>) -> Self {
+        match pull_request {
+            Ok(pull_request) => Self { pull_request, ..self },
+            Err(failure) => Self { failure: Some(failure), ..self },
+        }
+    }
+}
+
+/// When to try again.
+fn next(failure: &Failure) -> Next {
+    match failure.retry {
+        Retry::Backoff => Next::Backoff,
+        Retry::After(delay) => Next::After(delay),
+        Retry::Never => Next::AwaitChange,
     }
 }
 
 /// The status and the events of a run that came to its end.
-fn succeed(
+fn conclude(
     mut progress: Progress<ImageUpdateAutomationStatus>,
     outcome: Outcome,
     events: &mut Vec<Event>,
@@ -280,19 +358,19 @@ fn succeed(
     let status = &mut progress.status;
     status.observed_policies = outcome.policies;
     status.observed_source_revision = outcome.revision;
-    if let Some(pushed) = &outcome.pushed {
-        status.last_push_commit.clone_from(&pushed.commit);
+    let pushed = outcome.pushed.map(|pushed| {
+        status.last_push_commit = pushed.commit;
         status.last_push_time = Some(now());
+        let reason = sluice_api::meta::SUCCEEDED_REASON.to_owned();
+        Event { severity: Severity::Info, reason, message: pushed.summary }
+    });
+    if let Some(failure) = outcome.failure {
+        let (status, event) = progress.fail(&failure);
+        events.extend(pushed.into_iter().chain(event));
+        return status;
     }
     let (status, event) = progress.succeed(UP_TO_DATE, "no change since last reconciliation");
-    match outcome.pushed {
-        Some(pushed) => events.push(Event {
-            severity: Severity::Info,
-            reason: sluice_api::meta::SUCCEEDED_REASON.to_owned(),
-            message: pushed.summary,
-        }),
-        None => events.extend(event),
-    }
+    events.extend(pushed.or(event).into_iter().chain(outcome.pull_request));
     status
 }
 

@@ -91,12 +91,22 @@ pub(super) async fn list(git: &Client, source: &Source) -> Result<(Checkout, Ses
     .await
 }
 
-/// Fetches the tree that the new commit changes.
-pub(super) async fn fetch(mut session: Session, base: ObjectId, source: &Source) -> Result<View, RunError> {
+/// Fetches the trees of commits: of the one that the new commit builds on, or also of one to compare with.
+pub(super) async fn fetch<const N: usize>(
+    mut session: Session,
+    commits: [ObjectId; N],
+    source: &Source,
+) -> Result<[View; N], RunError> {
     in_time(source.timeout, "checkout source", async {
-        let repository = session.fetch(&[base]).await?;
-        let tree = repository.commit(base)?.tree;
-        Ok(View::new(repository, tree))
+        let mut different = commits.to_vec();
+        different.dedup();
+        let repository = session.fetch(&different).await?;
+        let trees = commits.map(|commit| repository.commit(commit).map(|commit| commit.tree));
+        let mut views = Vec::with_capacity(N);
+        for tree in trees {
+            views.push(View::new(repository.clone(), tree?));
+        }
+        views.try_into().map_err(|_| Error::Empty)
     })
     .await
 }
@@ -205,6 +215,7 @@ mod tests {
     #[test]
     fn refspecs_lead_from_the_pushed_branch_elsewhere() {
         let source = Source {
+            url: "https://h/r".into(),
             remote: sluice_git::Remote::anonymous(sluice_git::RemoteUrl::parse("https://h/r").unwrap()),
             app: None,
             timeout: Duration::from_secs(1),

@@ -17,8 +17,9 @@ use crate::flags::{GIT_ALL_BRANCH_REFERENCES, GIT_FORCE_PUSH_BRANCH};
 use crate::progress::Failure;
 
 /// A repository, and what to check out of it and push to it.
-#[derive(Debug)]
 pub(super) struct Source {
+    /// The URL of the repository as it is written. It may hold a password.
+    pub(super) url: String,
     pub(super) remote: Remote,
     /// The GitHub App that logs in there, if it is one.
     pub(super) app: Option<App>,
@@ -89,6 +90,7 @@ pub(super) async fn read(
     let (remote, app) = remote(shared, &repository).await?;
     let options = push.map(|push| &push.options).into_iter().flatten();
     Ok(Source {
+        url: repository.spec.url.clone(),
         remote,
         app,
         timeout: repository.spec.timeout().to_std(),

@@ -50,7 +50,7 @@ pub(super) async fn apply(
 }
 
 /// A directory that is within the repository whatever it says.
-fn clamp(path: &str) -> String {
+pub(super) fn clamp(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
