@@ -104,6 +104,12 @@ bench-sources: controlplane ## Seconds, CPU and memory for N OCIRepositories and
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_sources --count $(N)
 
+.PHONY: bench-index
+bench-index: controlplane ## A chart looked up in a Helm index of 40,000 versions, beside helm pull
+	@tests/tools/install.sh helm >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_index
+
 .PHONY: bench-images
 bench-images: controlplane ## Seconds, CPU and memory for IMAGES ImageRepositories on 10 registries (IMAGES=500)
 	@tests/tools/install.sh registry >/dev/null

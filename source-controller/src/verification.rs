@@ -1,17 +1,23 @@
 //! Signatures of what is in registries.
 
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use kube::ResourceExt as _;
-use sluice_api::source::{HelmChartVerification, OCIRepository, OciVerification, VerificationProvider};
+use sluice_api::source::{
+    HelmChartVerification, OCIRepository, OciVerification, OidcIdentityMatch, VerificationProvider,
+};
 use sluice_oci::{Client, Reference};
 use sluice_runtime::errors::chain;
-use sluice_signature::{Policy, PublicKey};
+use sluice_signature::{Identity, Judgement, Keyless, Notation, Policy, PublicKey, TrustedRoot};
 use tokio::time::Instant;
 
 use crate::Shared;
 use crate::source::Failure;
 use sluice_access::SecretData;
 
-/// Verifies an OCI artifact as its object asks. Returns what to say of it.
+/// Verifies an OCI artifact as its object asks. Returns what to say of it, which is nothing where a policy did not ask for
+/// a signature.
 pub(crate) async fn oci(
     shared: &Shared,
     object: &OCIRepository,
@@ -19,27 +25,29 @@ pub(crate) async fn oci(
     reference: &Reference,
     revision: &str,
     deadline: Instant,
-) -> Result<String, Failure> {
-    let Some(verify) = &object.spec.verify else { return Ok(String::new()) };
+) -> Result<Option<String>, Failure> {
+    let Some(verify) = &object.spec.verify else { return Ok(None) };
     let namespace = object.namespace().unwrap_or_default();
     // What the signature must be for was found out once: a tag may point elsewhere by now.
     let digest = revision.rsplit_once('@').map_or(revision, |(_, digest)| digest);
     let work = signature(shared, &namespace, verify, client, reference, digest);
     let verified = tokio::time::timeout_at(deadline, work).await;
     match verified.unwrap_or_else(|_| Err("timed out".to_owned())) {
-        Ok(()) => Ok(format!("verified signature of revision {revision}")),
+        Ok(true) => Ok(Some(format!("verified signature of revision {revision}"))),
+        Ok(false) => Ok(None),
         Err(problem) => Err(failure(verify, &problem)),
     }
 }
 
-/// Verifies a chart in a registry by the digest of its reference.
+/// Verifies a chart in a registry by the digest of its reference. Whether somebody who is trusted has signed it: a policy may
+/// not ask for that.
 pub(crate) async fn chart(
     shared: &Shared,
     namespace: &str,
     verify: &HelmChartVerification,
     client: &Client,
     reference: &Reference,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let verify = OciVerification {
         match_oidc_identity: verify.match_oidc_identity.clone(),
         provider: verify.provider,
@@ -67,18 +75,55 @@ async fn signature(
     client: &Client,
     reference: &Reference,
     digest: &str,
-) -> Result<(), String> {
-    if verify.provider != VerificationProvider::Cosign {
-        return Err("it is not supported yet by Sluice".to_owned());
-    }
-    let Some(secret) = &verify.secret_ref else {
-        return Err("without a secretRef it is not supported yet by Sluice".to_owned());
+) -> Result<bool, String> {
+    let read = async |name: &str| {
+        let secret = SecretData::read(&shared.manager.client, namespace, name).await;
+        secret.map_err(|error| chain(&error))
     };
-    let secret = SecretData::read(&shared.manager.client, namespace, &secret.name).await;
-    let secret = secret.map_err(|error| chain(&error))?;
-    let keys = keys(&secret)?;
-    let verified = sluice_signature::verify(client, reference, digest, &Policy::Keys(keys)).await;
-    verified.map(drop).map_err(|error| chain(&error))
+    if verify.provider == VerificationProvider::Notation {
+        let reference_to = verify.secret_ref.as_ref().ok_or("spec.verify.secretRef is missing")?;
+        let notation = notation(&read(&reference_to.name).await?)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let judged = notation.verify(client, reference, digest, now).await;
+        return judged.map(|judgement| judgement == Judgement::Verified).map_err(|error| chain(&error));
+    }
+    let policy = match (&verify.secret_ref, &verify.trusted_root_secret_ref) {
+        (Some(secret), _) => Policy::Keys(keys(&read(&secret.name).await?)?),
+        (None, root) => {
+            let root = match root {
+                Some(secret) => trusted_root(&read(&secret.name).await?)?,
+                None => TrustedRoot::public(),
+            };
+            Policy::Keyless(Keyless { root, identities: identities(&verify.match_oidc_identity)? })
+        }
+    };
+    let verified = sluice_signature::verify(client, reference, digest, &policy).await;
+    verified.map(|_| true).map_err(|error| chain(&error))
+}
+
+const TRUSTED_ROOT: &str = "trusted_root.json";
+
+fn trusted_root(secret: &SecretData) -> Result<Arc<TrustedRoot>, String> {
+    let name = &secret.name;
+    let json = secret.bytes(&[TRUSTED_ROOT]);
+    let json = json.ok_or_else(|| format!("secret '{name}': key '{TRUSTED_ROOT}' is missing"))?;
+    let root = TrustedRoot::parse(json);
+    root.map(Arc::new).map_err(|error| format!("secret '{name}': '{TRUSTED_ROOT}': {error}"))
+}
+
+const TRUST_POLICY: &str = "trustpolicy.json";
+
+fn notation(secret: &SecretData) -> Result<Notation, String> {
+    let name = &secret.name;
+    let policy = secret.bytes(&[TRUST_POLICY]);
+    let policy = policy.ok_or_else(|| format!("secret '{name}': key '{TRUST_POLICY}' is missing"))?;
+    let files = secret.entries().filter(|(key, _)| key.ends_with(".crt") || key.ends_with(".pem"));
+    Notation::parse(policy, files).map_err(|error| format!("secret '{name}': {error}"))
+}
+
+fn identities(matches: &[OidcIdentityMatch]) -> Result<Vec<Identity>, String> {
+    let parse = |entry: &OidcIdentityMatch| Identity::new(&entry.issuer, &entry.subject);
+    matches.iter().map(|entry| parse(entry).map_err(|error| error.to_string())).collect()
 }
 
 /// The public keys of a Secret. One that cannot be read is an error: it may be the one that matters.

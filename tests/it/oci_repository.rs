@@ -4,7 +4,12 @@ use crate::gitops::{SOURCE, gitops, is_ready, message};
 use anyhow::{Result, ensure};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use sluice_oci::{Client, ClientOptions, Credentials, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
+use sluice_oci::{
+    Client, ClientOptions, Credentials, Descriptor, INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Manifest,
+    Reference, Upload,
+};
+use sluice_reference::notation::{self, Notary};
+use sluice_reference::sigstore::{Signer, Sigstore};
 use sluice_tests::{Registry, condition, wait};
 use std::io::Write as _;
 use std::process::Command;
@@ -66,6 +71,82 @@ impl Upstream {
             ..Manifest::default()
         };
         Ok(self.client.push_manifest(&reference, &manifest).await?)
+    }
+
+    /// Signs an artifact without a key, in the older layout or in the newer one.
+    pub(crate) async fn sign(
+        &self,
+        digest: &str,
+        sigstore: &Sigstore,
+        signer: Signer<'_>,
+        new: bool,
+    ) -> Result<()> {
+        let artifact = Reference::parse(&format!("{}/org/app", self.registry.address()))?;
+        let (repository, hex) = (artifact.repository.clone(), digest.trim_start_matches("sha256:"));
+        let blob = async |media_type: &str, content: &[u8]| {
+            self.client.push_blob(&repository, media_type, &Upload::Bytes(content.to_vec())).await
+        };
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| anyhow::anyhow!("{error}");
+        if !new {
+            let text = Sigstore::text(&artifact.to_string(), digest);
+            let mut layer = blob("application/vnd.dev.cosign.simplesigning.v1+json", &text).await?;
+            layer.annotations = sigstore.annotations(signer, &text).map_err(failed)?;
+            let manifest = Manifest {
+                schema_version: 2,
+                media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+                config: blob("application/vnd.oci.image.config.v1+json", b"{}").await?,
+                layers: vec![layer],
+                ..Manifest::default()
+            };
+            self.client.push_manifest(&artifact.with_tag(&format!("sha256-{hex}.sig")), &manifest).await?;
+            return Ok(());
+        }
+        let bundle = sigstore.bundle(signer, digest).map_err(failed)?.to_string();
+        let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+        self.refer(digest, kind, kind, bundle.as_bytes()).await
+    }
+
+    /// Signs an artifact as notation does.
+    pub(crate) async fn notarize(&self, digest: &str, notary: &Notary) -> Result<()> {
+        let artifact = Reference::parse(&format!("{}/org/app", self.registry.address()))?;
+        let signed = self.client.resolve(&artifact.with_digest(digest)).await?;
+        let envelope = notary.sign(&signed.media_type, digest, signed.bytes.len() as u64);
+        let envelope = envelope.map_err(|error| anyhow::anyhow!("{error}"))?;
+        self.refer(digest, notation::ARTIFACT_TYPE, notation::ENVELOPE, envelope.as_bytes()).await
+    }
+
+    /// Pushes an artifact of one layer that refers to another one.
+    async fn refer(&self, digest: &str, kind: &str, media_type: &str, content: &[u8]) -> Result<()> {
+        let artifact = Reference::parse(&format!("{}/org/app", self.registry.address()))?;
+        let (repository, hex) = (&artifact.repository, digest.trim_start_matches("sha256:"));
+        let signed = self.client.resolve(&artifact.with_digest(digest)).await?;
+        let of = |digest: &str, size: usize| Descriptor {
+            media_type: MANIFEST_MEDIA_TYPE.to_owned(),
+            digest: digest.to_owned(),
+            size: size as u64,
+            ..Descriptor::default()
+        };
+        let empty = Upload::Bytes(b"{}".to_vec());
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+            artifact_type: Some(kind.to_owned()),
+            config: self.client.push_blob(repository, "application/vnd.oci.empty.v1+json", &empty).await?,
+            layers: vec![
+                self.client.push_blob(repository, media_type, &Upload::Bytes(content.to_vec())).await?,
+            ],
+            subject: Some(of(digest, signed.bytes.len())),
+            ..Manifest::default()
+        };
+        let bytes = serde_json::to_vec(&manifest)?;
+        let at = artifact.with_digest(&sluice_oci::digest(&bytes));
+        let own = self.client.push_manifest_bytes(&at, MANIFEST_MEDIA_TYPE, bytes.clone()).await?;
+        // The registry keeps no list of what refers to what: the tag for that is made by whoever pushes.
+        let referrer = Descriptor { artifact_type: manifest.artifact_type, ..of(&own, bytes.len()) };
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX_MEDIA_TYPE, "manifests": [referrer]});
+        let at = artifact.with_tag(&format!("sha256-{hex}"));
+        self.client.push_manifest_bytes(&at, INDEX_MEDIA_TYPE, index.to_string().into_bytes()).await?;
+        Ok(())
     }
 
     pub(crate) fn url(&self) -> String {

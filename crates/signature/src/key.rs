@@ -86,6 +86,55 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Whether `signature` is this key's for `message`, by this algorithm and no other.
+    pub(crate) fn verifies_as(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let verifier: &dyn VerificationAlgorithm = match (algorithm, self.kind) {
+            (Algorithm::Ps256, Kind::Rsa) => &signature::RSA_PSS_2048_8192_SHA256,
+            (Algorithm::Ps384, Kind::Rsa) => &signature::RSA_PSS_2048_8192_SHA384,
+            (Algorithm::Ps512, Kind::Rsa) => &signature::RSA_PSS_2048_8192_SHA512,
+            (Algorithm::Es256, Kind::P256) => &signature::ECDSA_P256_SHA256_FIXED,
+            (Algorithm::Es384, Kind::P384) => &signature::ECDSA_P384_SHA384_FIXED,
+            _ => return false,
+        };
+        UnparsedPublicKey::new(verifier, &self.bytes).verify(message, signature).is_ok()
+    }
+}
+
+/// Algorithms as JOSE and COSE name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+}
+
+impl Algorithm {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "PS256" => Algorithm::Ps256,
+            "PS384" => Algorithm::Ps384,
+            "PS512" => Algorithm::Ps512,
+            "ES256" => Algorithm::Es256,
+            "ES384" => Algorithm::Es384,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Some(match number {
+            -37 => Algorithm::Ps256,
+            -38 => Algorithm::Ps384,
+            -39 => Algorithm::Ps512,
+            -7 => Algorithm::Es256,
+            -35 => Algorithm::Es384,
+            _ => return None,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

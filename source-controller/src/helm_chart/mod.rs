@@ -66,10 +66,10 @@ struct HelmCharts {
 
 /// What a run came to.
 enum Outcome {
-    /// The chart is what it was.
-    Kept,
+    /// The chart is what it was. `verified`: whether somebody who is trusted has signed it.
+    Kept { verified: bool },
     /// Another chart.
-    Stored { artifact: Box<Artifact>, url: String, build: Box<Build> },
+    Stored { artifact: Box<Artifact>, url: String, build: Box<Build>, verified: bool },
 }
 
 impl Fetch for HelmCharts {
@@ -96,22 +96,24 @@ impl Fetch for HelmCharts {
             && self.is_built(object, draft.generation, digest)
         {
             draft.reached();
-            return Ok(Ok(Outcome::Kept));
+            return Ok(Ok(Outcome::Kept { verified: false }));
         }
         let built = match &origin {
             Origin::Repository { spec, artifact } => {
                 remote::build(self, context, object, &goal, spec, artifact.as_deref()).await
             }
-            Origin::Tree(artifact) => local::build(self, context, object, &goal, artifact).await,
+            Origin::Tree(artifact) => {
+                local::build(self, context, object, &goal, artifact).await.map(|build| (build, false))
+            }
         };
-        let build = match built {
+        let (build, verified) = match built {
             Ok(build) => build,
             Err(failure) => return Ok(Err(failure)),
         };
         draft.reached();
         let Some(build) = build else {
             self.remember(object, draft.generation, digest);
-            return Ok(Ok(Outcome::Kept));
+            return Ok(Ok(Outcome::Kept { verified }));
         };
         if build.dependencies > 0 {
             let message = format!("resolved {} chart dependencies", build.dependencies);
@@ -131,20 +133,22 @@ impl Fetch for HelmCharts {
         Ok(stored.map(|(published, url)| {
             self.remember(object, draft.generation, digest);
             let artifact = Box::new(artifact(published, build.version.clone()));
-            Outcome::Stored { artifact, url, build: Box::new(build) }
+            Outcome::Stored { artifact, url, build: Box::new(build), verified }
         }))
     }
 
     fn succeed(object: &HelmChart, success: &mut Success<'_, HelmChart>, outcome: Outcome) {
-        let version = match &outcome {
-            Outcome::Kept => success.status.artifact.as_ref().map(|artifact| artifact.revision.clone()),
-            Outcome::Stored { artifact, .. } => Some(artifact.revision.clone()),
+        let (version, verified) = match &outcome {
+            Outcome::Kept { verified } => {
+                (success.status.artifact.as_ref().map(|artifact| artifact.revision.clone()), *verified)
+            }
+            Outcome::Stored { artifact, verified, .. } => (Some(artifact.revision.clone()), *verified),
         };
-        let verified = version.filter(|_| object.spec.verify.is_some());
-        let verified = verified.map(|version| format!("verified signature of version {version}"));
-        success.verified(object.spec.verify.is_some(), verified);
+        let message = version.filter(|_| verified);
+        let message = message.map(|version| format!("verified signature of version {version}"));
+        success.verified(verified, message);
         match outcome {
-            Outcome::Kept => {
+            Outcome::Kept { .. } => {
                 let status = &success.status;
                 let message = match &status.artifact {
                     Some(artifact) => format!(
@@ -159,7 +163,7 @@ impl Fetch for HelmCharts {
                     success.in_storage("ChartPullSucceeded", |_| message);
                 }
             }
-            Outcome::Stored { artifact, url, build } => {
+            Outcome::Stored { artifact, url, build, .. } => {
                 success.status.observed_chart_name.clone_from(&build.name);
                 success.status.observed_values_files = if object.spec.ignore_missing_values_files {
                     build.values_files.clone()

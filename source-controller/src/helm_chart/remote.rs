@@ -25,7 +25,7 @@ pub(super) async fn build(
     goal: &Goal,
     spec: &HelmRepositorySpec,
     artifact: Option<&Artifact>,
-) -> Result<Option<Build>, Failure> {
+) -> Result<(Option<Build>, bool), Failure> {
     let shared = &context.shared;
     let namespace = object.namespace().unwrap_or_default();
     let access = Access::read(shared, &namespace, spec).await.map_err(|error| failure::access(&error))?;
@@ -43,11 +43,11 @@ pub(super) async fn build(
         (Repository::Http(_), None) => return Err(origin::no_artifact(object)),
     };
     // From here on the registry is asked by the digest that was verified.
-    let found = verify(context, object, &repository, found).await?;
+    let (found, verified) = verify(context, object, &repository, found).await?;
     let name = found.name.rsplit('/').next().unwrap_or(&found.name).to_owned();
     let version = goal.version_of(&found.version, None)?;
     if goal.is_stored(&name, &version) {
-        return Ok(None);
+        return Ok((None, verified));
     }
     let limit = shared.flags.helm_chart_max_size;
     let bytes = within(timeout, repository.download(&found, limit)).await;
@@ -55,25 +55,26 @@ pub(super) async fn build(
         failure::pull(&format!("failed to download chart for remote reference: {}", chain(&error)))
     })?;
     let (goal, file_limit) = (goal.clone(), shared.flags.helm_chart_file_max_size);
-    blocking(move || finish(&goal, bytes, &found, file_limit)).await.map(Some)
+    let build = blocking(move || finish(&goal, bytes, &found, file_limit)).await?;
+    Ok((Some(build), verified))
 }
 
-/// Verifies the signature that the spec asks for. The chart comes back with its digest.
+/// Verifies the signature that the spec asks for. The chart comes back with its digest, and whether somebody who is trusted
+/// has signed it.
 async fn verify(
     context: &Context<HelmChart>,
     object: &HelmChart,
     repository: &Repository,
     found: FoundChart,
-) -> Result<FoundChart, Failure> {
-    let Some(verify) = &object.spec.verify else { return Ok(found) };
+) -> Result<(FoundChart, bool), Failure> {
+    let Some(verify) = &object.spec.verify else { return Ok((found, false)) };
     let failed = |problem: &str| failure::verification(problem);
     let Repository::Oci(registry) = repository else { return Err(failed("not implemented")) };
     let (found, reference) = registry.pin(found).await.map_err(|error| failed(&chain(&error)))?;
     let namespace = object.namespace().unwrap_or_default();
     let verified =
         verification::chart(&context.shared, &namespace, verify, &registry.client, &reference).await;
-    verified.map_err(|problem| failed(&problem))?;
-    Ok(found)
+    Ok((found, verified.map_err(|problem| failed(&problem))?))
 }
 
 /// The version of a chart that an index in the storage has; `None` if the file is not there.

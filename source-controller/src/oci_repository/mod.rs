@@ -42,6 +42,8 @@ struct Outcome {
     stored: Option<(Artifact, String)>,
     /// What was verified, if it was.
     verified: Option<String>,
+    /// Whether a policy did not ask for a signature.
+    ignored: bool,
 }
 
 impl Fetch for OciRepositories {
@@ -61,11 +63,12 @@ impl Fetch for OciRepositories {
             Err(failure) => return Ok(Err(failure)),
         };
         let Resolved { reference, revision } = resolved;
-        let verified = if needs_verification(object, draft, &revision) {
+        let needed = needs_verification(object, draft, &revision);
+        let verified = if needed {
             match crate::verification::oci(&context.shared, object, &client, &reference, &revision, deadline)
                 .await
             {
-                Ok(message) => Some(message),
+                Ok(message) => message,
                 Err(failure) => {
                     draft.reached();
                     return Ok(Err(failure));
@@ -74,13 +77,14 @@ impl Fetch for OciRepositories {
         } else {
             None
         };
+        let ignored = needed && verified.is_none();
         let (spec, status) = (&object.spec, &draft.status);
         let same = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision)
             && status.observed_ignore == spec.ignore
             && status.observed_layer_selector == spec.layer_selector;
         if same {
             draft.reached();
-            return Ok(Ok(Outcome { stored: None, verified }));
+            return Ok(Ok(Outcome { stored: None, verified, ignored }));
         }
         if draft.fetched(&revision) {
             context.write(object, &draft.status).await?;
@@ -90,11 +94,11 @@ impl Fetch for OciRepositories {
             let message = format!("failed to pull artifact from '{url}': timed out");
             Err(Failure::fetch("OCIArtifactPullFailed", message))
         });
-        Ok(pulled.map(|stored| Outcome { stored: Some(stored), verified }))
+        Ok(pulled.map(|stored| Outcome { stored: Some(stored), verified, ignored }))
     }
 
     fn succeed(object: &OCIRepository, success: &mut Success<'_, OCIRepository>, outcome: Outcome) {
-        success.verified(object.spec.verify.is_some(), outcome.verified);
+        success.verified(object.spec.verify.is_some() && !outcome.ignored, outcome.verified);
         match outcome.stored {
             None => {
                 let message = success.status.artifact.as_ref().map(|artifact| told(object, artifact));

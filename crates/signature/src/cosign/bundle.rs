@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::Policy;
+use crate::sigstore::{Base64, Claim, Entry, Evidence};
 
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -20,6 +21,28 @@ pub(super) fn is_bundle(media_type: &str) -> bool {
 #[serde(rename_all = "camelCase")]
 struct Bundle {
     dsse_envelope: Option<Envelope>,
+    #[serde(default)]
+    verification_material: Material,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Material {
+    certificate: Option<RawCertificate>,
+    x509_certificate_chain: Option<Chain>,
+    #[serde(default)]
+    tlog_entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Chain {
+    certificates: Vec<RawCertificate>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCertificate {
+    raw_bytes: Base64,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +73,7 @@ struct Subject {
 }
 
 /// Verifies that a bundle signs the artifact with this sha256 digest (hex).
-pub(super) fn verify(bundle: &[u8], hex: &str, policy: &Policy) -> Result<(), String> {
+pub(crate) fn verify(bundle: &[u8], hex: &str, policy: &Policy) -> Result<(), String> {
     let bundle: Bundle =
         serde_json::from_slice(bundle).map_err(|error| format!("the bundle cannot be read: {error}"))?;
     let envelope = bundle.dsse_envelope.ok_or("the bundle has no signed statement")?;
@@ -71,6 +94,21 @@ pub(super) fn verify(bundle: &[u8], hex: &str, policy: &Policy) -> Result<(), St
             if !keys.iter().any(|key| key.verifies(&message, &signature)) {
                 return Err("the signature is of none of the keys".to_owned());
             }
+        }
+        Policy::Keyless(keyless) => {
+            let material = bundle.verification_material;
+            let chain = material.x509_certificate_chain.map(|chain| chain.certificates).unwrap_or_default();
+            let certificates = material.certificate.into_iter().chain(chain);
+            let certificates: Vec<_> = certificates.map(|entry| entry.raw_bytes.0).collect();
+            let (first, rest) = certificates.split_first().ok_or("the bundle has no certificate")?;
+            keyless.verify(&Evidence {
+                certificate: first,
+                intermediates: rest,
+                entries: &material.tlog_entries,
+                signature: &signature,
+                message: &message,
+                claim: Claim::Envelope(&payload),
+            })?;
         }
     }
     // Only now may the statement be believed.

@@ -1,13 +1,13 @@
 //! Signatures as cosign makes them.
 
-mod bundle;
-mod payload;
+pub(crate) mod bundle;
+pub(crate) mod payload;
 #[cfg(test)]
 mod tests;
 
 use sluice_oci::{Client, Descriptor, Manifest, Reference, Resolved};
 
-use crate::{Error, PublicKey};
+use crate::{Error, Keyless, PublicKey};
 
 /// Largest bundle or signed text, in bytes.
 const MAX_BLOB: u64 = 4 << 20;
@@ -19,6 +19,8 @@ const MAX_SIGNATURES: usize = 64;
 pub enum Policy {
     /// Those of any of these keys.
     Keys(Vec<PublicKey>),
+    /// Those of identities with a certificate, as a log has noted them.
+    Keyless(Keyless),
 }
 
 /// What was verified.

@@ -6,8 +6,13 @@ use serde::Deserialize;
 use sluice_oci::Descriptor;
 
 use super::Policy;
+use crate::pem;
+use crate::sigstore::{Claim, Entry, Evidence};
 
 pub(super) const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+const CHAIN: &str = "dev.sigstore.cosign/chain";
+const BUNDLE: &str = "dev.sigstore.cosign/bundle";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 #[derive(Deserialize)]
@@ -29,7 +34,7 @@ struct Image {
 }
 
 /// Verifies the text of a layer against the annotation of that layer.
-pub(super) fn verify(
+pub(crate) fn verify(
     layer: &Descriptor,
     payload: &[u8],
     digest: &str,
@@ -42,6 +47,23 @@ pub(super) fn verify(
             if !keys.iter().any(|key| key.verifies(payload, &signature)) {
                 return Err("the signature is of none of the keys".to_owned());
             }
+        }
+        Policy::Keyless(keyless) => {
+            let pem = |key: &str| {
+                let text = layer.annotations.get(key).map(String::as_str).unwrap_or_default();
+                pem::blocks(text, "CERTIFICATE")
+            };
+            let certificates = pem(CERTIFICATE);
+            let certificate = certificates.first().ok_or("it has no certificate")?;
+            let entry = layer.annotations.get(BUNDLE).map(|text| Entry::from_annotation(text)).transpose()?;
+            keyless.verify(&Evidence {
+                certificate,
+                intermediates: &pem(CHAIN),
+                entries: entry.as_slice(),
+                signature: &signature,
+                message: payload,
+                claim: Claim::Message(payload),
+            })?;
         }
     }
     // Only now may the text be believed.
