@@ -4,6 +4,7 @@ use crate::{ControlPlane, Usage, child::Child, identities, programs};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -301,15 +302,23 @@ fn http() -> &'static reqwest::Client {
     })
 }
 
-/// Ports that are free on loopback at this moment.
+/// Ports that are free on loopback: below those that the kernel gives to whoever connects or asks for any, so that nobody
+/// takes them before the controller does, nor while it is restarted.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    const FIRST: u16 = 10_000;
+    const COUNT: u64 = 20_000;
+    const TRIES: usize = 1_000;
     let mut listeners = Vec::with_capacity(N);
-    for _ in 0..N {
-        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
-    }
     let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
+    for port in &mut ports {
+        let listener = (0..TRIES).find_map(|_| {
+            let random = RandomState::new().hash_one(0) % COUNT;
+            let port = FIRST.saturating_add(u16::try_from(random).ok()?);
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+        });
+        let listener = listener.context("no port is free on loopback")?;
         *port = listener.local_addr()?.port();
+        listeners.push(listener);
     }
     Ok(ports)
 }
