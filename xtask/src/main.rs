@@ -1,6 +1,8 @@
-//! Makes files from code: `cargo xtask generate` writes them, `cargo xtask verify` fails where one is out of date.
+//! Makes files from code: `cargo xtask generate` writes them, `cargo xtask verify` fails where one is out of date; and
+//! images of the programs: `cargo xtask image`.
 
 mod generate;
+mod image;
 mod reference;
 mod yaml;
 
@@ -8,11 +10,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::Parser as _;
 
-const USAGE: &str = "usage: cargo xtask <generate|verify>
+const USAGE: &str = "usage: cargo xtask <generate|verify|image>
 
 generate  writes the files that are made from code
-verify    fails, naming the files, where one of them is out of date";
+verify    fails, naming the files, where one of them is out of date
+image     makes images of the programs and pushes them or writes them to files; see cargo xtask image --help";
 
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 fn main() -> ExitCode {
@@ -28,7 +32,12 @@ fn main() -> ExitCode {
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let root = root.parent().context("the crate lies in the repository")?;
-    match (arguments.next().as_deref(), arguments.next()) {
+    let first = arguments.next();
+    if first.as_deref() == Some("image") {
+        let words = std::iter::once("image".to_owned()).chain(arguments);
+        return image::run(image::Arguments::parse_from(words));
+    }
+    match (first.as_deref(), arguments.next()) {
         (Some("generate"), None) => generate::write(root),
         (Some("verify"), None) => generate::verify(root),
         _ => bail!("{USAGE}"),

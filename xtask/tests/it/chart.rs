@@ -138,3 +138,14 @@ fn every_definition_is_part_of_the_chart() {
         assert!(objects(&rendered).contains(&format!("CustomResourceDefinition/{name}")), "no {name}");
     }
 }
+
+#[test]
+fn prometheus_is_told_of_all_controllers_on_demand() {
+    let set = "prometheus.serviceMonitor.create=true,prometheus.serviceMonitor.labels.release=prometheus,prometheus.podMonitor.create=true";
+    let rendered = printed(&["template", "sluice", ".", "--set", set]);
+    let objects = objects(&rendered);
+    for object in ["PodMonitor/sluice", "ServiceMonitor/sluice", "Service/sluice-metrics"] {
+        assert!(objects.contains(&object.to_owned()), "no {object}");
+    }
+    assert!(rendered.contains("    release: prometheus\n"));
+}
