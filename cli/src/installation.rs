@@ -14,6 +14,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL};
 use sluice_helm::Values;
+use sluice_helm::values::merge_maps;
 use sluice_kstatus::Status;
 
 use crate::app::App;
@@ -81,6 +82,9 @@ pub(crate) struct Components {
     /// Do not ask before taking over what another tool installed.
     #[arg(long)]
     force: bool,
+    /// Values of the chart that no flag says, below those that --set gives.
+    #[arg(skip)]
+    further: Map<String, Value>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -109,6 +113,12 @@ const COMPONENTS: [Component; 5] = [
     },
 ];
 
+/// The controller that a name of ours or of Flux's means, and where the chart keeps its values.
+pub(crate) fn component(word: &str) -> Option<(&'static str, &'static str)> {
+    let means = |known: &&Component| known.name == word || known.others.contains(&word);
+    COMPONENTS.iter().find(means).map(|known| (known.name, known.field))
+}
+
 /// The field manager of installations.
 pub(crate) const MANAGER: &str = "flux";
 /// How long definitions may take to be served.
@@ -135,6 +145,11 @@ impl Components {
     /// Whether tenants are kept apart.
     pub(crate) fn is_locked_down(&self) -> bool {
         self.multi_tenancy
+    }
+
+    /// The same flags for other components, with further values of the chart.
+    pub(crate) fn in_place_of(&self, components: Vec<String>, further: Map<String, Value>) -> Self {
+        Self { components, further, ..self.clone() }
     }
 
     /// The objects of the installation, in the order of their application.
@@ -216,6 +231,7 @@ impl Components {
             }
             values.insert(field.into(), own);
         }
+        merge_maps(&mut values, self.further.clone());
         manifests::with_settings(values, &self.set)
     }
 }

@@ -41,6 +41,7 @@ mod install;
 mod keyless;
 mod kms;
 mod manifests;
+mod migrate;
 mod notation;
 mod notification;
 mod notification_burst;

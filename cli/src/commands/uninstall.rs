@@ -34,11 +34,12 @@ pub(crate) struct UninstallArgs {
     silent: bool,
 }
 
-/// Group, version, kind, plural, and whether it lives in the namespace.
-const COMPONENTS: [(&str, &str, &str, &str, bool); 9] = [
+/// The kinds of an installation: group, version, kind, plural, and whether it lives in the namespace.
+pub(crate) const COMPONENTS: [(&str, &str, &str, &str, bool); 10] = [
     ("apps", "v1", "Deployment", "deployments", true),
     ("", "v1", "Service", "services", true),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true),
+    ("", "v1", "ResourceQuota", "resourcequotas", true),
     ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
@@ -49,7 +50,7 @@ const COMPONENTS: [(&str, &str, &str, &str, bool); 9] = [
 /// How long the controllers' pods may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_mins(2);
 
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+pub(crate) fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     ApiResource {
         group: group.into(),
@@ -80,7 +81,7 @@ pub(crate) async fn run(app: &App, args: UninstallArgs) -> Result<()> {
         let place = namespaced.then_some(namespace.as_str());
         work.delete_listed(&resource(group, version, kind, plural), place, &labelled).await;
         if kind == "Deployment" && !args.dry_run {
-            work.until_stopped(&namespace).await?;
+            until_stopped(app, cluster, &namespace).await?;
         }
     }
     app.output.action("deleting finalizers in all namespaces");
@@ -138,26 +139,6 @@ impl Uninstall<'_> {
         }
     }
 
-    /// Waits until no pod of a controller is left.
-    async fn until_stopped(&self, namespace: &str) -> Result<()> {
-        let api = self.cluster.of(&resource("", "v1", "Pod", "pods"), Some(namespace));
-        let config = watcher::Config::default().labels(PART_OF_FLUX);
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-        let mut left = std::collections::BTreeSet::new();
-        let gone = async {
-            while let Some(event) = events.next().await {
-                let flow = follow(&mut left, event);
-                if flow.is_break() {
-                    return;
-                }
-            }
-        };
-        let deadline = self.app.deadline.min(tokio::time::Instant::now() + STOP_TIMEOUT);
-        tokio::time::timeout_at(deadline, gone).await.context(
-            "the controllers' pods do not stop; nothing else was deleted, run it again when they are gone",
-        )
-    }
-
     async fn clear_finalizers(&self, kind: &'static crate::kinds::Kind) {
         let objects = match self.cluster.list(kind, None, ListParams::default()).await {
             Ok(objects) => objects,
@@ -180,6 +161,26 @@ impl Uninstall<'_> {
             }
         }
     }
+}
+
+/// Waits until no pod of a controller is left.
+pub(crate) async fn until_stopped(app: &App, cluster: &Cluster, namespace: &str) -> Result<()> {
+    let api = cluster.of(&resource("", "v1", "Pod", "pods"), Some(namespace));
+    let config = watcher::Config::default().labels(PART_OF_FLUX);
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut left = std::collections::BTreeSet::new();
+    let gone = async {
+        while let Some(event) = events.next().await {
+            let flow = follow(&mut left, event);
+            if flow.is_break() {
+                return;
+            }
+        }
+    };
+    let deadline = app.deadline.min(tokio::time::Instant::now() + STOP_TIMEOUT);
+    tokio::time::timeout_at(deadline, gone).await.context(
+        "the controllers' pods do not stop; nothing else was changed, run it again when they are gone",
+    )
 }
 
 /// Keeps the names of the pods that are left; breaks when there are none.
