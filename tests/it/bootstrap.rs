@@ -2,6 +2,7 @@
 //! the arguments of the committed manifests.
 
 mod hosts;
+mod oci;
 
 use anyhow::{Context, Result, ensure};
 use sluice_tests::{

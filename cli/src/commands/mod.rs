@@ -22,7 +22,7 @@ mod logs;
 mod man;
 mod migrate;
 pub(crate) mod plugin;
-mod reconcile;
+pub(crate) mod reconcile;
 mod release;
 mod release_diff;
 mod resume;

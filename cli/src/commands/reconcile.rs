@@ -153,6 +153,11 @@ fn source_of(kind: &Kind, object: &Object) -> Result<(&'static Kind, String, Str
     }
 }
 
+/// Asks for a reconciliation and does not wait for it.
+pub(crate) async fn ask(app: &App, kind: &Kind, object: &Object) -> Result<()> {
+    annotate(app, kind, object, Request::default()).await
+}
+
 async fn annotate(app: &App, kind: &Kind, object: &Object, request: Request) -> Result<()> {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string();
     let api = app.cluster().await?.api(kind, Some(object.namespace()));

@@ -10,7 +10,10 @@ mod resolved;
 pub(crate) mod tag;
 mod tree;
 
-pub(crate) use registry::docker_credentials;
+pub(crate) use pull::unpack;
+pub(crate) use push::{annotations, upload};
+pub(crate) use registry::{InsecureArgs, RegistryArgs, docker_config_of, docker_credentials, parse};
+pub(crate) use tree::archive;
 
 /// Media type of an artifact's configuration.
 const CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";

@@ -59,7 +59,7 @@ pub(crate) async fn run(app: &App, target: PullTarget) -> Result<()> {
 }
 
 /// Unpacks the first layer, whose digest is checked before anything is.
-pub(super) async fn unpack(
+pub(crate) async fn unpack(
     client: &Client,
     reference: &Reference,
     manifest: &Manifest,

@@ -1,12 +1,13 @@
 //! `push artifact`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
-use sluice_oci::{MANIFEST_MEDIA_TYPE, Manifest, Upload};
+use sluice_oci::{Client, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
 
 use super::registry::{InsecureArgs, RegistryArgs, parse};
 use super::tree::{TreeArgs, plain_digest};
@@ -59,34 +60,14 @@ pub(crate) async fn run(app: &App, target: PushTarget) -> Result<()> {
     let PushTarget::Artifact(args) = target;
     let reference = parse(&args.url)?;
     let Some(tag) = reference.tag.clone() else { bail!("{} has no tag", args.url) };
-    let annotations = annotations(&args)?;
+    let annotations = args.annotations()?;
     let archive = args.tree.archive(&args.path)?;
-    let config = json!({
-        "architecture": "", "os": "", "config": {}, "created": annotations[CREATED],
-        "rootfs": {"type": "layers", "diff_ids": [plain_digest(archive.path())?]},
-    });
     if args.output.is_none() {
         app.output.action(&format!("pushing artifact to {}", args.url.trim_start_matches("oci://")));
     }
     let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
-    let repository = &reference.repository;
-    let digest = app
-        .bounded("pushing the artifact", async {
-            let config = Upload::Bytes(config.to_string().into_bytes());
-            let config = client.push_blob(repository, CONFIG, &config).await?;
-            let content = Upload::File(archive.path().to_owned());
-            let layer = client.push_blob(repository, CONTENT, &content).await?;
-            let manifest = Manifest {
-                schema_version: 2,
-                media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
-                config,
-                layers: vec![layer],
-                annotations: annotations.clone(),
-                ..Manifest::default()
-            };
-            client.push_manifest(&reference, &manifest).await.context("pushing artifact failed")
-        })
-        .await?;
+    let pushing = upload(&client, &reference, archive.path(), &annotations);
+    let digest = app.bounded("pushing the artifact", pushing).await?;
     let at = format!("{}@{digest}", reference.context());
     match args.output {
         None => app.output.success(&format!("artifact successfully pushed to {at}")),
@@ -100,19 +81,61 @@ pub(crate) async fn run(app: &App, target: PushTarget) -> Result<()> {
     Ok(())
 }
 
-fn annotations(args: &PushArgs) -> Result<BTreeMap<String, String>> {
-    let now = if args.reproducible { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
-    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut annotations = BTreeMap::from([
-        (CREATED.to_owned(), now),
-        (SOURCE.to_owned(), args.source.clone()),
-        (REVISION.to_owned(), args.revision.clone()),
-    ]);
-    for pair in &args.annotations {
-        match pair.split('=').collect::<Vec<_>>().as_slice() {
-            [key, value] => annotations.insert((*key).to_owned(), (*value).to_owned()),
-            _ => bail!("invalid annotation {pair:?}, must be in the format key=value"),
-        };
+/// Pushes an archive as an artifact in Flux's form; returns its digest.
+pub(crate) async fn upload(
+    client: &Client,
+    reference: &Reference,
+    archive: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> Result<String> {
+    let repository = &reference.repository;
+    let config = json!({
+        "architecture": "", "os": "", "config": {}, "created": annotations[CREATED],
+        "rootfs": {"type": "layers", "diff_ids": [plain_digest(archive)?]},
+    });
+    let config = Upload::Bytes(config.to_string().into_bytes());
+    let config = client.push_blob(repository, CONFIG, &config).await?;
+    let layer = client.push_blob(repository, CONTENT, &Upload::File(archive.to_owned())).await?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
+        config,
+        layers: vec![layer],
+        annotations: annotations.clone(),
+        ..Manifest::default()
+    };
+    client.push_manifest(reference, &manifest).await.context("pushing artifact failed")
+}
+
+/// What is told of an artifact that is made now, unless `known` tells more.
+pub(crate) fn annotations(
+    source: &str,
+    revision: &str,
+    known: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut annotations =
+        BTreeMap::from([(SOURCE.to_owned(), source.to_owned()), (REVISION.to_owned(), revision.to_owned())]);
+    annotations.extend(known.clone());
+    annotations.insert(CREATED.to_owned(), moment(Timestamp::now()));
+    annotations
+}
+
+fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl PushArgs {
+    fn annotations(&self) -> Result<BTreeMap<String, String>> {
+        let mut annotations = annotations(&self.source, &self.revision, &BTreeMap::new());
+        if self.reproducible {
+            annotations.insert(CREATED.to_owned(), moment(Timestamp::UNIX_EPOCH));
+        }
+        for pair in &self.annotations {
+            match pair.split('=').collect::<Vec<_>>().as_slice() {
+                [key, value] => annotations.insert((*key).to_owned(), (*value).to_owned()),
+                _ => bail!("invalid annotation {pair:?}, must be in the format key=value"),
+            };
+        }
+        Ok(annotations)
     }
-    Ok(annotations)
 }

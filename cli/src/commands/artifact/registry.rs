@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use sluice_oci::{Client, ClientOptions, Credentials, DockerConfig, Reference};
 
 use crate::failure::hinted;
@@ -24,7 +27,7 @@ pub(crate) struct RegistryArgs {
 pub(crate) struct InsecureArgs {
     /// Allow plain HTTP, and certificates that nobody vouches for.
     #[arg(long)]
-    pub(super) insecure_registry: bool,
+    pub(crate) insecure_registry: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +39,7 @@ enum Provider {
 }
 
 /// The artifact that a URL names.
-pub(super) fn parse(url: &str) -> Result<Reference> {
+pub(crate) fn parse(url: &str) -> Result<Reference> {
     if !url.starts_with("oci://") {
         bail!("{url:?} must begin with oci://, such as oci://ghcr.io/org/manifests/app:v1");
     }
@@ -45,10 +48,29 @@ pub(super) fn parse(url: &str) -> Result<Reference> {
 
 impl RegistryArgs {
     /// A client for the registry of an artifact.
-    pub(super) fn client(&self, reference: &Reference, insecure: bool) -> Result<Client> {
+    pub(crate) fn client(&self, reference: &Reference, insecure: bool) -> Result<Client> {
         let options =
             ClientOptions { credentials: self.credentials(reference)?, insecure, ..ClientOptions::default() };
         Ok(Client::new(&reference.registry, options)?)
+    }
+
+    /// The name of who gives out credentials.
+    pub(crate) fn provider_name(&self) -> &'static str {
+        match self.provider {
+            Provider::Generic => "generic",
+            Provider::Aws => "aws",
+            Provider::Azure => "azure",
+            Provider::Gcp => "gcp",
+        }
+    }
+
+    /// What --creds are in Docker's configuration, for a Secret.
+    pub(crate) fn docker_config(&self, reference: &Reference) -> Result<Option<String>> {
+        let Some(creds) = &self.creds else { return Ok(None) };
+        let Some((username, password)) = creds.split_once(':') else {
+            bail!("--creds must be user:password, as the cluster is to have them too");
+        };
+        Ok(Some(docker_config_of(reference.registry.as_str(), username, password)))
     }
 
     fn credentials(&self, reference: &Reference) -> Result<Credentials> {
@@ -77,6 +99,12 @@ pub(crate) fn docker_credentials(reference: &Reference) -> Result<Credentials> {
     let Ok(json) = std::fs::read(&path) else { return Ok(Credentials::Anonymous) };
     let config = DockerConfig::parse(&json).with_context(|| path.display().to_string())?;
     Ok(config.find(&reference.registry, &reference.repository).unwrap_or_default())
+}
+
+/// Docker's configuration with the credentials of one registry.
+pub(crate) fn docker_config_of(registry: &str, username: &str, password: &str) -> String {
+    let auth = BASE64_STANDARD.encode(format!("{username}:{password}"));
+    json!({"auths": {registry: {"username": username, "password": password, "auth": auth}}}).to_string()
 }
 
 fn docker_config() -> Option<PathBuf> {

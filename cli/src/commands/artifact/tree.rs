@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 use sluice_artifact::ignore::Patterns;
-use sluice_artifact::{Archive, Rules, archive};
+use sluice_artifact::{Archive, Rules, archive as archives};
 
 use super::resolved;
 use crate::failure::io as io_text;
@@ -31,8 +31,13 @@ const IGNORED: [&str; 12] = [
     "*.zip",
 ];
 
+/// The archive of a folder without what usually stays out, in a temporary file.
+pub(crate) fn archive(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    TreeArgs::default().archive(&folder.display().to_string())
+}
+
 /// Flags that say what belongs to an artifact.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct TreeArgs {
     /// Patterns, as in .gitignore files, of what stays out; they take the place of the usual ones.
     #[arg(long, value_delimiter = ',', value_name = "PATTERN")]
@@ -68,9 +73,9 @@ impl TreeArgs {
             })?;
             if data.is_dir() && self.resolve_symlinks {
                 let copy = resolved::copy(path)?;
-                archive::write_directory(copy.path(), &self.rules(), out)
+                archives::write_directory(copy.path(), &self.rules(), out)
             } else if data.is_dir() {
-                archive::write_directory(path, &self.rules(), out)
+                archives::write_directory(path, &self.rules(), out)
             } else {
                 let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let name = path.file_name().context("the path has no name")?.to_string_lossy();

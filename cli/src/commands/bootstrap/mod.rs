@@ -1,10 +1,13 @@
 //! `bootstrap`: a cluster that manages itself from a repository, in Flux's layout. Running it again upgrades it.
 
+mod ground;
 mod host;
 mod layout;
+mod oci;
 mod remote;
 mod run;
 mod signing;
+mod tree;
 
 use std::time::Duration;
 
@@ -36,6 +39,8 @@ enum Place {
     Gitlab(Box<HostArgs>),
     /// A repository at Gitea or Forgejo; the token is in GITEA_TOKEN.
     Gitea(Box<HostArgs>),
+    /// An artifact in a registry, without any Git.
+    Oci(Box<oci::OciArgs>),
     /// A repository of a Bitbucket Server; the token is in BITBUCKET_TOKEN.
     BitbucketServer(Box<HostArgs>),
 }
@@ -121,6 +126,7 @@ pub(crate) async fn run(app: &App, args: BootstrapArgs) -> Result<()> {
         Place::Github(args) => Box::pin(host::run(app, Kind::GitHub, *args)).await,
         Place::Gitlab(args) => Box::pin(host::run(app, Kind::GitLab, *args)).await,
         Place::Gitea(args) => Box::pin(host::run(app, Kind::Gitea, *args)).await,
+        Place::Oci(args) => Box::pin(oci::run(app, *args)).await,
         Place::BitbucketServer(args) => Box::pin(host::run(app, Kind::BitbucketServer, *args)).await,
     }
 }
@@ -128,12 +134,7 @@ pub(crate) async fn run(app: &App, args: BootstrapArgs) -> Result<()> {
 impl Common {
     /// What can be told without asking anybody.
     fn check(&self) -> Result<()> {
-        let names = self.components.names()?;
-        for needed in ["source-controller", "kustomize-controller"] {
-            if !names.contains(&needed) {
-                bail!("component {needed} is required");
-            }
-        }
+        check_components(&self.components)?;
         if self.branch.is_empty() {
             bail!("--branch is required");
         }
@@ -146,6 +147,17 @@ impl Common {
         read.map(Some)
             .map_err(|error| anyhow::anyhow!("unable to read {path}: {}", crate::failure::io(&error)))
     }
+}
+
+/// A cluster that manages itself needs these.
+fn check_components(components: &Components) -> Result<()> {
+    let names = components.names()?;
+    for needed in ["source-controller", "kustomize-controller"] {
+        if !names.contains(&needed) {
+            bail!("component {needed} is required");
+        }
+    }
+    Ok(())
 }
 
 async fn git(app: &App, args: GitArgs) -> Result<()> {

@@ -1,10 +1,9 @@
 //! The repository that a cluster is bootstrapped from: fetched into a directory, changed there, pushed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use sluice_git::tree::{Selection, View, checkout};
 use sluice_git::{
@@ -13,6 +12,7 @@ use sluice_git::{
 };
 
 use super::run::Login;
+use super::tree::Tree;
 
 /// Who commits.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub(super) struct Remote {
 
 /// A branch as it was fetched, and what was changed since.
 pub(super) struct Clone {
-    folder: tempfile::TempDir,
+    /// Its files.
+    pub(super) tree: Tree,
     base: Option<(Repository, ObjectId)>,
     /// The commit that the branch names, in hexadecimal; empty where there is none yet.
     pub(super) head: String,
@@ -85,21 +86,21 @@ impl Remote {
     async fn fetch(&self) -> Result<Clone> {
         let filter = RefFilter::Prefix("refs/heads/".into());
         let (listing, mut session) = self.client.list(&self.remote, &filter).await?;
-        let folder = tempfile::Builder::new().prefix("sluice-bootstrap-").tempdir()?;
+        let files = Tree::new()?;
         let reference = self.reference();
         let Some(found) = listing.refs.iter().find(|found| found.name == reference) else {
             if !listing.refs.is_empty() || !session.is_empty().await? {
                 bail!("the repository has no branch {:?}", self.branch);
             }
-            return Ok(Clone { folder, base: None, head: String::new(), pushed: None });
+            return Ok(Clone { tree: files, base: None, head: String::new(), pushed: None });
         };
         let id = found.commit();
         let repository = session.fetch(&[id]).await?;
         let view = View::new(repository.clone(), repository.commit(id)?.tree);
-        let path = folder.path().to_owned();
+        let path = files.folder().to_owned();
         tokio::task::spawn_blocking(move || checkout(&view, &Selection::all(), &path, &Interrupt::default()))
             .await??;
-        Ok(Clone { folder, base: Some((repository, id)), head: id.to_string(), pushed: None })
+        Ok(Clone { tree: files, base: Some((repository, id)), head: id.to_string(), pushed: None })
     }
 
     /// Commits changed files and pushes.
@@ -141,60 +142,5 @@ impl Remote {
         clone.head = made.id.to_string();
         clone.pushed = Some(clone.head.clone());
         Ok(())
-    }
-}
-
-impl Clone {
-    /// Where the files are.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// A file, if it is there.
-    pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
-        match std::fs::read_to_string(self.folder().join(path)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(anyhow!(error).context(format!("{path} in the repository cannot be read"))),
-        }
-    }
-
-    /// The names of the manifests in a directory, sorted.
-    pub(super) fn manifests(&self, directory: &str) -> Result<Vec<String>> {
-        let Ok(entries) = std::fs::read_dir(self.folder().join(directory)) else { return Ok(Vec::new()) };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && (name.ends_with(".yaml") || name.ends_with(".yml")) {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    /// Writes files; returns those that are new or were different.
-    pub(super) fn write(&mut self, files: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
-        let mut changed = BTreeMap::new();
-        for (path, content) in files {
-            if self.read(&path)?.as_ref() == Some(&content) {
-                continue;
-            }
-            let place = self.folder().join(&path);
-            if let Some(parent) = place.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::write(&place, &content)?;
-            changed.insert(path, content);
-        }
-        Ok(changed)
     }
 }

@@ -1,8 +1,6 @@
 //! `create secret`: Secrets with the keys that the controllers read.
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PostParams};
@@ -10,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Common, checked, draft};
 use crate::app::App;
+use crate::commands::artifact::docker_config_of;
 use crate::documents;
 use crate::failure::io;
 use crate::ssh::{self, KeyArgs};
@@ -188,7 +187,13 @@ pub(super) async fn run(app: &App, common: &Common, noun: &SecretNoun) -> Result
         SecretNoun::Helm(args) => {
             let mut data = basic(args.username.as_ref(), args.password.as_ref(), None, None)?;
             data.extend(args.files.data()?);
-            (&args.name, "helm", "Opaque", data)
+            // As the reference types them: the type of a Secret cannot be changed later.
+            let type_ = match (&args.files.tls_crt_file, &args.username) {
+                (Some(_), _) => "kubernetes.io/tls",
+                (None, Some(_)) => "kubernetes.io/basic-auth",
+                (None, None) => "Opaque",
+            };
+            (&args.name, "helm", type_, data)
         }
         SecretNoun::Notation(args) => (&args.name, "notation configuration", "Opaque", notation(args)?),
         SecretNoun::Oci(args) => (&args.name, "oci", "kubernetes.io/dockerconfigjson", oci(args)?),
@@ -251,6 +256,8 @@ pub(super) async fn put(
             None => api.create(&params, &secret).await?,
             Some(live) => {
                 secret.metadata.resource_version = live.metadata.resource_version;
+                // It cannot be changed.
+                secret.type_ = live.type_;
                 api.replace(name, &params, &secret).await?
             }
         };
@@ -392,13 +399,11 @@ fn oci(args: &OciArgs) -> Result<Data> {
         bail!("--username and --password are required");
     };
     let registry = url.trim_start_matches("oci://").split('/').next().unwrap_or_default();
-    let auth = BASE64_STANDARD.encode(format!("{username}:{password}"));
-    let config = json!({"auths": {registry: {"username": username, "password": password, "auth": auth}}});
-    Ok(vec![(".dockerconfigjson".into(), config.to_string())])
+    Ok(vec![(".dockerconfigjson".into(), docker_config_of(registry, username, password))])
 }
 
 /// What a Receiver can be called by.
-const RECEIVER_TYPES: [&str; 13] = [
+pub(super) const RECEIVER_TYPES: [&str; 13] = [
     "generic",
     "generic-hmac",
     "generic-oidc",
