@@ -209,8 +209,9 @@ pub(crate) fn usage(output: &Output, error: &clap::Error, words: &[OsString]) ->
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            ExitCode::FAILURE
+            // Nothing was asked for: no failure, as in the reference.
+            let _ = output.data(error.to_string());
+            ExitCode::SUCCESS
         }
         _ => {
             // The first paragraph tells what is wrong; the rest is advice and usage.

@@ -9,6 +9,9 @@ pub(crate) struct Table {
     widths: Vec<usize>,
 }
 
+/// What is between columns on a terminal.
+const GAP: &str = "   ";
+
 /// Where a table is printed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look {
@@ -48,13 +51,13 @@ impl Table {
 
     /// The line of a row.
     pub(crate) fn row(&self, cells: &[String], look: Look) -> String {
-        let cells: Vec<String> = cells.iter().map(|cell| one_line(cell)).collect();
         match look {
             Look::Plain => {
-                let padded = cells.iter().zip(&self.widths).map(|(cell, width)| pad(cell, *width) + "\t");
+                let padded =
+                    cells.iter().zip(&self.widths).map(|(cell, width)| pad(&one_line(cell), *width) + "\t");
                 padded.collect::<String>() + "\n"
             }
-            Look::Pretty(style) => self.pretty(&cells, |column, cell| {
+            Look::Pretty(style) => self.pretty(cells, |column, cell| {
                 match (self.titles.get(column).map(String::as_str), cell.trim_end()) {
                     (Some("READY"), "True") => style.paint(Colour::Green, cell),
                     (Some("READY"), "False") | (Some("TYPE"), "Warning") => style.paint(Colour::Red, cell),
@@ -71,13 +74,21 @@ impl Table {
         let last = cells.len().saturating_sub(1);
         let mut line = String::new();
         for (column, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
-            let cell = if column == last { cell.clone() } else { pad(cell, *width) };
+            let cell = if column == last { self.below(cell) } else { pad(&one_line(cell), *width) };
             line += &paint(column, &cell);
             if column != last {
-                line += "   ";
+                line += GAP;
             }
         }
         line + "\n"
+    }
+
+    /// The last cell of a row: a person reads its lines one below the other.
+    fn below(&self, cell: &str) -> String {
+        let (_, others) = self.widths.split_last().unwrap_or((&0, &[]));
+        let indent: usize = others.iter().map(|width| width + GAP.len()).sum();
+        let lines = cell.lines().map(one_line).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(indent)))
     }
 
     /// A whole table.
@@ -159,5 +170,12 @@ mod tests {
             Look::Pretty(Style::new(false)),
         );
         assert_eq!(text, "NAME      READY\npodinfo   True\n");
+        let text = Table::render(
+            ["name", "message"],
+            &rows(&[&["a", "one\n\ntwo\tx\n"]]),
+            true,
+            Look::Pretty(Style::new(false)),
+        );
+        assert_eq!(text, "NAME   MESSAGE\na      one\n       two x\n");
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct HelmReleaseArgs {
     #[arg(long, value_parser = arguments::duration)]
     chart_interval: Option<Duration>,
     /// What makes a new chart: ChartVersion or Revision.
-    #[arg(long, default_value = "ChartVersion")]
+    #[arg(long, default_value = "ChartVersion", value_parser = super::STRATEGIES)]
     reconcile_strategy: String,
     /// In place of --source: OCIRepository/name or HelmChart/name, perhaps with .namespace.
     #[arg(long)]

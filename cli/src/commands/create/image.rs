@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use sluice_oci::Reference;
+use sluice_regexp::Regexp;
+use sluice_semver::Constraints;
 
 use super::Common;
 use super::draft::{Draft, Spec, Words};
@@ -38,7 +41,7 @@ pub(super) struct RepositoryArgs {
     #[arg(long)]
     cert_ref: Option<String>,
     /// How to authenticate: generic, aws, azure or gcp.
-    #[arg(long)]
+    #[arg(long, value_parser = super::CLOUDS)]
     provider: Option<String>,
     /// How long a scan may take.
     #[arg(long, value_parser = arguments::duration)]
@@ -106,7 +109,7 @@ pub(super) struct UpdateArgs {
     #[arg(long)]
     signing_key_secret: Option<String>,
     /// The type of that key: gpg or ssh.
-    #[arg(long)]
+    #[arg(long, value_parser = ["gpg", "ssh"])]
     signing_key_type: Option<String>,
 }
 
@@ -121,6 +124,10 @@ pub(super) async fn run(app: &App, common: &Common, noun: &ImageNoun) -> Result<
 
 fn repository(common: &Common, args: &RepositoryArgs) -> Result<Draft> {
     let Some(image) = &args.image else { bail!("an image repository (--image) is required") };
+    let parsed = Reference::parse(image).with_context(|| format!("unable to parse image {image:?}"))?;
+    if parsed.tag.is_some() || parsed.digest.is_some() {
+        bail!("image {image:?} must be without a tag and a digest: an ImagePolicy chooses among the tags");
+    }
     let mut spec = Spec::default();
     spec.set("image", image.as_str()).duration("interval", Some(common.interval));
     spec.duration("timeout", args.scan_timeout).text("provider", args.provider.as_ref());
@@ -138,7 +145,11 @@ fn policy(common: &Common, args: &PolicyArgs) -> Result<Draft> {
     }
     let mut spec = Spec::default();
     spec.set("imageRepositoryRef.name", repository.as_str());
-    spec.text("policy.semver.range", args.select_semver.as_ref());
+    if let Some(range) = &args.select_semver {
+        Constraints::parse(range)
+            .with_context(|| format!("--select-semver {range:?} is no range of versions"))?;
+        spec.set("policy.semver.range", range.as_str());
+    }
     for (field, order) in [("alphabetical", &args.select_alpha), ("numerical", &args.select_numeric)] {
         if let Some(order) = order {
             if !["asc", "desc"].contains(&order.as_str()) {
@@ -149,6 +160,9 @@ fn policy(common: &Common, args: &PolicyArgs) -> Result<Draft> {
     }
     if args.filter_extract.is_some() && args.filter_regex.is_none() {
         bail!("cannot specify --filter-extract without specifying --filter-regex");
+    }
+    if let Some(pattern) = &args.filter_regex {
+        Regexp::new(pattern).context("--filter-regex is an invalid regex pattern")?;
     }
     spec.text("filterTags.pattern", args.filter_regex.as_ref());
     spec.text("filterTags.extract", args.filter_extract.as_ref());

@@ -17,6 +17,11 @@ use clap::{Args, Subcommand};
 use crate::app::App;
 use crate::arguments;
 
+/// Who gives out credentials for registries and buckets.
+const CLOUDS: [&str; 4] = ["generic", "aws", "azure", "gcp"];
+/// What makes a new chart.
+const STRATEGIES: [&str; 2] = ["ChartVersion", "Revision"];
+
 /// What follows `create`.
 #[derive(Args)]
 #[command(arg_required_else_help = true)]

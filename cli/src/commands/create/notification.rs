@@ -18,7 +18,7 @@ pub(super) struct AlertArgs {
     #[arg(long)]
     provider_ref: Option<String>,
     /// The least severity: info or error.
-    #[arg(long)]
+    #[arg(long, value_parser = ["info", "error"])]
     event_severity: Option<String>,
     /// What it is about, as Kind/name or Kind/name.namespace; * is every name; may be repeated.
     #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
@@ -53,7 +53,7 @@ pub(super) struct ReceiverArgs {
     /// The name of the Receiver.
     name: Option<String>,
     /// What calls: github, gitlab, generic, ….
-    #[arg(long = "type")]
+    #[arg(long = "type", value_parser = super::secret::RECEIVER_TYPES)]
     type_: Option<String>,
     /// The Secret with the token.
     #[arg(long)]

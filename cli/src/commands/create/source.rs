@@ -71,7 +71,7 @@ pub(super) struct GitArgs {
     #[arg(long)]
     proxy_secret_ref: Option<String>,
     /// How to authenticate: generic, azure, aws or github.
-    #[arg(long)]
+    #[arg(long, value_parser = ["generic", "github", "aws", "azure"])]
     provider: Option<String>,
     /// Fetch submodules.
     #[arg(long)]
@@ -94,7 +94,7 @@ pub(super) struct GitArgs {
 #[derive(Args)]
 pub(super) struct VerifyArgs {
     /// What verifies signatures: cosign or notation.
-    #[arg(long)]
+    #[arg(long, value_parser = ["cosign", "notation"])]
     verify_provider: Option<String>,
     /// The Secret with trusted keys.
     #[arg(long)]
@@ -137,7 +137,7 @@ pub(super) struct OciArgs {
     #[arg(long)]
     service_account: Option<String>,
     /// How to authenticate: generic, aws, azure or gcp.
-    #[arg(long, default_value = "generic")]
+    #[arg(long, default_value = "generic", value_parser = super::CLOUDS)]
     provider: String,
     /// Patterns of what is left out.
     #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
@@ -182,7 +182,7 @@ pub(super) struct HelmArgs {
     #[arg(long)]
     secret_ref: Option<String>,
     /// How to authenticate with a registry: generic, aws, azure or gcp.
-    #[arg(long)]
+    #[arg(long, value_parser = super::CLOUDS)]
     oci_provider: Option<String>,
     /// Send the credentials to other hosts too.
     #[arg(long)]
@@ -207,8 +207,11 @@ pub(super) struct ChartArgs {
     #[arg(long)]
     chart_version: Option<String>,
     /// What makes a new chart: ChartVersion or Revision.
-    #[arg(long, default_value = "ChartVersion")]
+    #[arg(long, default_value = "ChartVersion", value_parser = super::STRATEGIES)]
     reconcile_strategy: String,
+    /// Accepted as by the other sources: a chart is fetched with the timeout of its source.
+    #[arg(long, hide = true, value_parser = arguments::duration)]
+    fetch_timeout: Option<Duration>,
     #[command(flatten)]
     verify: VerifyArgs,
 }
@@ -219,7 +222,7 @@ pub(super) struct BucketArgs {
     /// The name of the source.
     name: Option<String>,
     /// Whose storage: generic, aws, azure or gcp.
-    #[arg(long, default_value = "generic")]
+    #[arg(long, default_value = "generic", value_parser = super::CLOUDS)]
     provider: String,
     /// The bucket.
     #[arg(long)]
