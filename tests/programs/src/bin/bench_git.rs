@@ -3,13 +3,10 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, DynamicObject, ListParams};
-use serde_json::{Value, json};
-use sluice_tests::{
-    Cluster, ControlPlane, Controller, GitServer, Operation, Options, Repository, condition, install_crds,
-    wait,
-};
+use serde_json::json;
+use sluice_programs::measure::{PATIENCE, all, apply, control_plane, is_ready, mebibytes, none, object, say};
+use sluice_tests::{Cluster, ControlPlane, Controller, GitServer, Operation, Repository, wait};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -41,17 +38,11 @@ struct Arguments {
 
 const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 const KIND: &str = "GitRepository";
-const PARALLEL: usize = 32;
-const PATIENCE: Duration = Duration::from_mins(15);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
-    let client = plane.client().await?;
-    install_crds(&client).await?;
-    let cluster = Cluster { client, namespace: "bench".into() };
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: bench}}").await?;
+    let (plane, cluster) = control_plane().await?;
     let server = GitServer::start().await?;
     if arguments.count > 0 {
         many(&plane, &cluster, &server, &arguments).await?;
@@ -72,19 +63,6 @@ async fn main() -> Result<()> {
         one(&plane, &cluster, &format!("{} MiB in a file of the history", arguments.large), &large).await?;
     }
     Ok(())
-}
-
-fn say(line: &str) -> Result<()> {
-    Ok(writeln!(std::io::stdout(), "{line}")?)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-async fn apply(cluster: &Cluster, name: &str, spec: Value) -> Result<()> {
-    let object = json!({"apiVersion": SOURCE, "kind": KIND, "metadata": {"name": name}, "spec": spec});
-    cluster.apply(&object.to_string()).await.map(drop)
 }
 
 /// Many objects of few URLs.
@@ -112,21 +90,11 @@ async fn many(
         let url = repositories[index % urls].url();
         json!({"url": url, "interval": "1m", "ref": {"branch": "main"}})
     };
-    stream::iter((0..count).map(|index| (format!("many-{index}"), spec(index))))
-        .map(|(name, spec)| async move { apply(cluster, &name, spec).await })
-        .buffer_unordered(PARALLEL)
-        .try_collect::<()>()
-        .await?;
-    let api: Api<DynamicObject> = cluster.api(SOURCE, KIND).await?;
-    loop {
-        let objects = api.list(&ListParams::default()).await?;
-        let ready = objects.iter().filter(|object| condition(object, "Ready") == Some("True")).count();
-        if ready >= count {
-            break;
-        }
-        ensure!(begin.elapsed() < PATIENCE, "only {ready} of {count}: {}", controller.log_tail());
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    let objects: Vec<_> =
+        (0..count).map(|index| object(SOURCE, KIND, &format!("many-{index}"), spec(index))).collect();
+    apply(cluster, objects).await?;
+    let ready = all(&cluster.api(SOURCE, KIND).await?, count, is_ready).await;
+    ready.with_context(|| controller.log_tail())?;
     let used = controller.usage()?;
     say(&format!(
         "{count} GitRepositories of {urls} URLs: {:.1} s to all ready, {:.2} s of CPU, peak {:.1} MiB, {} fetches",
@@ -162,21 +130,13 @@ async fn one(plane: &ControlPlane, cluster: &Cluster, what: &str, repository: &R
     let controller = controller.start().await?;
     // It sees to what the one before has left.
     let api: Api<DynamicObject> = cluster.api(SOURCE, KIND).await?;
-    let begin = Instant::now();
-    while !api.list(&ListParams::default()).await?.items.is_empty() {
-        ensure!(begin.elapsed() < PATIENCE, "the objects of before are not gone");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    none(&api).await?;
     let before = controller.usage()?;
     let begin = Instant::now();
-    apply(
-        cluster,
-        "one",
-        json!({"url": repository.url(), "interval": "1h", "timeout": "10m", "ref": {"branch": "main"}}),
-    )
-    .await?;
-    let ready = |object: &DynamicObject| condition(object, "Ready") == Some("True");
-    let object = wait::until_within(&api, "one", "ready", PATIENCE, ready).await?;
+    let spec =
+        json!({"url": repository.url(), "interval": "1h", "timeout": "10m", "ref": {"branch": "main"}});
+    apply(cluster, [object(SOURCE, KIND, "one", spec)]).await?;
+    let object = wait::until_within(&api, "one", "ready", PATIENCE, is_ready).await?;
     let (seconds, after) = (begin.elapsed().as_secs_f64(), controller.usage()?);
     let size = object.data["status"]["artifact"]["size"].as_u64().unwrap_or_default();
     say(&format!(

@@ -4,11 +4,12 @@
 use anyhow::{Result, ensure};
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
-use sluice_tests::{Cluster, ControlPlane, Controller, Options, Registry, condition, install_crds};
-use std::io::Write as _;
-use std::time::{Duration, Instant};
+use sluice_programs::measure::{
+    Cost, PARALLEL, all, apply, control_plane, cost, is_ready, mebibytes, object, say,
+};
+use sluice_tests::{Cluster, Controller, Registry};
+use std::time::Duration;
 
 /// Seconds, CPU and memory for many images, on a control plane of its own.
 #[derive(Parser)]
@@ -31,18 +32,12 @@ struct Arguments {
 }
 
 const IMAGE: &str = "image.toolkit.fluxcd.io/v1";
-const PARALLEL: usize = 32;
-const PATIENCE: Duration = Duration::from_mins(15);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.registries > 0, "--registries must be at least 1");
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
-    let client = plane.client().await?;
-    install_crds(&client).await?;
-    let cluster = Cluster { client, namespace: "bench".into() };
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: bench}}").await?;
+    let (plane, cluster) = control_plane().await?;
     let mut registries = Vec::new();
     for _ in 0..arguments.registries {
         registries.push(Registry::start().await?);
@@ -69,15 +64,14 @@ async fn main() -> Result<()> {
         json!({"image": registry.image(name), "interval": "1h"})
     };
     let policy = |index: usize| json!({"imageRepositoryRef": {"name": format!("app-{index}")}, "policy": {"semver": {"range": "1.x"}}});
-    let ready = |object: &DynamicObject| condition(object, "Ready") == Some("True");
     measured(&controller, &format!("{count} ImageRepositories ready"), async {
         create(&cluster, "ImageRepository", count, repository).await?;
-        all(&cluster.api(IMAGE, "ImageRepository").await?, count, ready).await
+        all(&cluster.api(IMAGE, "ImageRepository").await?, count, is_ready).await
     })
     .await?;
     measured(&controller, &format!("{count} ImagePolicies ready"), async {
         create(&cluster, "ImagePolicy", count, policy).await?;
-        all(&cluster.api(IMAGE, "ImagePolicy").await?, count, ready).await
+        all(&cluster.api(IMAGE, "ImagePolicy").await?, count, is_ready).await
     })
     .await?;
     measured(&controller, &format!("at rest for {} s", arguments.rest), async {
@@ -103,43 +97,14 @@ async fn main() -> Result<()> {
     say(&format!("peak {:.1} MiB", mebibytes(controller.usage()?.peak)))
 }
 
-fn say(line: &str) -> Result<()> {
-    Ok(writeln!(std::io::stdout(), "{line}")?)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
 /// Tells what some work has taken of time and of the controller's CPU.
 async fn measured(controller: &Controller, what: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
-    let (before, begin) = (controller.usage()?, Instant::now());
-    work.await.map_err(|error| error.context(controller.log_tail()))?;
-    let cpu = controller.usage()?.cpu.saturating_sub(before.cpu).as_secs_f64();
-    say(&format!("{what:<36} {:.1} s, {cpu:.2} s of CPU", begin.elapsed().as_secs_f64()))
+    let Cost { seconds, cpu } = cost(controller, work).await?;
+    say(&format!("{what:<36} {seconds:.1} s, {cpu:.2} s of CPU"))
 }
 
 /// Applies objects `app-0`, `app-1` and so on.
 async fn create(cluster: &Cluster, kind: &str, count: usize, spec: impl Fn(usize) -> Value) -> Result<()> {
-    let objects = (0..count).map(|index| {
-        let name = format!("app-{index}");
-        json!({"apiVersion": IMAGE, "kind": kind, "metadata": {"name": name}, "spec": spec(index)})
-            .to_string()
-    });
-    let applied = objects.map(|object| async move { cluster.apply(&object).await.map(drop) });
-    stream::iter(applied).buffer_unordered(PARALLEL).try_collect().await
-}
-
-/// Waits until something holds of all objects.
-async fn all(api: &Api<DynamicObject>, count: usize, good: impl Fn(&DynamicObject) -> bool) -> Result<()> {
-    let begin = Instant::now();
-    loop {
-        let objects = api.list(&ListParams::default()).await?;
-        let done = objects.iter().filter(|object| good(object)).count();
-        if done >= count {
-            return Ok(());
-        }
-        ensure!(begin.elapsed() < PATIENCE, "only {done} of {count}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let objects = (0..count).map(|index| object(IMAGE, kind, &format!("app-{index}"), spec(index)));
+    apply(cluster, objects.collect::<Vec<_>>()).await
 }

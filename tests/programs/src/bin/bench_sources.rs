@@ -1,17 +1,12 @@
 //! `make bench-sources`: many OCIRepositories and many HelmCharts, of a registry and a chart repository on loopback.
 //! Measures seconds to all ready, the CPU time of the source-controller, its memory, and what it costs at rest.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
-use sluice_oci::{Client, ClientOptions, MANIFEST_MEDIA_TYPE, Manifest, Reference, Upload};
-use sluice_tests::{
-    Cluster, ControlPlane, Controller, FileServer, Options, Registry, condition, install_crds,
-};
-use std::io::Write as _;
-use std::time::{Duration, Instant};
+use sluice_programs::measure::{Cost, all, apply, control_plane, cost, is_ready, mebibytes, object, say};
+use sluice_tests::{Cluster, Controller, FileServer, Registry};
+use std::time::Duration;
 
 /// Seconds, CPU and memory for many sources, on a control plane of its own.
 #[derive(Parser)]
@@ -31,17 +26,11 @@ struct Arguments {
 }
 
 const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
-const PARALLEL: usize = 32;
-const PATIENCE: Duration = Duration::from_mins(15);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
-    let client = plane.client().await?;
-    install_crds(&client).await?;
-    let cluster = Cluster { client, namespace: "bench".into() };
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: bench}}").await?;
+    let (plane, cluster) = control_plane().await?;
     let (registry, server) = (Registry::start().await?, FileServer::start().await?);
     artifacts(&registry, arguments.different).await?;
     charts(&server, arguments.different).await?;
@@ -60,7 +49,7 @@ async fn main() -> Result<()> {
     };
     phase(&cluster, &controller, "OCIRepository", arguments.count, oci).await?;
     let repository = json!({"url": server.url(), "interval": "1h"});
-    apply(&cluster, "HelmRepository", "charts", repository).await?;
+    apply(&cluster, [object(SOURCE, "HelmRepository", "charts", repository)]).await?;
     let chart = |index: usize| {
         json!({
             "chart": "app", "version": format!("1.{}.0", index % arguments.different), "interval": "1h",
@@ -80,19 +69,6 @@ async fn main() -> Result<()> {
     ))
 }
 
-fn say(line: &str) -> Result<()> {
-    Ok(writeln!(std::io::stdout(), "{line}")?)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-async fn apply(cluster: &Cluster, kind: &str, name: &str, spec: Value) -> Result<()> {
-    let object = json!({"apiVersion": SOURCE, "kind": kind, "metadata": {"name": name}, "spec": spec});
-    cluster.apply(&object.to_string()).await.map(drop)
-}
-
 /// Creates objects of a kind and waits until all are ready.
 async fn phase(
     cluster: &Cluster,
@@ -101,58 +77,23 @@ async fn phase(
     count: usize,
     spec: impl Fn(usize) -> Value,
 ) -> Result<()> {
-    let before = controller.usage()?;
-    let begin = Instant::now();
-    stream::iter((0..count).map(|index| (format!("{}-{index}", kind.to_lowercase()), spec(index))))
-        .map(|(name, spec)| async move { apply(cluster, kind, &name, spec).await })
-        .buffer_unordered(PARALLEL)
-        .try_collect::<()>()
-        .await?;
-    let api: Api<DynamicObject> = cluster.api(SOURCE, kind).await?;
-    loop {
-        let objects = api.list(&ListParams::default()).await?;
-        let ready = objects.iter().filter(|object| condition(object, "Ready") == Some("True")).count();
-        if ready >= count {
-            break;
-        }
-        ensure!(begin.elapsed() < PATIENCE, "only {ready} of {count}: {}", controller.log_tail());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let (seconds, after) = (begin.elapsed().as_secs_f64(), controller.usage()?);
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    say(&format!(
-        "{count} {kind}: {seconds:.1} s to all ready, {cpu:.2} s of CPU, peak {:.1} MiB",
-        mebibytes(after.peak)
-    ))
+    let name = |index: usize| format!("{}-{index}", kind.to_lowercase());
+    let objects: Vec<_> = (0..count).map(|index| object(SOURCE, kind, &name(index), spec(index))).collect();
+    let work = async {
+        apply(cluster, objects).await?;
+        all(&cluster.api(SOURCE, kind).await?, count, is_ready).await
+    };
+    let Cost { seconds, cpu } = cost(controller, work).await?;
+    let peak = mebibytes(controller.usage()?.peak);
+    say(&format!("{count} {kind}: {seconds:.1} s to all ready, {cpu:.2} s of CPU, peak {peak:.1} MiB"))
 }
 
 /// Pushes small artifacts in Flux's layout.
 async fn artifacts(registry: &Registry, count: usize) -> Result<()> {
-    let base = Reference::parse(&format!("{}/bench/app", registry.address()))?;
-    let client = Client::new(&base.registry, ClientOptions::default())?;
-    let config = Upload::Bytes(b"{}".to_vec());
-    let config =
-        client.push_blob(&base.repository, "application/vnd.cncf.flux.config.v1+json", &config).await?;
     for index in 0..count {
-        let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        let mut tar = tar::Builder::new(gzip);
         let text =
             format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: app}}\ndata: {{n: \"{index}\"}}\n");
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, "app.yaml", text.as_bytes())?;
-        let layer = Upload::Bytes(tar.into_inner()?.finish()?);
-        let media_type = "application/vnd.cncf.flux.content.v1.tar+gzip";
-        let layer = client.push_blob(&base.repository, media_type, &layer).await?;
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(MANIFEST_MEDIA_TYPE.to_owned()),
-            config: config.clone(),
-            layers: vec![layer],
-            ..Manifest::default()
-        };
-        client.push_manifest(&base.with_tag(&format!("1.{index}.0")), &manifest).await?;
+        registry.push_files("bench/app", &format!("1.{index}.0"), &[("app.yaml", &text)]).await?;
     }
     Ok(())
 }
