@@ -130,6 +130,26 @@ bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resource
 bench-helm: ## CPU time and memory of chart rendering beside helm's
 	@crates/helm/benches/bench.sh
 
+# For bench-scale: the numbers at the largest size, such as SCALE="--kustomizations 200 --sizes 2".
+SCALE ?=
+# The page that gets the figures; empty for none.
+PAGE ?= docs/benchmarks.md
+# For bench-all: other sizes, such as ALL="--counts 100 --repository 2000,1000,64".
+ALL ?=
+
+.PHONY: bench-scale
+bench-scale: controlplane ## Everything at once in growing numbers: table and plot for docs/benchmarks.md (SCALE=…)
+	@tests/tools/install.sh registry >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_scale $(SCALE) $(if $(PAGE),--page $(PAGE))
+
+.PHONY: bench-all
+bench-all: controlplane ## All benchmarks in one run, each beside its target (ALL=…)
+	@tests/tools/install.sh helm >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_all --folder $(TARGET)/fast --release $(TARGET)/release --kustomize "$$(tests/tools/install.sh kustomize)" $(ALL) $(if $(PAGE),--page $(PAGE))
+
 .PHONY: chaos
 chaos: controlplane ## A fleet that changes while everything fails: kills, cuts, full disks (SEED=1 FAULTS=50)
 	@tests/tools/install.sh registry >/dev/null

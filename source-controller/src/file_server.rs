@@ -345,9 +345,12 @@ mod tests {
         assert_eq!(ask().await.0, StatusCode::NOT_FOUND, "still not, when that has been noticed");
         write(b"next");
         assert_eq!(ask().await.2, "next");
-        // A process that is new learns it from the first look.
+        // A process that is new knows it as well, where the file system keeps attributes.
         let storage = open(&root);
+        assert_eq!(get_from(storage.clone(), &path, &[]).await.2, "next");
         std::fs::write(storage.path(&location), "evil").unwrap();
+        assert_eq!(get_from(storage, &path, &[]).await.0, StatusCode::NOT_FOUND);
+        let storage = open(&root);
         assert!(matches!(storage.verify(&location, &first).unwrap(), Integrity::Corrupt(_)));
         assert_eq!(get_from(storage, &path, &[]).await.0, StatusCode::NOT_FOUND);
     }

@@ -1,4 +1,5 @@
 //! What the programs share.
 
+pub mod flux;
 pub mod measure;
 pub mod plot;

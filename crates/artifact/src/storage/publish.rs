@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Location, Storage, StorageError, failed, lock::lock, verify::Checked};
+use super::{Location, Storage, StorageError, failed, lock::lock, verify, verify::Checked};
 use crate::digest::{Digest, Hasher};
 
 /// An artifact as it was written.
@@ -100,6 +100,7 @@ impl Storage {
         let metadata =
             temporary.as_file().metadata().map_err(disk_failed("cannot read", temporary.path()))?;
         let digest = sink.hasher.finish();
+        verify::label(temporary.as_file(), &digest);
         temporary.persist(&path).map_err(|error| disk_failed("cannot publish", &path)(error.error))?;
         // Renaming changes the time of the inode, which is part of what is remembered.
         match fs::symlink_metadata(&path) {

@@ -93,10 +93,21 @@ impl Storage {
     /// Whether the file at `path`, below the root and not by a link, may be handed out: it is what was published, as far
     /// as this is known. One that has changed since is read again each time. It blocks.
     pub fn may_serve(&self, path: &Path, metadata: &Metadata) -> io::Result<bool> {
-        match self.checked().get(path).cloned() {
-            Some(known) if known.state != state(metadata) => Ok(hash(path, &known.digest)? == known.digest),
-            _ => Ok(true),
+        let known = self.checked().get(path).cloned();
+        let wanted = match known {
+            Some(known) if known.state == state(metadata) => return Ok(true),
+            Some(known) => known.digest,
+            // Another process has written it, such as the one before this.
+            None => match labelled(path) {
+                Some(digest) => digest,
+                None => return Ok(true),
+            },
+        };
+        let intact = hash(path, &wanted)? == wanted;
+        if intact {
+            self.remember(path, Checked::new(metadata, wanted));
         }
+        Ok(intact)
     }
 
     /// Removes the file at `location` if it is there.
@@ -122,6 +133,22 @@ impl Storage {
     pub(super) fn forget(&self, path: &Path) {
         self.checked().remove(path);
     }
+}
+
+/// The attribute of a file that says what was stored in it, for the next process.
+const LABEL: &str = "user.sluice.digest";
+
+/// Writes the digest of its content on a file, where the file system has a place for that.
+pub(super) fn label(file: &File, digest: &Digest) {
+    let flags = rustix::fs::XattrFlags::empty();
+    // Without it, damage is found by the reconcile that reads the file.
+    let _ = rustix::fs::fsetxattr(file, LABEL, digest.to_string().as_bytes(), flags);
+}
+
+fn labelled(path: &Path) -> Option<Digest> {
+    let mut text = [0_u8; 256];
+    let length = rustix::fs::getxattr(path, LABEL, &mut text[..]).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.parse().ok()
 }
 
 fn hash(path: &Path, like: &Digest) -> io::Result<Digest> {

@@ -4,6 +4,7 @@
 
 use crate::subject::Subject;
 use serde::Serialize;
+use sluice_programs::flux;
 use sluice_tests::Usage;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, stderr};
@@ -46,37 +47,6 @@ pub(crate) struct Report {
     limit: Option<f64>,
 }
 
-/// Figures of Flux 2.9 on two cores that also carried the control plane.
-struct Flux {
-    subject: Subject,
-    count: usize,
-    /// Seconds, and CPU seconds of both controllers together, for install, upgrade and unchanged.
-    phases: [(f64, f64); 3],
-    /// The most memory of the controller that applies and of source-controller, in MiB.
-    peak: [u64; 2],
-}
-
-const FLUX: [Flux; 3] = [
-    Flux {
-        subject: Subject::Kustomizations,
-        count: 100,
-        phases: [(23.2, 11.1), (30.1, 12.8), (12.5, 11.4)],
-        peak: [170, 82],
-    },
-    Flux {
-        subject: Subject::Kustomizations,
-        count: 500,
-        phases: [(98.6, 55.6), (137.4, 65.9), (63.4, 55.9)],
-        peak: [206, 89],
-    },
-    Flux {
-        subject: Subject::HelmReleases,
-        count: 100,
-        phases: [(28.5, 13.9), (35.9, 23.9), (3.2, 0.9)],
-        peak: [366, 95],
-    },
-];
-
 impl Report {
     pub(crate) fn new(
         subject: Subject,
@@ -91,7 +61,7 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        let flux = FLUX.iter().find(|flux| flux.count == self.count && flux.subject == self.subject);
+        let flux = flux::run(self.subject.kind_of_flux(), self.count);
         println!("{} {}, on {} cores", self.count, self.subject.title(), self.cores);
         println!();
         println!(

@@ -5,6 +5,7 @@ use crate::{HELM, KUSTOMIZE};
 use anyhow::Result;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
+use sluice_programs::flux;
 use sluice_tests::{Repository, condition};
 
 /// What many objects of are made.
@@ -27,6 +28,14 @@ impl Subject {
         match self {
             Self::Kustomizations => ("kustomize-controller", "kustomize"),
             Self::HelmReleases => ("helm-controller", "helm"),
+        }
+    }
+
+    /// What Flux's figures call it.
+    pub(crate) fn kind_of_flux(self) -> flux::Kind {
+        match self {
+            Self::Kustomizations => flux::Kind::Kustomizations,
+            Self::HelmReleases => flux::Kind::HelmReleases,
         }
     }
 
