@@ -2,6 +2,8 @@
 
 /// How deep values may be in one another.
 const MAX_DEPTH: usize = 16;
+/// Entries of a map: headers are few, and each key is compared with all before it.
+const MAX_ENTRIES: u64 = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
@@ -75,6 +77,7 @@ impl<'a> Reader<'a> {
                 }
                 Value::Array(items)
             }
+            5 if size > MAX_ENTRIES => return None,
             5 => {
                 let mut entries: Vec<(Value, Value)> = Vec::new();
                 for _ in 0..size {
@@ -114,5 +117,16 @@ mod tests {
         {
             assert_eq!(read(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn maps_of_many_entries_are_refused() {
+        let map = |size: u8| {
+            let mut bytes = vec![0xb8, size];
+            (0..size).for_each(|key| bytes.extend([0x19, 1, key, 0]));
+            read(&bytes)
+        };
+        assert!(matches!(map(64), Some(Value::Map(entries)) if entries.len() == 64));
+        assert_eq!(map(65), None);
     }
 }
