@@ -6,9 +6,11 @@
 //!
 //! What an error means for an object is said by its controller.
 
+mod clusters;
 pub mod git;
 mod identity;
 mod secret;
 
+pub use clusters::ClusterLogins;
 pub use identity::{Denied, Identities, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 pub use secret::{SecretData, SecretError, image_pull_secrets};

@@ -59,6 +59,15 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         let releases = controller.cache();
         controller.watch_configs(move |kind, key| helm_release::dependents::of_config(&releases, kind, key));
     }
+    // By which account a cluster is opened is said with the cluster.
+    let clusters = sluice_access::Identities::new(
+        manager.client.clone(),
+        sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration),
+        gates.enabled("ObjectLevelWorkloadIdentity"),
+        String::new(),
+    )
+    .and_then(sluice_access::ClusterLogins::new)
+    .map_err(StartError::Flag)?;
     let rules = Rules {
         default_service_account: flags.default_service_account,
         default_kubeconfig_service_account: flags.default_kubeconfig_service_account,
@@ -82,7 +91,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let context = Context {
         status: StatusWriter::new(manager.client.clone(), cache.clone(), FIELD_MANAGER, &OWNED_CONDITIONS),
         waker: controller.waker(),
-        identities: Identities::new(cluster, NAME_LABEL, rules),
+        identities: Identities::new(cluster, NAME_LABEL, rules).with_clouds(Arc::new(clusters)),
         waiting: Waiting::default(),
         templates: Arc::new(TemplateCache::new(PARSED_CHARTS)),
         capabilities: CapabilitiesCache::default(),

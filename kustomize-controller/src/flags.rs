@@ -24,8 +24,8 @@ pub(crate) struct Flags {
     /// How often the download of an artifact is tried again.
     #[arg(long, default_value_t = 9, value_name = "NUMBER")]
     pub(crate) http_retry: u32,
-    /// Refuse kustomize bases from elsewhere.
-    #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
+    /// Refuse kustomize bases from elsewhere. Set it to false to allow them to everybody who may write Kustomizations.
+    #[arg(long, default_value = "true", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) no_remote_bases: bool,
     /// Refuse sources of other namespaces.
     #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]

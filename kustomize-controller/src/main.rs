@@ -44,9 +44,12 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
             return Err(StartError::Flag(hint));
         }
     }
-    if !flags.no_remote_bases {
-        tracing::info!("kustomize bases from elsewhere are refused here, as with --no-remote-bases");
-    }
+    let http = if flags.no_remote_bases {
+        None
+    } else {
+        let client = sluice_http::build(&sluice_http::Options::default());
+        Some(client.map_err(|error| StartError::Other(format!("cannot ask for remote bases: {error}")))?)
+    };
     let workload_identity = gates.enabled("ObjectLevelWorkloadIdentity");
     let identities = sluice_access::Identities::new(
         manager.client.clone(),
@@ -54,6 +57,15 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         workload_identity,
         flags.default_decryption_service_account,
     )
+    .map_err(StartError::Flag)?;
+    // By which account a cluster is opened is said with the cluster.
+    let clusters = sluice_access::Identities::new(
+        manager.client.clone(),
+        sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration),
+        workload_identity,
+        String::new(),
+    )
+    .and_then(sluice_access::ClusterLogins::new)
     .map_err(StartError::Flag)?;
     let vaults = Some(flags.sops_vault_configmap).filter(|name| !name.is_empty());
     let vaults = vaults.map(|name| (manager.runtime_namespace.clone(), name));
@@ -107,7 +119,8 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         ),
         waker: controller.waker(),
         logins,
-        identities: Identities::new(cluster, KUSTOMIZATION_NAME_LABEL, rules),
+        http,
+        identities: Identities::new(cluster, KUSTOMIZATION_NAME_LABEL, rules).with_clouds(Arc::new(clusters)),
         builds: Semaphore::new(cores),
         waiting: sluice_runtime::Waiting::default(),
         memories: Mutex::default(),

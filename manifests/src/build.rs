@@ -1,14 +1,17 @@
 //! From an unpacked artifact to the objects to apply. Blocking and without a cluster.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sluice_api::kustomize::KustomizationSpec;
 use sluice_api::meta::SUBSTITUTE_ANNOTATION;
-use sluice_kustomize::Options;
+use sluice_artifact::Rules;
+use sluice_kustomize::{Options, Remote};
 use sluice_runtime::apply::{Object, flatten, normalize};
 
+use crate::bases::Network;
 use crate::decryption::Decryptor;
 use crate::generate::{Generated, generate, scoped_join, to_json};
 use crate::mask::mask;
@@ -27,6 +30,10 @@ pub struct Input {
     pub purpose: Purpose,
     /// Keys, where the spec has a `decryption`.
     pub decryptor: Option<Decryptor>,
+    /// What is not there for a directory without a kustomization file. An artifact has nothing that is ignored.
+    pub ignored: Rules,
+    /// Fetches bases of other machines; without it they are refused.
+    pub network: Option<Arc<Network>>,
     /// Name of the Kustomization.
     pub owner_name: String,
     /// Namespace of the Kustomization.
@@ -55,7 +62,7 @@ pub fn build(input: &Input) -> Result<Built, String> {
     // Without links in its own path, so that names below it compare.
     let root = &input.root.canonicalize().map_err(|error| error.to_string())?;
     let directory = scoped_join(root, &input.spec.path);
-    let file = generate(root, &directory, &input.spec)?;
+    let file = generate(root, &directory, &input.spec, &input.ignored)?;
     let resources = kustomize(input, root, &directory, file)?;
     let mut hasher = Sha256::new();
     let mut objects = Vec::new();
@@ -162,7 +169,7 @@ fn kustomize(
     directory: &Path,
     file: Generated,
 ) -> Result<Vec<(Value, String)>, String> {
-    let mut files = Overlay::new(root)?;
+    let mut files = Overlay::new(root, input.network.clone())?;
     let path = directory.join(&file.file);
     if let Some(decryptor) = &input.decryptor {
         let decrypted = decryptor.sources(&mut files, root, directory, &file.content);
@@ -172,7 +179,8 @@ fn kustomize(
     let failed = |files: &Overlay, error: &sluice_kustomize::Error| {
         format!("kustomize build failed: {}", files.relative(error.message()))
     };
-    let built = sluice_kustomize::build(&files, None, &directory.to_string_lossy(), &Options::flux())
+    let remote = input.network.as_deref().map(|network| network as &dyn Remote);
+    let built = sluice_kustomize::build(&files, remote, &directory.to_string_lossy(), &Options::flux())
         .map_err(|error| failed(&files, &error))?;
     for warning in built.warnings() {
         tracing::debug!("{}", files.relative(warning));

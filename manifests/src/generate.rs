@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 use sluice_api::kustomize::{Image, KustomizationSpec, Selector};
+use sluice_artifact::Rules;
 
 /// Names of kustomization files, in the order in which they are looked for.
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -37,8 +38,13 @@ pub fn scoped_join(root: &Path, path: &str) -> PathBuf {
     root.join(joined)
 }
 
-/// Finds or generates the file for `directory`, and lays `spec` over it.
-pub(crate) fn generate(root: &Path, directory: &Path, spec: &KustomizationSpec) -> Result<Generated, String> {
+/// Finds or generates the file for `directory`, and lays `spec` over it. What `ignored` names is not listed.
+pub(crate) fn generate(
+    root: &Path,
+    directory: &Path,
+    spec: &KustomizationSpec,
+    ignored: &Rules,
+) -> Result<Generated, String> {
     let existing = FILE_NAMES.iter().find(|name| directory.join(name).is_file());
     let (file, mut content) = match existing {
         Some(name) => {
@@ -48,7 +54,7 @@ pub(crate) fn generate(root: &Path, directory: &Path, spec: &KustomizationSpec) 
             let content = documents.into_iter().next().unwrap_or_default();
             ((*name).to_owned(), if content.is_null() { json!({}) } else { content })
         }
-        None => (FILE_NAMES[0].to_owned(), scan(root, directory)?),
+        None => (FILE_NAMES[0].to_owned(), scan(root, directory, ignored)?),
     };
     if !content.is_object() {
         return Err(format!("{} is no mapping", shown(root, &directory.join(&file))));
@@ -79,9 +85,9 @@ pub(crate) fn to_json(value: &sluice_yaml::Value) -> Result<Value, String> {
 }
 
 /// A file that lists all manifests below a directory.
-fn scan(root: &Path, directory: &Path) -> Result<Value, String> {
+fn scan(root: &Path, directory: &Path, ignored: &Rules) -> Result<Value, String> {
     let mut resources = Vec::new();
-    walk(root, directory, "", 0, &mut resources)?;
+    walk((root, ignored), directory, "", 0, &mut resources)?;
     let mut content = json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"});
     if resources.is_empty() {
         // Builds to nothing, without an error.
@@ -93,7 +99,7 @@ fn scan(root: &Path, directory: &Path) -> Result<Value, String> {
 }
 
 fn walk(
-    root: &Path,
+    (root, ignored): (&Path, &Rules),
     directory: &Path,
     prefix: &str,
     depth: usize,
@@ -112,11 +118,14 @@ fn walk(
         let path = entry.path();
         let relative = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         let kind = entry.file_type().map_err(failed)?;
+        if ignored.ignores(relative.as_bytes(), kind.is_dir()) {
+            continue;
+        }
         if kind.is_dir() {
             if FILE_NAMES.iter().any(|name| path.join(name).is_file()) {
                 found.push(relative.into());
             } else {
-                walk(root, &path, &relative, depth + 1, found)?;
+                walk((root, ignored), &path, &relative, depth + 1, found)?;
             }
         } else if kind.is_file() && matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml"))
         {
@@ -264,6 +273,8 @@ fn merge_image(content: &mut Value, image: &Image) {
 
 #[cfg(test)]
 mod tests {
+    use sluice_artifact::ignore::Patterns;
+
     use super::*;
 
     fn spec(extra: &Value) -> KustomizationSpec {
@@ -306,22 +317,34 @@ mod tests {
             ("c/ignored.yaml", "not: kubernetes"),
             ("README.md", "text"),
         ]);
-        let generated = generate(root.path(), root.path(), &spec(&json!({}))).unwrap();
+        let generated = generate(root.path(), root.path(), &spec(&json!({})), &Rules::default()).unwrap();
         assert_eq!(generated.file, "kustomization.yaml");
         assert_eq!(generated.content["resources"], json!(["a/x.yml", "b.yaml", "c"]));
     }
 
     #[test]
+    fn what_is_ignored_is_not_listed_and_need_be_no_object() {
+        let root = tree(&[("a.yaml", OBJECT), ("values/x.yaml", "a: b"), ("b.yaml", OBJECT)]);
+        let mut patterns = Patterns::new();
+        for line in ["values/", "/b.yaml"] {
+            patterns.read(b"", line.as_bytes());
+        }
+        let ignored = Rules::only(patterns);
+        let generated = generate(root.path(), root.path(), &spec(&json!({})), &ignored).unwrap();
+        assert_eq!(generated.content["resources"], json!(["a.yaml"]));
+    }
+
+    #[test]
     fn what_is_no_object_is_an_error_that_names_the_file() {
         let root = tree(&[("d/values.yaml", "a: b\n")]);
-        let error = generate(root.path(), root.path(), &spec(&json!({}))).unwrap_err();
+        let error = generate(root.path(), root.path(), &spec(&json!({})), &Rules::default()).unwrap_err();
         assert!(error.starts_with("failed to decode Kubernetes YAML from d/values.yaml: "), "{error}");
     }
 
     #[test]
     fn an_empty_directory_builds_to_nothing() {
         let root = tree(&[("README.md", "")]);
-        let generated = generate(root.path(), root.path(), &spec(&json!({}))).unwrap();
+        let generated = generate(root.path(), root.path(), &spec(&json!({})), &Rules::default()).unwrap();
         assert_eq!(generated.content["namespace"], "_placeholder");
     }
 
@@ -337,7 +360,7 @@ mod tests {
             "images": [{"name": "app", "newTag": "v2"}, {"name": "b", "newName": "c"}],
             "patchesStrategicMerge": [{"kind": "B"}],
         }));
-        let generated = generate(root.path(), root.path(), &spec).unwrap();
+        let generated = generate(root.path(), root.path(), &spec, &Rules::default()).unwrap();
         assert_eq!(generated.file, "Kustomization");
         assert_eq!(
             generated.content,
@@ -355,7 +378,8 @@ mod tests {
         let root = tree(&[("x.yaml", OBJECT)]);
         for path in ["https://x.io/y", "/etc", "git@x.io:y", "file:///etc"] {
             let error =
-                generate(root.path(), root.path(), &spec(&json!({"components": [path]}))).unwrap_err();
+                generate(root.path(), root.path(), &spec(&json!({"components": [path]})), &Rules::default())
+                    .unwrap_err();
             assert_eq!(error, format!("component path '{path}' must be local and relative"));
         }
     }

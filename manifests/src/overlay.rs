@@ -2,21 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use sluice_kustomize::{DiskFileSystem, FileSystem, Place};
+
+use crate::bases::Network;
 
 /// A directory that nothing leaves, with replaced files over it.
 pub(crate) struct Overlay {
     disk: DiskFileSystem,
     root: PathBuf,
     replaced: BTreeMap<String, Vec<u8>>,
+    /// Where bases of other machines lie, if they are allowed.
+    network: Option<Arc<Network>>,
 }
 
 impl Overlay {
     /// The files of `root`, which has no links in its own path.
-    pub(crate) fn new(root: &Path) -> Result<Self, String> {
+    pub(crate) fn new(root: &Path, network: Option<Arc<Network>>) -> Result<Self, String> {
         let disk = DiskFileSystem::confined(root).map_err(|error| error.to_string())?;
-        Ok(Self { disk, root: root.to_owned(), replaced: BTreeMap::new() })
+        Ok(Self { disk, root: root.to_owned(), replaced: BTreeMap::new(), network })
+    }
+
+    /// The files of the fetched base that a path lies in.
+    fn fetched(&self, path: &str) -> Option<Result<DiskFileSystem, String>> {
+        let folder = self.network.as_ref()?.folder_of(&plain(Path::new(path)))?;
+        Some(DiskFileSystem::confined(&folder).map_err(|error| error.to_string()))
     }
 
     /// Puts other content in the place of a file, or a file where there is none.
@@ -30,16 +41,7 @@ impl Overlay {
         if path.is_relative() {
             return true;
         }
-        let mut plain = PathBuf::new();
-        for component in path.components() {
-            match component {
-                Component::ParentDir => {
-                    plain.pop();
-                }
-                other => plain.push(other),
-            }
-        }
-        plain.starts_with(&self.root)
+        plain(path).starts_with(&self.root)
     }
 
     fn outside(&self, path: &str) -> String {
@@ -58,12 +60,29 @@ impl Overlay {
     }
 }
 
+/// A path without `..`, by its text alone.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
 impl FileSystem for Overlay {
     fn resolve(&self, path: &str) -> Result<Place, String> {
         if self.replaced.contains_key(path)
             && let Some((directory, file)) = path.rsplit_once('/')
         {
             return Ok(Place { directory: directory.to_owned(), file: Some(file.to_owned()) });
+        }
+        if let Some(files) = self.fetched(path) {
+            return files?.resolve(path);
         }
         // Before anybody looks: not even whether a file outside is there may be told.
         if !self.is_inside(path) {
@@ -76,6 +95,9 @@ impl FileSystem for Overlay {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if let Some(files) = self.fetched(path) {
+            return files?.read(path);
+        }
         match self.replaced.get(path) {
             Some(content) => Ok(content.clone()),
             None if !self.is_inside(path) => Err(self.outside(path)),
@@ -93,7 +115,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
         std::fs::write(root.join("in.yaml"), "a: b").unwrap();
-        let files = Overlay::new(&root).unwrap();
+        let files = Overlay::new(&root, None).unwrap();
         let of = |path: &str| files.resolve(&format!("{}/{path}", root.display())).map(|_| ());
         assert_eq!(of("in.yaml"), Ok(()));
         assert_eq!(of("a/../in.yaml"), Ok(()));

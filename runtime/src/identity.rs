@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use sluice_api::meta::KubeConfigReference;
 
 use crate::apply::Cluster;
+pub use crate::remote::Clouds;
 use crate::remote::Reference;
 use crate::{client, errors};
 
@@ -46,13 +47,20 @@ pub struct Identities {
     own: Arc<Cluster>,
     managed: &'static str,
     rules: Rules,
+    clouds: Option<Arc<dyn Clouds>>,
     remote: Mutex<HashMap<[u8; 32], Weak<Cluster>>>,
 }
 
 impl Identities {
     /// Identities of a controller. `managed` is the label that all its objects carry, see [`Cluster::new`].
     pub fn new(own: Arc<Cluster>, managed: &'static str, rules: Rules) -> Self {
-        Self { own, managed, rules, remote: Mutex::default() }
+        Self { own, managed, rules, clouds: None, remote: Mutex::default() }
+    }
+
+    /// With clusters of clouds, which know accounts by their identities there.
+    #[must_use]
+    pub fn with_clouds(self, clouds: Arc<dyn Clouds>) -> Self {
+        Self { clouds: Some(clouds), ..self }
     }
 
     /// The cluster that the controller runs in.
@@ -79,7 +87,8 @@ impl Identities {
             None => self.own.clone(),
             Some(reference) => match (&reference.secret_ref, &reference.config_map_ref) {
                 (Some(secret), None) => self.by_secret(namespace, &secret.name, &secret.key).await?,
-                (None, Some(map)) => self.by_config_map(namespace, &map.name).await?,
+                // Boxed since it is large, rare, and part of every run.
+                (None, Some(map)) => Box::pin(self.by_config_map(namespace, &map.name)).await?,
                 _ => {
                     return Err("exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified".to_owned());
                 }
@@ -125,7 +134,7 @@ impl Identities {
         let own = self.own.client();
         let account = &self.rules.default_kubeconfig_service_account;
         let reference = Reference::read(own, namespace, name, account).await?;
-        self.remote(reference.digest(), reference.connect(own.clone())).await
+        self.remote(reference.digest(), reference.connect(own.clone(), self.clouds.clone())).await
     }
 
     /// The cluster that is known by this digest of everything that gives access, or one that is connected to.

@@ -228,6 +228,24 @@ async fn drift_is_told_and_left_where_the_annotation_says_so() -> Result<()> {
         ensure!(condition(&applied, "Drifted").is_none(), "{}", applied.data["status"]);
         let found = ops.get("v1", "ConfigMap", "map").await?;
         ensure!(found.data["data"]["k"] == "newer", "the revision was not applied");
+
+        // Where it is to be ignored nothing is told either.
+        let annotations = json!({"metadata": {"annotations": {"sluice.dev/drift": "ignore"}}});
+        ops.patch(KUSTOMIZE, "Kustomization", "app", annotations).await?;
+        ops.patch("v1", "ConfigMap", "map", json!({"data": {"k": "theirs"}})).await?;
+        let run = ops.reconcile("app").await?;
+        ensure!(condition(&run, "Drifted").is_none(), "{}", run.data["status"]);
+        ensure!(
+            ops.get("v1", "ConfigMap", "map").await?.data["data"]["k"] == "theirs",
+            "drift was not ignored"
+        );
+        map(ops, "map.yaml", "", "k: newest")?;
+        let commit = ops.push("The newest value").await?;
+        ops.applied("app", &commit).await?;
+        ensure!(
+            ops.get("v1", "ConfigMap", "map").await?.data["data"]["k"] == "newest",
+            "the revision was not applied"
+        );
         Ok(())
     })
     .await

@@ -2,18 +2,27 @@
 //! loopback; the files were made by the real `sops`.
 
 use crate::gitops::{GitOps, KUSTOMIZE, message};
+use crate::remote::authority;
 use crate::setting::Setting;
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use sluice_tests::workspace;
+use sluice_tests::{ControlPlane, workspace};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const GATE: &str = "--feature-gates=ObjectLevelWorkloadIdentity=true";
+
+/// What the stand-ins know.
+#[derive(Clone)]
+struct Known {
+    asked: Asked,
+    /// What Amazon tells about the cluster `prod`.
+    cluster: Value,
+}
 
 /// Vault, KMS and the token service of Amazon: each opens for whoever logged in, and a cipher is its plain text.
 struct Services {
@@ -32,11 +41,14 @@ impl Drop for Services {
 }
 
 impl Services {
-    async fn start() -> Result<Self> {
+    /// The cluster of Amazon's is the one of the tests.
+    async fn start(plane: &ControlPlane) -> Result<Self> {
+        let authority = STANDARD.encode(authority(plane)?);
+        let cluster = json!({"endpoint": plane.facts().server, "certificateAuthority": {"data": authority}});
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Asked::default();
-        let routes = Router::new().fallback(answer).with_state(asked.clone());
+        let routes = Router::new().fallback(answer).with_state(Known { asked: asked.clone(), cluster });
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, routes).await;
         });
@@ -52,7 +64,7 @@ impl Services {
 }
 
 async fn answer(
-    State(asked): State<Asked>,
+    State(Known { asked, cluster }): State<Known>,
     uri: Uri,
     headers: HeaderMap,
     body: String,
@@ -76,6 +88,7 @@ async fn answer(
             let cipher = content["ciphertext"].as_str().unwrap_or_default();
             json(json!({"data": {"plaintext": cipher.trim_start_matches("vault:v1:")}}))
         }
+        "/clusters/prod" => json(json!({"cluster": cluster})),
         _ if header("authorization").contains("Credential=ASIAEXAMPLE/") => {
             json(json!({"KeyId": "arn", "Plaintext": content["CiphertextBlob"]}))
         }
@@ -89,11 +102,29 @@ fn claims(token: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?)
 }
 
+/// Amazon says where the cluster is. It is the one of the tests, and that knows no tokens of Amazon's: it is asked, and
+/// refuses.
+async fn reaches_a_cluster_of_amazon(ops: &GitOps, services: &Services) -> Result<()> {
+    let cluster = "arn:aws:eks:eu-west-1:123456789012:cluster/prod";
+    let data = json!({"provider": "aws", "cluster": cluster, "serviceAccountName": "decryptor"});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster"}, "data": data});
+    ops.apply(&map.to_string()).await?;
+    let spec = json!({"path": "map", "kubeConfig": {"configMapRef": {"name": "cluster"}}});
+    ops.kustomization("eks", spec).await?;
+    let failed = ops.fails(KUSTOMIZE, "Kustomization", "eks", "ReconciliationFailed").await?;
+    ensure!(message(&failed).contains("Unauthorized"), "{}", message(&failed));
+    let (_, signed, _) = services.asked("/clusters/prod")?;
+    ensure!(signed.contains("Credential=ASIAEXAMPLE/") && signed.contains("/eu-west-1/eks/"), "{signed}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_in_vault_and_at_amazon_open_for_the_service_account_of_a_kustomization() -> Result<()> {
-    let (setting, services) = (Setting::new("kms").await?, Services::start().await?);
+    let setting = Setting::new("kms").await?;
+    let services = Services::start(setting.plane).await?;
     let variables =
-        [("AWS_ENDPOINT_URL_STS", services.url.as_str()), ("AWS_ENDPOINT_URL_KMS", services.url.as_str())];
+        ["STS", "KMS", "EKS"].map(|service| (format!("AWS_ENDPOINT_URL_{service}"), services.url.as_str()));
+    let variables: Vec<_> = variables.iter().map(|(name, url)| (name.as_str(), *url)).collect();
     let arguments = [GATE, "--sops-vault-configmap=vaults"];
     let ops = GitOps::start_with_variables(setting, &arguments, &variables).await?;
     let case = async {
@@ -106,6 +137,8 @@ async fn keys_in_vault_and_at_amazon_open_for_the_service_account_of_a_kustomiza
             let content = encrypted(file)?.replace("name: creds", &format!("name: {folder}"));
             ops.repository.write(&format!("{folder}/secret.yaml"), content)?;
         }
+        let map = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"map"}}"#;
+        ops.repository.write("map/map.yaml", map)?;
         let commit = ops.repository.commit("Secrets")?;
         ops.git_repository(json!({})).await?;
         let instances = |address: &str| {
@@ -151,6 +184,7 @@ async fn keys_in_vault_and_at_amazon_open_for_the_service_account_of_a_kustomiza
         ensure!(amazon["sub"] == subject && amazon["aud"] == json!(["sts.amazonaws.com"]), "{amazon}");
         let (_, signed, _) = services.asked("CiphertextBlob")?;
         ensure!(signed.contains("/eu-west-1/kms/aws4_request"), "{signed}");
+        reaches_a_cluster_of_amazon(&ops, &services).await?;
         Ok(())
     }
     .await;

@@ -16,6 +16,7 @@ mod crash;
 mod examples;
 mod faults;
 mod fields;
+mod gates;
 mod git_access;
 mod git_adverse;
 mod git_providers;

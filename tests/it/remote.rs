@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::Api;
 use kube::config::Kubeconfig;
 use serde_json::json;
-use sluice_tests::wait;
+use sluice_tests::{ControlPlane, wait};
 
 /// An account that may write ConfigMaps in this namespace and nothing else.
 async fn account(ops: &GitOps) -> Result<()> {
@@ -26,8 +26,8 @@ async fn account(ops: &GitOps) -> Result<()> {
 }
 
 /// The authority of the API server's certificate, in PEM.
-fn authority(ops: &GitOps) -> Result<String> {
-    let config = Kubeconfig::read_from(&ops.plane.facts().kubeconfig)?;
+pub(crate) fn authority(plane: &ControlPlane) -> Result<String> {
+    let config = Kubeconfig::read_from(&plane.facts().kubeconfig)?;
     let cluster = config.clusters.first().and_then(|named| named.cluster.as_ref()).context("no cluster")?;
     match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
         (Some(data), _) => Ok(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data)?)?),
@@ -76,7 +76,7 @@ async fn a_kubeconfig_leads_to_a_cluster_with_its_rights() -> Result<()> {
         let request = k8s_openapi::api::authentication::v1::TokenRequest::default();
         let answer = accounts.create_token_request("deployer", &kube::api::PostParams::default(), &request).await?;
         let token = serde_json::to_value(&answer)?["status"]["token"].as_str().context("no token")?.to_owned();
-        let authority = base64::engine::general_purpose::STANDARD.encode(authority(ops)?);
+        let authority = base64::engine::general_purpose::STANDARD.encode(authority(ops.plane)?);
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": ops.plane.facts().server, "certificate-authority-data": authority}}],
@@ -103,7 +103,7 @@ async fn a_config_map_leads_to_a_cluster_that_trusts_accounts_of_this_one() -> R
         // An audience that this API server knows itself by: the only one that it accepts.
         let audience = "https://kubernetes.default.svc";
         let server = ops.plane.facts().server.clone();
-        let good = json!({"provider": "generic", "address": server, "ca.crt": authority(ops)?, "audiences": audience,
+        let good = json!({"provider": "generic", "address": server, "ca.crt": authority(ops.plane)?, "audiences": audience,
             "serviceAccountName": "deployer"});
         let mut bad = good.clone();
         bad["serviceAccountName"] = "nobody".into();

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use sluice_api::kustomize::{GROUP, Kustomization};
+use sluice_artifact::Rules;
+use sluice_artifact::ignore::Patterns;
 use sluice_manifests::{Built, Input, Purpose, Variables};
 
 use crate::app::App;
@@ -27,6 +29,9 @@ pub(crate) struct LocalArgs {
     /// Fail when a variable without a default is not set.
     #[arg(long)]
     strict_substitute: bool,
+    /// Patterns, as in .gitignore files, of what does not count where there is no kustomization file.
+    #[arg(long, value_delimiter = ',', value_name = "PATTERN")]
+    ignore_paths: Vec<String>,
     /// Accepted: nothing is ever written to the directory.
     #[arg(long, hide = true)]
     in_memory_build: bool,
@@ -36,6 +41,16 @@ pub(crate) struct LocalArgs {
     /// Where the sources of those are on this machine, as Kind/NAMESPACE/NAME=DIR separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "SOURCE=DIR")]
     local_sources: Vec<String>,
+}
+
+impl LocalArgs {
+    fn ignored(&self) -> Rules {
+        let mut patterns = Patterns::new();
+        for line in &self.ignore_paths {
+            patterns.read(b"", line.as_bytes());
+        }
+        Rules::only(patterns)
+    }
 }
 
 /// How deep Kustomizations of Kustomizations are built.
@@ -186,6 +201,8 @@ async fn build(
         spec,
         variables,
         decryptor: None,
+        ignored: args.ignored(),
+        network: Some(super::kustomize::network()?),
         purpose: Purpose::Show,
         owner_name: name.to_owned(),
         owner_namespace: namespace.to_owned(),

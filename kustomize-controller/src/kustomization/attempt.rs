@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use sluice_api::kustomize::{Kustomization, KustomizationSpec};
 use sluice_api::meta::{Artifact, HEALTHY_CONDITION, READY_CONDITION};
+use sluice_artifact::Rules;
+use sluice_manifests::bases::Network;
 use sluice_manifests::{Built, Decryptor, Input, Purpose, Variables};
 use sluice_runtime::apply::{Action, IgnoreRules, Ledger, Plan};
 use sluice_runtime::expressions::HealthRules;
@@ -218,6 +220,8 @@ pub(super) async fn build(
         variables,
         decryptor,
         purpose: Purpose::Apply,
+        ignored: Rules::default(),
+        network: context.http.clone().map(|http| Arc::new(Network::new(http, Vec::new()))),
         owner_name: key.name,
         owner_namespace: key.namespace,
     };

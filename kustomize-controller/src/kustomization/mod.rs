@@ -82,6 +82,8 @@ pub(crate) struct Context {
     pub(crate) artifacts: Artifacts,
     pub(crate) identities: Identities,
     pub(crate) logins: Arc<Logins>,
+    /// By what bases of other machines are asked for, where they are allowed.
+    pub(crate) http: Option<reqwest::Client>,
     /// Who waits for whom.
     pub(crate) waiting: Waiting,
     pub(crate) triggers: Arc<Mutex<Triggers>>,

@@ -5,6 +5,7 @@ mod remote;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -87,10 +88,15 @@ struct UnusedArgs {
 
 pub(crate) async fn run(app: &App, args: &KustomizeArgs) -> Result<()> {
     let KustomizeCommand::Build(args) = &args.command;
-    let network = Network::new();
+    let network = Network::new()?;
     let (output, args) = (app.output.clone(), args.clone());
     let result = tokio::task::spawn_blocking(move || built(&output, &network, &args)).await;
     result.context("the build ended early").and_then(|result| result).map_err(Exit::as_tool)
+}
+
+/// What fetches the bases of a Kustomization that a person builds.
+pub(crate) fn network() -> Result<Arc<sluice_manifests::bases::Network>> {
+    remote::plain().map(Arc::new)
 }
 
 fn built(terminal: &Terminal, network: &Network, args: &BuildArgs) -> Result<()> {

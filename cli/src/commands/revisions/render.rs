@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use sluice_api::kustomize::Kustomization;
+use sluice_artifact::Rules;
 use sluice_manifests::{Input, Purpose, Variables};
 
 use crate::commands::test::find::{Found, Repository};
@@ -95,6 +96,8 @@ fn build(root: &Path, found: &Found, rendered: &mut Rendered) {
         variables: object.spec.post_build.as_ref().map(|post_build| Variables::given(post_build, false)),
         spec: object.spec,
         decryptor: None,
+        ignored: Rules::default(),
+        network: None,
         purpose: Purpose::Show,
         owner_name: found.object.name().to_owned(),
         owner_namespace: found.object.namespace().to_owned(),
