@@ -12,9 +12,12 @@ IMAGES ?= 500
 # For chaos: how many faults, and where the logs go at the end.
 FAULTS ?= 50
 LOGS ?=
+# For soak.
+MINUTES ?= 10
 # For fuzz and chaos: the first seed, seconds for each engine, and how many random overlays.
 SEED ?= 1
-FUZZ_SECONDS ?= 60
+TIME ?= 60
+FUZZ_SECONDS ?= $(TIME)
 OVERLAYS ?= 1000
 # For demo: 1 leaves everything running at the end.
 KEEP ?=
@@ -156,8 +159,14 @@ chaos: controlplane ## A fleet that changes while everything fails: kills, cuts,
 	@$(CARGO) build --locked $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/debug $(TARGET)/debug/chaos --seed $(SEED) --faults $(FAULTS) $(if $(LOGS),--logs $(LOGS))
 
+.PHONY: soak
+soak: controlplane ## Hours of changes in MINUTES, with intervals of seconds: memory must not grow (MINUTES=10)
+	@tests/tools/install.sh registry >/dev/null
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/chaos --seed $(SEED) --faults 0 --soak $(MINUTES)
+
 .PHONY: fuzz
-fuzz: ## Mutated input for the engines, FUZZ_SECONDS each, then random overlays beside kustomize (SEED=1)
+fuzz: ## Mutated input for the engines, TIME seconds each, then random overlays beside kustomize (TIME=60 SEED=1)
 	@$(CARGO) run --quiet --locked --package sluice-fuzz -- $(FUZZ_SECONDS) $(SEED)
 	@SLUICE_SEED=$(SEED) SLUICE_CASES=$(OVERLAYS) $(CARGO) test --quiet --locked --package sluice-kustomize --test it random -- --nocapture
 

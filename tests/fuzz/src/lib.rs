@@ -5,6 +5,7 @@
 //! results are right. That is what the comparisons with the reference tools are for.
 
 mod mutate;
+mod outside;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,6 +87,20 @@ mod tests {
     #[test]
     fn yaml_bears_anything() {
         check("yaml");
+    }
+
+    #[test]
+    fn artifacts_variables_and_patterns_bear_anything() {
+        check("artifact");
+        check("envsubst");
+        check("ignore");
+    }
+
+    #[test]
+    fn secrets_registries_and_markers_bear_anything() {
+        check("sops");
+        check("registry");
+        check("image-markers");
     }
 
     #[test]

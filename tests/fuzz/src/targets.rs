@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
+use crate::outside;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sluice_gotemplate::{Ctx, Functions, Limits, SystemHost, TemplateSet, Value};
@@ -30,6 +31,27 @@ pub const TARGETS: &[Target] = &[
     Target { name: "chart-archive", seeds: archives, words: ARCHIVE_WORDS, run: read_archive },
     Target { name: "kustomize", seeds: kustomizations, words: KUSTOMIZE_WORDS, run: build_kustomization },
     Target { name: "yaml", seeds: documents, words: YAML_WORDS, run: read_yaml },
+    Target { name: "artifact", seeds: outside::tars, words: outside::TAR_WORDS, run: outside::unpack },
+    Target {
+        name: "envsubst",
+        seeds: outside::variables,
+        words: outside::VARIABLE_WORDS,
+        run: outside::substitute,
+    },
+    Target { name: "ignore", seeds: outside::ignores, words: outside::IGNORE_WORDS, run: outside::ignore },
+    Target { name: "sops", seeds: outside::secrets, words: outside::SOPS_WORDS, run: outside::decrypt },
+    Target {
+        name: "registry",
+        seeds: outside::registries,
+        words: outside::OCI_WORDS,
+        run: outside::registry,
+    },
+    Target {
+        name: "image-markers",
+        seeds: outside::markers,
+        words: outside::MARKER_WORDS,
+        run: outside::set_images,
+    },
 ];
 
 const TEMPLATE_WORDS: &[&str] = &[
@@ -182,7 +204,7 @@ const YAML_WORDS: &[&str] = &[
     "\u{1f600}",
 ];
 
-fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
@@ -224,7 +246,7 @@ fn execute_template(input: &[u8]) {
     let _ = Ctx::new(&set, &mut host, limits).execute("t", &data);
 }
 
-fn archives() -> Vec<Vec<u8>> {
+pub(crate) fn archives() -> Vec<Vec<u8>> {
     let chart = [
         (
             "c/Chart.yaml",
@@ -259,7 +281,7 @@ fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-fn set_checksum(header: &mut [u8]) {
+pub(crate) fn set_checksum(header: &mut [u8]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -345,7 +367,11 @@ fn read_yaml(input: &[u8]) {
         }
     }
     if let Ok(value) = read {
-        let _ = sluice_yaml::write(&value);
+        // What is written is read as the same.
+        if let Ok(text) = sluice_yaml::write(&value) {
+            let again = sluice_yaml::read(text.as_bytes());
+            assert_eq!(again.as_ref().ok(), Some(&value), "{text}");
+        }
     }
     let _ = sluice_yaml::read_all(input);
     for node in sluice_yaml::read_nodes(input).unwrap_or_default() {

@@ -5,6 +5,7 @@ mod changes;
 mod fault;
 mod fleet;
 mod parts;
+mod soak;
 mod verdict;
 mod watch;
 
@@ -32,6 +33,9 @@ struct Arguments {
     /// Seconds after the last fault until everything must be as Git says.
     #[arg(long, default_value_t = 300)]
     settle: u64,
+    /// Before the faults, so many minutes of changes without any, during which memory must not grow.
+    #[arg(long, default_value_t = 0)]
+    soak: u64,
     /// Where the logs of the controllers are put at the end; without it, they go.
     #[arg(long)]
     logs: Option<std::path::PathBuf>,
@@ -70,6 +74,11 @@ async fn run(arguments: &Arguments, fleet: &Fleet, parts: &mut Parts) -> Result<
     verdict::settled(fleet, &changes, patience).await.context("before the first fault")?;
     let watch = watch::Watch::start(fleet, &changes).await?;
     watch.count(parts);
+    let mut problems = Vec::new();
+    if arguments.soak > 0 {
+        let time = Duration::from_secs(60 * arguments.soak);
+        problems = soak::soak(fleet, parts, &mut changes, &mut random, time).await?;
+    }
     say("the fleet is up; now the faults");
 
     let begin = Instant::now();
@@ -101,7 +110,6 @@ async fn run(arguments: &Arguments, fleet: &Fleet, parts: &mut Parts) -> Result<
 
     let calm = Instant::now();
     let last = changes.last(fleet).await?;
-    let mut problems = Vec::new();
     match verdict::settled(fleet, &changes, patience).await {
         Ok(()) => say(&format!("all as Git says after {:.1} s", calm.elapsed().as_secs_f64())),
         Err(error) => problems.push(format!("{error:#}")),
