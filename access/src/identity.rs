@@ -64,7 +64,7 @@ impl Identities {
     }
 
     /// Whether objects may name a ServiceAccount.
-    pub(crate) fn gate(&self) -> bool {
+    pub fn gate(&self) -> bool {
         self.gate
     }
 

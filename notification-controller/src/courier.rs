@@ -5,71 +5,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use sluice_api::notification::Alert;
 use sluice_runtime::{Manager, ObjectKey, Severity, errors};
 
+use crate::figures::Figures;
 use crate::outbox::{Courier, Delivery, Loss, Undelivered};
-use crate::provider::{self, AddressPolicy, Client, Error, HttpError, Target};
+use crate::provider::{self, AddressPolicy, Client, Error, HttpError, Logins, Target};
 
 /// Reason of events on Alerts whose notification was not sent.
 pub(crate) const DISPATCH_FAILED: &str = "NotificationDispatchFailed";
 /// How long what was read of a Provider's Secrets is used. A failure ends that at once.
 const FRESH: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LossLabels {
-    namespace: String,
-    provider: String,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
-    namespace: String,
-    provider: String,
-}
-
-impl Labels {
-    fn of(key: &ObjectKey) -> Self {
-        Self { namespace: key.namespace.clone(), provider: key.name.clone() }
-    }
-}
-
 /// Sends to Providers.
 pub(crate) struct Dispatcher {
     manager: Arc<Manager>,
     policy: AddressPolicy,
-    object_level_identity: bool,
-    waiting: Family<Labels, Gauge>,
-    sent: Family<Labels, Counter>,
-    lost: Family<LossLabels, Counter>,
+    logins: Logins,
+    figures: Arc<Figures>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(manager: Arc<Manager>, policy: AddressPolicy, object_level_identity: bool) -> Self {
-        let (waiting, sent, lost) = (Family::default(), Family::default(), Family::default());
-        manager.metrics.register(|registry| {
-            registry.register(
-                "sluice_notifications_waiting",
-                "Notifications that wait for a Provider or are under way to it",
-                Family::clone(&waiting),
-            );
-            registry.register(
-                "sluice_notifications_sent",
-                "Notifications that a Provider took",
-                Family::clone(&sent),
-            );
-            registry.register(
-                "sluice_notifications_lost",
-                "Notifications that no Provider took",
-                Family::clone(&lost),
-            );
-        });
-        Self { manager, policy, object_level_identity, waiting, sent, lost }
+    pub(crate) fn new(
+        manager: Arc<Manager>,
+        policy: AddressPolicy,
+        logins: Logins,
+        figures: Arc<Figures>,
+    ) -> Self {
+        Self { manager, policy, logins, figures }
     }
 }
 
@@ -101,7 +64,7 @@ impl Courier for Dispatcher {
                     ))
                 };
                 let client = &self.manager.client;
-                let target = provider::open(client, provider, &self.policy, self.object_level_identity).await;
+                let target = provider::open(client, provider, &self.policy, &self.logins).await;
                 let target = target.map_err(initialize)?;
                 let client =
                     Client::new(&target).map_err(|error| initialize(target.mask(&error.to_string())))?;
@@ -118,26 +81,16 @@ impl Courier for Dispatcher {
                 _ => Undelivered::Failed(problem),
             });
         }
-        let labels = Labels::of(&ObjectKey::of(&**provider));
-        self.waiting.get_or_create(&labels).dec();
-        self.sent.get_or_create(&labels).inc();
+        self.figures.sent(&ObjectKey::of(&**provider));
         Ok(())
     }
 
     fn queued(&self, provider: &ObjectKey) {
-        self.waiting.get_or_create(&Labels::of(provider)).inc();
+        self.figures.queued(provider);
     }
 
     fn lost(&self, provider: &ObjectKey, loss: Loss) {
-        self.waiting.get_or_create(&Labels::of(provider)).dec();
-        let reason = match loss {
-            Loss::Failed => "failed",
-            Loss::Overflow => "overflow",
-            Loss::Expired => "expired",
-            Loss::Shutdown => "shutdown",
-        };
-        let (namespace, provider) = (provider.namespace.clone(), provider.name.clone());
-        self.lost.get_or_create(&LossLabels { namespace, provider, reason }).inc();
+        self.figures.lost(provider, loss);
     }
 
     fn tell(&self, alert: &Alert, message: String) {

@@ -5,6 +5,7 @@ mod alert;
 mod commit_status_id;
 mod courier;
 mod event;
+mod figures;
 mod group;
 mod jose;
 mod kinds;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use clap::Parser;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use sluice_access::{Identities, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 use sluice_api::notification::{Alert, Provider, Receiver};
 use sluice_runtime::flags::{CommonFlags, FeatureGates, parse_bool, parse_duration};
 use sluice_runtime::manager::StartError;
@@ -32,7 +34,7 @@ const NAME: &str = "notification-controller";
 const GATES: &[(&str, bool)] = &[
     ("CacheSecretsAndConfigMaps", false),
     ("DisableConfigWatchers", false),
-    ("ObjectLevelWorkloadIdentity", false),
+    (OBJECT_LEVEL_WORKLOAD_IDENTITY, false),
 ];
 
 /// Dispatches events to chats, trackers and other systems, and turns webhooks into reconciles.
@@ -63,6 +65,15 @@ struct Flags {
     /// Exceptions from --deny-provider-hosts.
     #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
     allow_provider_hosts: Vec<String>,
+    /// ServiceAccount for cloud identities where a Provider names none.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    default_service_account: String,
+    /// How many tokens of cloud identities are kept; 0 keeps none.
+    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+    token_cache_max_size: usize,
+    /// How long tokens of cloud identities are kept.
+    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
+    token_cache_max_duration: Duration,
 }
 
 impl Flags {
@@ -92,8 +103,17 @@ fn main() -> ExitCode {
 
 async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&flags.common.feature_gates, GATES).map_err(StartError::Flag)?;
-    let alerts = statics::watch::<Alert>(&manager);
-    let providers = statics::watch::<Provider>(&manager);
+    let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let gate = gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY);
+    let account = flags.default_service_account.clone();
+    let identities = Identities::new(manager.client.clone(), tokens, gate, account);
+    let identities = identities.map_err(StartError::Flag)?;
+    let figures = Arc::new(figures::Figures::new(&manager.metrics));
+    let alerts = statics::watch::<Alert>(&manager, |_| {});
+    let counted = figures.clone();
+    let providers = statics::watch::<Provider>(&manager, move |change| {
+        counted.changed(&change.key, change.new.is_some());
+    });
     // Every replica serves webhooks, so each has the Receivers; the leader's controller follows them by itself.
     let receivers = sluice_runtime::mirror::<Receiver>(&manager, manager.flags.watch_config(), |_| {});
     let synced = async {
@@ -106,11 +126,8 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
     }
     let policy = flags.policy()?;
     let bodies = Arc::<event::Bodies>::default();
-    let dispatcher = courier::Dispatcher::new(
-        manager.clone(),
-        policy.clone(),
-        gates.enabled("ObjectLevelWorkloadIdentity"),
-    );
+    let logins = provider::Logins { identities, http: sluice_http::Clients::default() };
+    let dispatcher = courier::Dispatcher::new(manager.clone(), policy.clone(), logins, figures);
     let outbox = outbox::Outbox::new(dispatcher, manager.tasks.clone(), manager.stop.clone());
     let pipeline = Arc::new(event::Pipeline {
         manager: manager.clone(),

@@ -8,13 +8,17 @@ use kube::api::{Api, Patch, PatchParams};
 use sluice_api::meta::FINALIZER;
 use sluice_runtime::{Cache, Change, Manager, ObjectKey, Watched, errors, mirror};
 
-/// Keeps a cache of a kind and takes old finalizers off its objects.
-pub(crate) fn watch<K>(manager: &Arc<Manager>) -> Arc<Cache<K>>
+/// Keeps a cache of a kind and takes old finalizers off its objects. `changed` sees each change.
+pub(crate) fn watch<K>(
+    manager: &Arc<Manager>,
+    changed: impl Fn(&Change<K>) + Send + Sync + 'static,
+) -> Arc<Cache<K>>
 where
     K: Watched,
 {
     let owner = manager.clone();
     mirror(manager, kube::runtime::watcher::Config::default(), move |change: &Change<K>| {
+        changed(change);
         if let Some(object) = &change.new
             && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
         {

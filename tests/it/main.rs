@@ -45,6 +45,7 @@ mod manifests;
 mod migrate;
 mod notation;
 mod notification;
+mod notification_bounds;
 mod notification_burst;
 mod notification_old;
 mod oci_repository;

@@ -120,6 +120,12 @@ impl AddressPolicy {
         self.check_host(url.host_str().unwrap_or_default())
     }
 
+    /// Checks the host of a proxy.
+    pub(crate) fn check_proxy(&self, proxy: &sluice_http::Proxy) -> Result<(), String> {
+        let url = Url::parse(proxy.address.trim());
+        self.check(&url.map_err(|error| format!("the proxy's address is invalid: {error}"))?)
+    }
+
     /// Checks a host as it is written.
     pub(crate) fn check_host(&self, host: &str) -> Result<(), String> {
         let host =

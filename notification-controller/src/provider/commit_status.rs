@@ -292,7 +292,7 @@ async fn azure_devops(
             "the address must be of the form https://<host>/<organisation>/<project>/_git/<repository>";
         return Err(Error::Config(message.to_owned()));
     };
-    let authorization = format!("Basic {}", STANDARD.encode(format!(":{}", target.token()?)));
+    let authorization = format!("Basic {}", STANDARD.encode(format!(":{}", target.access_token()?)));
     let path =
         format!("/{organisation}/{project}/_apis/git/repositories/{name}/commits/{}/statuses", status.hash);
     let genre = match event.metadata.get("summary") {

@@ -26,7 +26,7 @@ pub(crate) fn request(target: &Target, event: &Event) -> Result<Request, Error> 
         let authorization = connection.signature(&url, expiry)?;
         return Request::json(url, event)?.header("authorization", &authorization);
     }
-    let token = target.token()?;
+    let token = target.access_token()?;
     let namespace = target.required_channel()?;
     if target.address.is_empty() {
         return Err(Error::Config("provider type 'azureeventhub' needs the hub in spec.address".to_owned()));

@@ -134,9 +134,7 @@ impl Client {
     /// A client with the target's proxy and certificates.
     pub(crate) fn new(target: &Target) -> Result<Self, super::Error> {
         if let Some(proxy) = &target.proxy {
-            let url = Url::parse(proxy.address.trim())
-                .map_err(|error| super::Error::Config(format!("the proxy's address is invalid: {error}")))?;
-            target.policy.check(&url).map_err(super::Error::Config)?;
+            target.policy.check_proxy(proxy).map_err(super::Error::Config)?;
         }
         let (tls, proxy) = (target.credentials.tls.clone(), target.proxy.clone());
         let client = Self::build(&target.policy, target.timeout, tls, proxy)?;

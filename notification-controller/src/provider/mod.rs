@@ -8,6 +8,7 @@ mod event_hub;
 mod generic;
 mod github_app;
 mod http;
+mod identity;
 mod incident;
 mod nats;
 mod otel;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub(crate) use address::{AddressPolicy, Rule};
 pub(crate) use github_app::App;
 pub(crate) use http::{Client, Error as HttpError, Request};
+pub(crate) use identity::Logins;
 pub(crate) use secret::Credentials;
 pub(crate) use target::open;
 
@@ -218,6 +220,11 @@ impl Target {
                 self.type_
             ))),
         }
+    }
+
+    /// The token of an identity at a cloud, or else that of the Secret.
+    fn access_token(&self) -> Result<&str, Error> {
+        self.credentials.access_token.as_deref().map_or_else(|| self.token(), Ok)
     }
 
     /// The channel of the spec, which this type cannot do without.

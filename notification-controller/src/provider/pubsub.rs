@@ -48,6 +48,9 @@ fn request(target: &Target, event: &Event) -> Result<Request, Error> {
 }
 
 fn token(target: &Target) -> Result<String, Error> {
+    if let Some(token) = &target.credentials.access_token {
+        return Ok(token.clone());
+    }
     let account: ServiceAccount = serde_json::from_str(target.token()?).map_err(|error| {
         Error::Config(format!("the token is not the key file of a Google service account: {error}"))
     })?;

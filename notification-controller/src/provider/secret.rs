@@ -32,6 +32,8 @@ pub(crate) struct Credentials {
     pub nats_creds: Option<String>,
     /// `nkey`: the seed of NATS.
     pub nats_seed: Option<String>,
+    /// A token of an identity at a cloud, which no Secret holds.
+    pub access_token: Option<String>,
 }
 
 /// Shows no secret.
@@ -80,6 +82,7 @@ impl Credentials {
             nats_creds: text(data, "creds")?,
             nats_seed: text(data, "nkey")?,
             tls: Tls::default(),
+            access_token: None,
         })
     }
 
@@ -91,7 +94,8 @@ impl Credentials {
 
     /// Values that must not be seen in messages.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let few = [&self.token, &self.password, &self.nats_creds, &self.nats_seed, &self.proxy];
+        let few =
+            [&self.token, &self.password, &self.nats_creds, &self.nats_seed, &self.proxy, &self.access_token];
         few.into_iter().flatten().map(String::as_str).chain(self.headers.values().map(String::as_str))
     }
 

@@ -11,26 +11,21 @@ use sluice_api::notification::Provider;
 use sluice_runtime::errors;
 
 use super::secret::{Credentials, Data, old_proxy, proxy};
-use super::{AddressPolicy, Class, Target, class};
+use super::{AddressPolicy, Class, Logins, Target, class, identity};
 
 /// Reads the Provider's Secrets.
 pub(crate) async fn open(
     client: &Client,
     provider: &Provider,
     policy: &AddressPolicy,
-    object_level_identity: bool,
+    logins: &Logins,
 ) -> Result<Target, String> {
     let spec = &provider.spec;
-    if !spec.service_account_name.is_empty() {
-        return Err(if object_level_identity {
-            "spec.serviceAccountName is not supported by this version of Sluice".to_owned()
-        } else {
-            "to use spec.serviceAccountName for provider authentication please enable the \
-             ObjectLevelWorkloadIdentity feature gate in the controller"
-                .to_owned()
-        });
+    let namespace = provider.namespace().unwrap_or_default();
+    if !spec.service_account_name.is_empty() && !logins.identities.gate() {
+        return Err(identity::GATE.to_owned());
     }
-    let secrets = Api::<Secret>::namespaced(client.clone(), &provider.namespace().unwrap_or_default());
+    let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
     let read = async |name: &str| {
         let secret = secrets.get(name).await.map_err(|error| errors::describe(&error))?;
         let data = secret.data.unwrap_or_default();
@@ -64,11 +59,20 @@ pub(crate) async fn open(
         }
     };
     let or_spec = |secret: &Option<String>, spec: &str| secret.clone().unwrap_or_else(|| spec.to_owned());
+    let address = or_spec(&credentials.address, &spec.address);
+    let (account, timeout) = (&spec.service_account_name, spec.timeout().to_std());
+    if identity::is_meant(&type_, &address, credentials.token.as_deref(), account)? {
+        if let Some(proxy) = &proxy {
+            policy.check_proxy(proxy)?;
+        }
+        let token = identity::token(logins, &type_, &namespace, account, proxy.clone(), timeout).await?;
+        credentials.access_token = Some(token);
+    }
     Ok(Target {
-        address: or_spec(&credentials.address, &spec.address),
+        address,
         channel: spec.channel.clone(),
         username: or_spec(&credentials.username, &spec.username),
-        timeout: spec.timeout().to_std(),
+        timeout,
         uid: provider.uid().unwrap_or_default(),
         type_,
         credentials,
