@@ -8,6 +8,8 @@ mod charts;
 mod flags;
 mod helm_release;
 mod sources;
+#[cfg(test)]
+mod test_object;
 
 use std::process::ExitCode;
 use std::sync::Arc;

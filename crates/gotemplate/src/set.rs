@@ -1,7 +1,9 @@
 //! Parsed templates.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use memchr::memmem::Finder;
 
 use crate::error::Error;
 use crate::func::Functions;
@@ -29,6 +31,15 @@ pub struct TemplateSet {
     left: String,
     right: String,
     templates: HashMap<Str, Arc<Template>>,
+    deferred: HashMap<Str, Deferred>,
+}
+
+/// A text that is parsed when it is asked for.
+#[derive(Clone)]
+struct Deferred {
+    text: Arc<[u8]>,
+    /// Nothing where the text is no template.
+    parsed: OnceLock<Option<Arc<Template>>>,
 }
 
 impl TemplateSet {
@@ -41,6 +52,7 @@ impl TemplateSet {
             left: String::new(),
             right: String::new(),
             templates: HashMap::new(),
+            deferred: HashMap::new(),
         }
     }
 
@@ -60,7 +72,7 @@ impl TemplateSet {
     /// Parses a template, and those it defines, into the set. A later one replaces an earlier one
     /// of the same name, unless it is blank.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Error> {
-        for template in self.parse_apart(name, text.as_ref())? {
+        for template in self.parse_apart(name, text.as_ref().into())? {
             if template.is_blank && self.templates.contains_key(&template.name) {
                 continue;
             }
@@ -70,22 +82,56 @@ impl TemplateSet {
     }
 
     /// Parses a text without adding what it defines; the outermost template is the last.
-    pub(crate) fn parse_apart(&self, name: &str, text: &[u8]) -> Result<Vec<Template>, Error> {
+    pub(crate) fn parse_apart(&self, name: &str, text: Arc<[u8]>) -> Result<Vec<Template>, Error> {
         parse::parse(name, text, &self.left, &self.right, &self.functions)
+    }
+
+    /// Adds a template that is parsed when it is executed or called. False where that cannot be, as the text may define
+    /// others or the name is taken: it is to be parsed then. That a text is no template shows when it is asked for only.
+    pub fn defer(&mut self, name: &str, text: &Arc<[u8]>) -> bool {
+        static DEFINING: LazyLock<[Finder<'static>; 2]> =
+            LazyLock::new(|| [Finder::new(b"define"), Finder::new(b"block")]);
+        if DEFINING.iter().any(|word| word.find(text).is_some()) || self.contains(name) {
+            return false;
+        }
+        self.deferred.insert(name.into(), Deferred { text: Arc::clone(text), parsed: OnceLock::new() });
+        true
+    }
+
+    /// Whether nothing is defined under the name of a template that was deferred.
+    pub fn is_unambiguous(&self) -> bool {
+        self.deferred.keys().all(|name| !self.templates.contains_key(name))
+    }
+
+    /// A template that was deferred, parsed now unless a call has had that done. Nothing where there is none.
+    pub(crate) fn deferred(&self, name: &str) -> Option<Result<Arc<Template>, Error>> {
+        let deferred = self.deferred.get(name.as_bytes())?;
+        if let Some(Some(known)) = deferred.parsed.get() {
+            return Some(Ok(Arc::clone(known)));
+        }
+        match self.parse_apart(name, Arc::clone(&deferred.text)) {
+            Ok(mut templates) => templates.pop().map(|template| Ok(Arc::new(template))),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// Whether there is a template of that name.
     pub fn contains(&self, name: &str) -> bool {
-        self.templates.contains_key(name.as_bytes())
+        self.templates.contains_key(name.as_bytes()) || self.deferred.contains_key(name.as_bytes())
     }
 
     /// The names of all templates, in no order.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        self.templates.keys().map(|name| name.to_text().into_owned())
+        self.templates.keys().chain(self.deferred.keys()).map(|name| name.to_text().into_owned())
     }
 
     pub(crate) fn get(&self, name: &[u8]) -> Option<&Arc<Template>> {
-        self.templates.get(name)
+        if let Some(known) = self.templates.get(name) {
+            return Some(known);
+        }
+        let (name, deferred) = self.deferred.get_key_value(name)?;
+        let parse = || self.deferred(&name.to_text())?.ok();
+        deferred.parsed.get_or_init(parse).as_ref()
     }
 
     pub(crate) fn name(&self) -> &str {

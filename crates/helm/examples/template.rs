@@ -36,6 +36,7 @@ struct Arguments {
     options: TemplateOptions,
     sources: ValueSources,
     repeat: usize,
+    parse_again: bool,
 }
 
 fn run() -> Result<ExitCode, Failure> {
@@ -48,7 +49,7 @@ fn run() -> Result<ExitCode, Failure> {
         ("template", [name, chart]) => {
             let options = TemplateOptions { release_name: (*name).to_owned(), ..parsed.options };
             if parsed.repeat > 0 {
-                return measure(chart, &values, &options, parsed.repeat);
+                return repeat(chart, &values, &options, parsed.repeat, parsed.parse_again);
             }
             return render(Path::new(chart), &values, &options).map(|()| ExitCode::SUCCESS).map_err(
                 |error| match error.downcast_ref::<TemplateError>().and_then(TemplateError::hint) {
@@ -109,20 +110,23 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// Renders again and again within one process, as a controller does, and tells how long one round takes.
-fn measure(
+/// Renders again and again within one process, as a controller does, or as one that keeps no parsed templates, and tells
+/// how long one round takes.
+fn repeat(
     path: &str,
     values: &Values,
     options: &TemplateOptions,
     rounds: usize,
+    parse_again: bool,
 ) -> Result<ExitCode, Failure> {
     let chart = load(Path::new(path))?;
     let cache = TemplateCache::new(1);
+    let cache = if parse_again { None } else { Some(&cache) };
     let start = Instant::now();
     let mut bytes = 0;
     for _ in 0..rounds {
         let mut chart = chart.clone();
-        let rendered = render_chart_cached(&mut chart, values, options, &mut SystemHost, None, Some(&cache))?;
+        let rendered = render_chart_cached(&mut chart, values, options, &mut SystemHost, None, cache)?;
         bytes += rendered.manifest().len();
     }
     let each = start.elapsed() / u32::try_from(rounds)?;
@@ -173,6 +177,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, Failure> 
             "--no-hooks" => parsed.options.no_hooks = true,
             "--is-upgrade" => parsed.options.is_upgrade = true,
             "--skip-schema-validation" => parsed.options.skip_schema_validation = true,
+            "--parse-again" => parsed.parse_again = true,
             "--repeat" => parsed.repeat = value()?.parse()?,
             other if other.starts_with('-') => return Err(format!("unknown flag: {other}").into()),
             _ => parsed.names.push(argument),

@@ -50,14 +50,7 @@ fn union(into: &mut Value, from: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn object(rest: Value) -> Object {
-        let mut object = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}});
-        for (key, value) in rest.as_object().unwrap() {
-            object[key] = value.clone();
-        }
-        Object::new(object).unwrap()
-    }
+    use crate::test_object::object;
 
     #[test]
     fn updates_of_helm_become_an_apply_of_ours_and_others_stay() {

@@ -294,15 +294,7 @@ pub(crate) async fn correct(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn object(rest: Value) -> Object {
-        let mut object = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}});
-        for (key, value) in rest.as_object().unwrap() {
-            object[key] = value.clone();
-        }
-        object["metadata"]["name"] = "a".into();
-        Object::new(object).unwrap()
-    }
+    use crate::test_object::object;
 
     #[test]
     fn labels_are_added_fields_also_removed_and_status_does_not_count() {

@@ -121,6 +121,15 @@ impl<'a> Ctx<'a> {
         result.map_err(|error| *error)
     }
 
+    /// Like [`Ctx::execute`]; the tree of a template that was [deferred](TemplateSet::defer) is not kept.
+    pub fn execute_once(&mut self, name: &str, data: &Value) -> Result<Vec<u8>, Error> {
+        let Some(template) = self.set.deferred(name) else { return self.execute(name, data) };
+        let result = self.execute_template(template?, data.clone());
+        self.including.clear();
+        self.scope = None;
+        result.map_err(|error| *error)
+    }
+
     /// The host.
     pub fn host(&mut self) -> &mut dyn Host {
         self.host
@@ -267,7 +276,7 @@ impl<'a> Ctx<'a> {
         if let Some(known) = self.parsed.get(text) {
             return Ok(known.clone());
         }
-        let templates = self.set.parse_apart(self.set.name(), text).map_err(|error| {
+        let templates = self.set.parse_apart(self.set.name(), text.clone().into()).map_err(|error| {
             let message = format!("cannot parse template {}: {error}", crate::fmt::quoted(text));
             Failure(Box::new(Error::wrapping(message, error)))
         })?;

@@ -1,7 +1,7 @@
 //! Nodes: text, actions, branches and loops.
 
 use super::{Ctx, Exec, Operand, Slot};
-use crate::parse::tree::{Action, Branch, Call, Node, Pipe};
+use crate::parse::tree::{Action, Branch, Call, Node, Pipe, Text};
 use crate::value::{Int, Value};
 
 /// How a list of nodes ended.
@@ -18,7 +18,7 @@ impl Ctx<'_> {
             self.step()?;
             let flow = match node {
                 Node::Text(text) => {
-                    self.print_bytes(text)?;
+                    self.print_text(*text)?;
                     Flow::On
                 }
                 Node::Action(action) => self.walk_action(action, dot)?,
@@ -36,12 +36,26 @@ impl Ctx<'_> {
         Ok(Flow::On)
     }
 
+    /// Prints a text of the template at work.
+    fn print_text(&mut self, text: Text) -> Exec<()> {
+        self.check_room((text.end - text.start) as usize)?;
+        if let Some(frame) = &self.frame {
+            self.out.extend_from_slice(frame.template.source.bytes(text));
+        }
+        Ok(())
+    }
+
     fn print_bytes(&mut self, bytes: &[u8]) -> Exec<()> {
-        if self.out.len() + bytes.len() > self.limits.output {
+        self.check_room(bytes.len())?;
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn check_room(&self, more: usize) -> Exec<()> {
+        if self.out.len() + more > self.limits.output {
             let limit = self.limits.output;
             return Err(self.error(format_args!("output exceeds the limit of {limit} bytes")));
         }
-        self.out.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! From text to tokens.
 
+use memchr::memmem::Finder;
+
 use super::token::{Keyword, Kind, Token};
 
 /// Splits a template into tokens. Outside of actions all is text; inside, Go's rules hold.
 pub(super) struct Lexer<'t> {
     input: &'t [u8],
     left: &'t [u8],
+    left_finder: Finder<'t>,
     right: &'t [u8],
     pos: usize,
     start: usize,
@@ -16,6 +19,8 @@ pub(super) struct Lexer<'t> {
     /// Whether `break` and `continue` are keywords: no functions of these names exist.
     pub(super) break_is_keyword: bool,
     pub(super) continue_is_keyword: bool,
+    /// What is wrong, once an error was met.
+    pub(super) message: String,
 }
 
 const SPACES: &[u8] = b" \t\r\n";
@@ -24,9 +29,11 @@ const MARKER: usize = 2;
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(input: &'t [u8], left: &'t [u8], right: &'t [u8]) -> Self {
+        let left = if left.is_empty() { b"{{" } else { left };
         Self {
             input,
-            left: if left.is_empty() { b"{{" } else { left },
+            left,
+            left_finder: Finder::new(left),
             right: if right.is_empty() { b"}}" } else { right },
             pos: 0,
             start: 0,
@@ -36,6 +43,7 @@ impl<'t> Lexer<'t> {
             inside: false,
             break_is_keyword: true,
             continue_is_keyword: true,
+            message: String::new(),
         }
     }
 
@@ -48,13 +56,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn token(&mut self, kind: Kind) -> Token<'t> {
-        let token = Token {
-            kind,
-            pos: self.start,
-            line: self.start_line,
-            text: &self.input[self.start..self.pos],
-            message: String::new(),
-        };
+        let token =
+            Token { kind, pos: self.start, line: self.start_line, text: &self.input[self.start..self.pos] };
         self.start = self.pos;
         self.start_line = self.line;
         token
@@ -69,13 +72,8 @@ impl<'t> Lexer<'t> {
 
     /// An error ends the input: nothing follows it.
     fn error(&mut self, message: impl Into<String>) -> Token<'t> {
-        let token = Token {
-            kind: Kind::Error,
-            pos: self.start,
-            line: self.start_line,
-            text: b"",
-            message: message.into(),
-        };
+        let token = Token { kind: Kind::Error, pos: self.start, line: self.start_line, text: b"" };
+        self.message = message.into();
         self.start = 0;
         self.pos = 0;
         self.input = b"";
@@ -98,7 +96,7 @@ impl<'t> Lexer<'t> {
 
     fn text(&mut self) -> Token<'t> {
         loop {
-            let Some(at) = find(self.rest(), self.left) else {
+            let Some(at) = self.left_finder.find(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
                     self.line += newlines(&self.input[self.start..]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::lexer::Lexer;
 use super::token::{Keyword, Kind, Token};
-use super::tree::{Action, At, Branch, Call, Node, ROOT, Source, Template, Variable};
+use super::tree::{Action, At, Branch, Call, Node, ROOT, Source, Template, Text, Variable};
 use super::unquote;
 use crate::error::Error;
 use crate::func::Functions;
@@ -18,12 +18,11 @@ pub(super) const DEEPEST: u32 = 1000;
 /// Parses a text into the template `name` and those that it defines; the former is the last.
 pub(crate) fn parse(
     name: &str,
-    text: &[u8],
+    text: Arc<[u8]>,
     left: &str,
     right: &str,
     functions: &Functions,
 ) -> Result<Vec<Template>, Error> {
-    let text: Arc<[u8]> = Arc::from(text);
     let source = Arc::new(Source { name: name.to_owned(), text: text.clone() });
     if u32::try_from(text.len()).is_err() {
         return Err(Error::parse(format!("template: {name}:1: template is too large")));
@@ -40,6 +39,7 @@ pub(crate) fn parse(
         last_id: 0,
         variable_ids: HashMap::from([("$".into(), ROOT)]),
         nesting: 0,
+        open: Vec::new(),
         floor: stack_floor(),
     };
     parser.top_level(name)?;
@@ -78,6 +78,8 @@ pub(super) struct Parser<'t> {
     last_id: u32,
     pub(super) variable_ids: HashMap<Box<str>, u32>,
     nesting: u32,
+    /// The nodes of lists whose end was not met, so that each list takes the room that it needs and no more.
+    open: Vec<Node>,
     /// The address below which the stack must not grow.
     pub(super) floor: usize,
 }
@@ -111,7 +113,7 @@ impl<'t> Parser<'t> {
         } else {
             self.tree.tokens[0] = self.lexer.next_token();
         }
-        self.tree.tokens[self.tree.waiting].clone()
+        self.tree.tokens[self.tree.waiting]
     }
 
     pub(super) fn back(&mut self) {
@@ -131,11 +133,11 @@ impl<'t> Parser<'t> {
 
     pub(super) fn peek(&mut self) -> Token<'t> {
         if self.tree.waiting > 0 {
-            return self.tree.tokens[self.tree.waiting - 1].clone();
+            return self.tree.tokens[self.tree.waiting - 1];
         }
         self.tree.waiting = 1;
         self.tree.tokens[0] = self.lexer.next_token();
-        self.tree.tokens[0].clone()
+        self.tree.tokens[0]
     }
 
     pub(super) fn next_non_space(&mut self) -> Token<'t> {
@@ -170,12 +172,12 @@ impl<'t> Parser<'t> {
         let mut extra = String::new();
         if self.tree.action_line != 0 && self.tree.action_line != token.line {
             extra = format!(" in action started at {}:{}", self.source.name, self.tree.action_line);
-            if token.message.ends_with(" action") {
+            if self.lexer.message.ends_with(" action") {
                 // Not "action in action".
                 extra.drain(.." in action".len());
             }
         }
-        self.error(format_args!("{}{extra}", token.message))
+        self.error(format_args!("{}{extra}", self.lexer.message))
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'t>> {
@@ -232,7 +234,9 @@ impl<'t> Parser<'t> {
 
     fn add(&mut self, name: Str, body: Vec<Node>, id: u32, place: Place) -> Parsed<()> {
         let is_blank = body.iter().all(|node| match node {
-            Node::Text(text) => decode(text).trim_matches(crate::unicode::is_space).is_empty(),
+            Node::Text(text) => {
+                decode(self.source.bytes(*text)).trim_matches(crate::unicode::is_space).is_empty()
+            }
             _ => false,
         });
         let known = self.trees.iter().position(|tree| tree.name == name);
@@ -257,17 +261,17 @@ impl<'t> Parser<'t> {
     }
 
     fn items(&mut self) -> Parsed<(Vec<Node>, Ending)> {
-        let mut list = Vec::new();
+        let first = self.open.len();
         self.nesting += 1;
         if self.nesting > DEEPEST || here() < self.floor {
             return self.error("max nesting depth exceeded");
         }
         while self.peek_non_space().kind != Kind::End {
             match self.text_or_action()? {
-                Item::Node(node) => list.push(node),
+                Item::Node(node) => self.open.push(node),
                 Item::Ending(ending) => {
                     self.nesting -= 1;
-                    return Ok((list, ending));
+                    return Ok((self.open.drain(first..).collect(), ending));
                 }
             }
         }
@@ -277,7 +281,10 @@ impl<'t> Parser<'t> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(token.text.into()))),
+            Kind::Text => {
+                let end = token.pos + token.text.len();
+                Ok(Item::Node(Node::Text(Text { start: token.pos as u32, end: end as u32 })))
+            }
             Kind::LeftDelimiter => {
                 self.tree.action_line = token.line;
                 let item = self.action()?;

@@ -1,19 +1,19 @@
 //! Nodes as text, for messages.
 
-use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Template};
+use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Source, Template};
 use crate::value::decode;
 
 /// The offset and the text of the node with that identity.
 pub(crate) fn find(template: &Template, id: u32) -> Option<(usize, String)> {
     if id == template.id {
         let mut text = String::new();
-        nodes(&mut text, &template.body);
+        nodes(&mut text, &template.source, &template.body);
         return Some((0, text));
     }
-    find_in(&template.body, id)
+    find_in(&template.source, &template.body, id)
 }
 
-fn find_in(body: &[Node], id: u32) -> Option<(usize, String)> {
+fn find_in(source: &Source, body: &[Node], id: u32) -> Option<(usize, String)> {
     body.iter().find_map(|node| {
         let (at, pipe) = match node {
             Node::Text(_) => return None,
@@ -24,15 +24,15 @@ fn find_in(body: &[Node], id: u32) -> Option<(usize, String)> {
         };
         if at.id == id {
             let mut text = String::new();
-            show(&mut text, node);
+            show(&mut text, source, node);
             return Some((at.pos as usize, text));
         }
         if let Some(found) = pipe.and_then(|pipe| find_in_pipe(pipe, id)) {
             return Some(found);
         }
         match node {
-            Node::If(branch) | Node::With(branch) | Node::Range(branch) => find_in(&branch.body, id)
-                .or_else(|| branch.otherwise.as_deref().and_then(|body| find_in(body, id))),
+            Node::If(branch) | Node::With(branch) | Node::Range(branch) => find_in(source, &branch.body, id)
+                .or_else(|| branch.otherwise.as_deref().and_then(|body| find_in(source, body, id))),
             _ => None,
         }
     })
@@ -70,39 +70,39 @@ fn find_in_expr(expr: &Expr, id: u32) -> Option<(usize, String)> {
     }
 }
 
-fn nodes(out: &mut String, body: &[Node]) {
+fn nodes(out: &mut String, source: &Source, body: &[Node]) {
     for node in body {
-        show(out, node);
+        show(out, source, node);
     }
 }
 
-fn show(out: &mut String, node: &Node) {
+fn show(out: &mut String, source: &Source, node: &Node) {
     match node {
-        Node::Text(text) => out.push_str(&decode(text)),
+        Node::Text(text) => out.push_str(&decode(source.bytes(*text))),
         Node::Action(action) => {
             out.push_str("{{");
             show_pipe(out, &action.pipe);
             out.push_str("}}");
         }
-        Node::If(branch) => show_branch(out, "if", branch),
-        Node::With(branch) => show_branch(out, "with", branch),
-        Node::Range(branch) => show_branch(out, "range", branch),
+        Node::If(branch) => show_branch(out, source, "if", branch),
+        Node::With(branch) => show_branch(out, source, "with", branch),
+        Node::Range(branch) => show_branch(out, source, "range", branch),
         Node::Template(call) => show_call(out, call),
         Node::Break(_) => out.push_str("{{break}}"),
         Node::Continue(_) => out.push_str("{{continue}}"),
     }
 }
 
-fn show_branch(out: &mut String, word: &str, branch: &Branch) {
+fn show_branch(out: &mut String, source: &Source, word: &str, branch: &Branch) {
     out.push_str("{{");
     out.push_str(word);
     out.push(' ');
     show_pipe(out, &branch.pipe);
     out.push_str("}}");
-    nodes(out, &branch.body);
+    nodes(out, source, &branch.body);
     if let Some(otherwise) = &branch.otherwise {
         out.push_str("{{else}}");
-        nodes(out, otherwise);
+        nodes(out, source, otherwise);
     }
     out.push_str("{{end}}");
 }

@@ -64,19 +64,16 @@ impl Keyword {
 }
 
 /// A token: where it begins, on which line, and its bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
     pub(super) pos: usize,
     pub(super) line: usize,
     pub(super) text: &'t [u8],
-    /// The message of an error.
-    pub(super) message: String,
 }
 
 impl Token<'_> {
-    pub(super) const NONE: Self =
-        Self { kind: Kind::Error, pos: 0, line: 0, text: b"", message: String::new() };
+    pub(super) const NONE: Self = Self { kind: Kind::Error, pos: 0, line: 0, text: b"" };
 
     pub(super) fn is(&self, keyword: Keyword) -> bool {
         self.kind == Kind::Keyword(keyword)
@@ -86,7 +83,6 @@ impl Token<'_> {
     pub(super) fn show(&self) -> String {
         match self.kind {
             Kind::End => "EOF".to_owned(),
-            Kind::Error => self.message.clone(),
             Kind::Keyword(_) | Kind::Dot | Kind::Nil => format!("<{}>", decode(self.text)),
             _ if self.text.len() > 10 => {
                 let start: String = decode(self.text).chars().take(10).collect();

@@ -31,8 +31,22 @@ pub(crate) struct At {
     pub(crate) pos: u32,
 }
 
+/// A text: which part of the source it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Source {
+    /// The bytes of a text.
+    pub(crate) fn bytes(&self, text: Text) -> &[u8] {
+        &self.text[text.start as usize..text.end as usize]
+    }
+}
+
 pub(crate) enum Node {
-    Text(Str),
+    Text(Text),
     Action(Action),
     If(Box<Branch>),
     With(Box<Branch>),

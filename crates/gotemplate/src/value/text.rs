@@ -61,6 +61,12 @@ impl AsRef<[u8]> for Str {
     }
 }
 
+impl From<Str> for Arc<[u8]> {
+    fn from(text: Str) -> Self {
+        text.0
+    }
+}
+
 impl From<Arc<[u8]>> for Str {
     fn from(bytes: Arc<[u8]>) -> Self {
         Self(bytes)

@@ -112,3 +112,34 @@ fn parsed_sets_go_to_other_threads() {
     fn is_sync<T: Send + Sync>(_: &T) {}
     is_sync(&plain());
 }
+
+#[test]
+fn deferred_templates_are_parsed_when_they_are_asked_for() {
+    let mut set = TemplateSet::new("t", Functions::helm());
+    set.parse("_partial", r#"{{ define "name" }}app{{ end }}"#).expect("valid");
+    for (name, text, deferred) in [
+        ("map", r#"{{ template "name" }}: {{ .a }}"#, true),
+        ("user", r#"{{ include "map" . | sha256sum | trunc 4 }} {{ template "map" . }}"#, true),
+        ("broken", "{{ if }}", true),
+        ("caller", r#"{{ template "broken" }}"#, true),
+        ("definer", r#"{{ define "map" }}other{{ end }}"#, false),
+    ] {
+        assert_eq!(set.defer(name, &text.as_bytes().into()), deferred, "{name}");
+    }
+    assert!(set.is_unambiguous() && set.contains("map") && !set.contains("definer"));
+    let data = Value::map([("a", Value::int(1))]);
+    let mut host = SystemHost;
+    let mut context = Ctx::new(&set, &mut host, Limits::default());
+    let mut once = |name: &str| {
+        let printed = context.execute_once(name, &data).map_err(|error| error.to_string());
+        printed.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    assert_eq!(once("user").as_deref(), Ok("77f1 app: 1"));
+    assert_eq!(once("map").as_deref(), Ok("app: 1"));
+    assert_eq!(once("map").as_deref(), Ok("app: 1"), "a second time");
+    assert_eq!(once("broken").unwrap_err(), "template: broken:1: missing value for if");
+    assert!(once("caller").unwrap_err().contains(r#"template "broken" not defined"#));
+    let mut taken = set.clone();
+    taken.parse("definer", r#"{{ define "map" }}other{{ end }}"#).expect("valid");
+    assert!(!taken.is_unambiguous());
+}

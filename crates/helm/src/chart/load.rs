@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -246,15 +248,36 @@ impl Walk {
         if self.files.len() >= MAX_FILES {
             return Err(LoadError::TooManyFiles(relative));
         }
-        let data = fs::read(path).map_err(read_error)?;
+        let data = read_shared(path, metadata.len()).map_err(read_error)?;
         if !self.budget.take(data.len() as u64) {
             return Err(LoadError::TooLarge(relative));
         }
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-        let data = archive::without_bom(&data).into();
+        let trimmed = archive::without_bom(&data);
+        let data = if trimmed.len() == data.len() { data } else { trimmed.into() };
         self.files.push(File { name: relative.into(), data, modified });
         Ok(())
     }
+}
+
+/// Reads a file into the place where it stays: much of a chart is never copied again.
+fn read_shared(path: &Path, expected: u64) -> std::io::Result<Arc<[u8]>> {
+    let mut file = fs::File::open(path)?;
+    let length = usize::try_from(expected).unwrap_or(usize::MAX);
+    let mut data: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+    let Some(bytes) = Arc::get_mut(&mut data) else { return Ok(fs::read(path)?.into()) };
+    let mut filled = 0;
+    while filled < length {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let grew = filled == length && file.read(&mut [0])? > 0;
+    // It was changed just now, or its length is not known beforehand.
+    if grew || filled < length { Ok(fs::read(path)?.into()) } else { Ok(data) }
 }
 
 /// Sorts files into the parts of a chart.

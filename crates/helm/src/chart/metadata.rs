@@ -6,6 +6,27 @@ use serde_json::{Map, Value};
 
 use super::decode::{DecodeError, Fields};
 
+/// The names of all fields of `Chart.yaml`.
+pub(crate) const FIELDS: &[&str] = &[
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
+
 /// Someone who looks after a chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maintainer {

@@ -26,6 +26,7 @@ pub use validate::ValidationError;
 pub(crate) use decode::{DecodeError, Fields};
 pub(crate) use dependencies::is_compatible;
 pub(crate) use glob::match_path;
+pub(crate) use metadata::FIELDS;
 
 /// A file of a chart. Copies share the content.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sluice_semver::{ConstraintError, Constraints, Version};
 
-use crate::chart::{Chart, DecodeError, Fields, Metadata, ValidationError};
+use crate::chart::{Chart, DecodeError, FIELDS, Fields, Metadata, ValidationError};
 use crate::hash;
 pub use nearest::Nearest;
 
@@ -110,7 +110,7 @@ impl Index {
     fn decode(&mut self, document: &Value, strict: bool) -> Result<(), IndexError> {
         let wrong = |error: DecodeError| IndexError::Decode(error.to_string());
         if strict {
-            refuse_unknown(document.as_object(), ROOT_FIELDS)?;
+            refuse_unknown(document.as_object(), &[ROOT_FIELDS])?;
         }
         let Some(mut fields) = Fields::of(document, "IndexFile", "repo.IndexFile").map_err(wrong)? else {
             return Ok(());
@@ -237,42 +237,18 @@ fn descending(a: &str, b: &str) -> Ordering {
 
 const ROOT_FIELDS: &[&str] =
     &["serverInfo", "apiVersion", "generated", "entries", "publicKeys", "annotations"];
-const ENTRY_FIELDS: &[&str] = &[
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-    "urls",
-    "created",
-    "removed",
-    "digest",
-    "checksum",
-    "engine",
-    "tillerVersion",
-    "url",
-];
+/// What an entry has beside the fields of a chart.
+const ENTRY_FIELDS: &[&str] =
+    &["urls", "created", "removed", "digest", "checksum", "engine", "tillerVersion", "url"];
 const MAINTAINER_FIELDS: &[&str] = &["name", "email", "url"];
 const DEPENDENCY_FIELDS: &[&str] =
     &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
 
-fn refuse_unknown(map: Option<&Map<String, Value>>, known: &[&str]) -> Result<(), IndexError> {
+fn refuse_unknown(map: Option<&Map<String, Value>>, known: &[&[&str]]) -> Result<(), IndexError> {
     let unknown = map
         .into_iter()
         .flat_map(Map::keys)
-        .find(|key| !known.iter().any(|name| name.eq_ignore_ascii_case(key)));
+        .find(|key| !known.iter().copied().flatten().any(|name| name.eq_ignore_ascii_case(key)));
     match unknown {
         Some(key) => Err(IndexError::UnknownField(key.clone())),
         None => Ok(()),
@@ -280,10 +256,10 @@ fn refuse_unknown(map: Option<&Map<String, Value>>, known: &[&str]) -> Result<()
 }
 
 fn refuse_unknown_entry(entry: &Value) -> Result<(), IndexError> {
-    refuse_unknown(entry.as_object(), ENTRY_FIELDS)?;
+    refuse_unknown(entry.as_object(), &[FIELDS, ENTRY_FIELDS])?;
     for (list, known) in [("maintainers", MAINTAINER_FIELDS), ("dependencies", DEPENDENCY_FIELDS)] {
         for item in entry.get(list).and_then(Value::as_array).into_iter().flatten() {
-            refuse_unknown(item.as_object(), known)?;
+            refuse_unknown(item.as_object(), &[known])?;
         }
     }
     Ok(())

@@ -527,7 +527,7 @@ fn read_blocks<I: Read, S: Write>(
     }
     blocks.end_item(spool)?;
     let root = Value::from(sluice_yaml::read_strict(&blocks.root).map_err(IndexError::from)?);
-    refuse_unknown(root.as_object(), ROOT_FIELDS)?;
+    refuse_unknown(root.as_object(), &[ROOT_FIELDS])?;
     Ok(match root {
         Value::Object(map) if !map.contains_key("entries") => Some(map),
         _ => None,

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sluice_semver::{Constraints, Version};
 
 use super::{Findings, Severity, line_of};
-use crate::chart::{File, Metadata};
+use crate::chart::{FIELDS, File, Metadata};
 use crate::document;
 use crate::go::quote;
 
@@ -34,7 +34,7 @@ pub(super) fn check(file: Option<&File>, findings: &mut Findings) {
         findings.add_at(Severity::Warning, PATH, line_of(&error), text);
     }
     for key in document.as_object().into_iter().flat_map(serde_json::Map::keys) {
-        findings.unless(KNOWN.contains(&key.as_str()), Severity::Warning, PATH, || {
+        findings.unless(FIELDS.contains(&key.as_str()), Severity::Warning, PATH, || {
             format!("failed to strictly parse chart metadata file\n\tunknown field {}", quote(key))
         });
     }
@@ -42,26 +42,6 @@ pub(super) fn check(file: Option<&File>, findings: &mut Findings) {
     addresses(&metadata, findings);
     features(&metadata, findings);
 }
-
-const KNOWN: &[&str] = &[
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-];
 
 fn names(metadata: &Metadata, document: &Value, findings: &mut Findings) {
     if metadata.name.is_empty() {

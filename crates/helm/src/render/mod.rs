@@ -75,18 +75,37 @@ pub fn render_here(
     let templates = context::all_templates(input);
     let set = match cache {
         Some(cache) => cache.get(&templates)?,
-        None => Arc::new(parse(&templates)?),
+        None => match parse_partials(&templates) {
+            Some(set) => Arc::new(set),
+            None => Arc::new(parse(&templates)?),
+        },
     };
     let mut context = Ctx::new(&set, host, limits);
     let mut rendered = Rendered::new();
     for template in templates.iter().filter(|template| !template.is_partial()) {
         let data = template.data();
-        let output = context
-            .execute(&template.name, &data)
-            .map_err(|error| error::execution_error(&template.name, &error))?;
-        rendered.insert(template.name.clone(), without_no_value(output));
+        match context.execute_once(&template.name, &data) {
+            Ok(output) => rendered.insert(template.name.clone(), without_no_value(output)),
+            Err(error) => {
+                // What cannot be parsed is told before anything that fails while it runs.
+                parse(&templates)?;
+                return Err(error::execution_error(&template.name, &error));
+            }
+        };
     }
     Ok(rendered)
+}
+
+/// Parses what others may call, and leaves what only prints for later: most templates run once, and their trees need not
+/// all be in memory. Nothing where something is wrong or unusual.
+fn parse_partials(templates: &[context::Template<'_>]) -> Option<TemplateSet> {
+    let mut set = TemplateSet::new("gotpl", functions()).with_missing_key(MissingKey::Zero);
+    for template in templates {
+        if template.is_partial() || !set.defer(&template.name, &template.file.data) {
+            set.parse(&template.name, &template.file.data).ok()?;
+        }
+    }
+    set.is_unambiguous().then_some(set)
 }
 
 fn parse(templates: &[context::Template<'_>]) -> Result<TemplateSet, RenderError> {

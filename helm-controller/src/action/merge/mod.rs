@@ -91,14 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn object(rest: Value) -> Object {
-        let mut object = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}});
-        for (key, value) in rest.as_object().unwrap() {
-            object[key] = value.clone();
-        }
-        Object::new(object).unwrap()
-    }
+    use crate::test_object::object;
 
     #[test]
     fn a_patch_has_what_differs_and_takes_away_what_only_we_had() {
