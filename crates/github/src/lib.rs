@@ -83,6 +83,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether another try may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Refused { status, .. } => {
+                *status == StatusCode::TOO_MANY_REQUESTS
+                    || (status.is_server_error() && *status != StatusCode::NOT_IMPLEMENTED)
+            }
+            Error::Transport { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 fn words(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }
@@ -123,6 +137,21 @@ impl App {
             }
         }
         Err(Error::NotInstalled(owner.to_owned()))
+    }
+
+    /// The name of the App in addresses. It acts as the user `<name>[bot]`.
+    pub async fn slug(&self, http: &Client) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Named {
+            slug: String,
+        }
+        let statement = statement::sign(&self.id, &self.key, Timestamp::now()).map_err(Error::Key)?;
+        Ok(ask::<Named>(http, Method::GET, self.url(&["app"]), &statement).await?.slug)
+    }
+
+    /// Where GitHub's API is.
+    pub fn base(&self) -> &Url {
+        &self.base
     }
 
     fn url(&self, parts: &[&str]) -> Url {

@@ -221,6 +221,22 @@ impl Client {
         }
     }
 
+    /// The client below, for a library that sends requests of its own to this URL. They are not tried again.
+    pub(crate) fn for_library(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        self.policy.check(url).map_err(Error::Refused)?;
+        Ok(&self.http)
+    }
+
+    /// Waits before another try of a library. False where there is no time or hope for one.
+    pub(crate) async fn pause(&self, attempt: u32) -> bool {
+        let delay = (MIN_DELAY * 2_u32.pow(attempt.saturating_sub(1))).min(MAX_DELAY);
+        if attempt >= ATTEMPTS || Instant::now() + delay >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(delay).await;
+        true
+    }
+
     async fn once(&self, request: &Request) -> reqwest::Result<reqwest::Response> {
         let (url, headers) = (request.url.clone(), request.headers.clone());
         #[cfg(test)]

@@ -25,7 +25,6 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use address::{AddressPolicy, Rule};
-pub(crate) use github_app::App;
 pub(crate) use http::{Client, Error as HttpError, Request};
 pub(crate) use identity::Logins;
 pub(crate) use secret::Credentials;

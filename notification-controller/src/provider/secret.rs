@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sluice_github::App;
 use sluice_http::{Proxy, Tls};
-
-use super::App;
 
 /// Longest address, in bytes.
 const MAX_ADDRESS: usize = 2048;
@@ -46,7 +45,7 @@ impl std::fmt::Debug for Credentials {
 /// The data of a Secret.
 pub(crate) type Data = BTreeMap<String, Vec<u8>>;
 
-pub(crate) fn text(data: &Data, key: &str) -> Result<Option<String>, String> {
+fn text(data: &Data, key: &str) -> Result<Option<String>, String> {
     match data.get(key) {
         None => Ok(None),
         Some(bytes) => {
@@ -78,7 +77,7 @@ impl Credentials {
             headers,
             proxy: text(data, "proxy")?,
             token: text(data, "token")?,
-            app: App::read(data)?,
+            app: super::github_app::read(data)?,
             nats_creds: text(data, "creds")?,
             nats_seed: text(data, "nkey")?,
             tls: Tls::default(),

@@ -89,6 +89,7 @@ fn answer(
         return ("401 Unauthorized", json!({"message": problem}));
     }
     match line {
+        "GET /api/v3/app" => ("200 OK", json!({"id": 42, "slug": "robot"})),
         "GET /api/v3/orgs/acme/installation" => ("200 OK", json!({"id": 7})),
         "GET /api/v3/users/jane/installation" => ("200 OK", json!({"id": 8})),
         "POST /api/v3/app/installations/7/access_tokens"
@@ -134,6 +135,14 @@ fn check(request: &str, (n, e): &(Vec<u8>, Vec<u8>)) -> Result<(), &'static str>
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+#[tokio::test]
+async fn an_app_tells_its_name() {
+    let github = GitHub::start(3600).await;
+    let app = github.app(&[("githubAppInstallationID", "7")]);
+    assert_eq!(app.slug(&Client::new()).await.unwrap(), "robot");
+    assert_eq!(github.take(), ["GET /api/v3/app"]);
 }
 
 #[tokio::test]

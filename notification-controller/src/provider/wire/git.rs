@@ -141,36 +141,47 @@ async fn comments_are_made_once_and_then_changed() {
 
 #[tokio::test]
 async fn a_github_app_gets_a_token_of_its_installation_once() {
-    let pem = crate::jose::tests::rsa_pem();
+    let answers = vec![
+        (500, None, String::new()),
+        fine(json!({"id": 99})),
+        fine(json!({"token": "ghs_1", "expires_at": "2999-01-01T00:00:00Z"})),
+    ];
+    let server = Server::start(answers, false).await;
+    let (pem, base) = (crate::jose::tests::rsa_pem(), format!("http://{}", server.address));
     let data = [
         ("githubAppID", "123"),
         ("githubAppInstallationOwner", "org"),
         ("githubAppPrivateKey", pem.as_str()),
+        ("githubAppBaseURL", base.as_str()),
     ];
     let data = data.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
     let credentials = Credentials::read(&data).unwrap();
-    let dispatch = Target { credentials, ..target("githubdispatch", "https://github.com/org/repo") };
-    let answers =
-        vec![fine(json!({"id": 99})), fine(json!({"token": "ghs_1", "expires_at": "2999-01-01T00:00:00Z"}))];
-    let seen = exchange(dispatch.clone(), failure(), answers).await;
+    let mut dispatch = target("githubdispatch", "https://github.com/org/repo");
+    (dispatch.credentials, dispatch.via) = (credentials, Some(server.address));
+    deliver(&dispatch, failure()).await.unwrap();
+    let seen = server.seen();
     let lines: Vec<_> = seen.iter().map(Seen::line).collect();
+    let api = format!("{}/api/v3", server.address);
+    let found = format!("GET {api}/orgs/org/installation");
     assert_eq!(
         lines,
         [
-            "GET api.github.com/orgs/org/installation",
-            "POST api.github.com/app/installations/99/access_tokens",
-            "POST api.github.com/repos/org/repo/dispatches"
+            found.clone(),
+            found,
+            format!("POST {api}/app/installations/99/access_tokens"),
+            "POST api.github.com/repos/org/repo/dispatches".to_owned()
         ]
     );
-    let jwt = seen[0].header("authorization").strip_prefix("Bearer ").unwrap();
-    let claims = crate::jose::Token::parse(jwt).unwrap().claims;
-    assert_eq!(
-        (&claims["iss"], claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()),
-        (&json!("123"), 600)
-    );
-    assert_eq!(seen[2].header("authorization"), "Bearer ghs_1");
-    assert_eq!(seen[2].json()["event_type"], "Kustomization/webapp.gitops-system");
-    assert_eq!(exchange(dispatch, failure(), vec![]).await.len(), 1, "the token is good for an hour");
+    let jwt = seen[1].header("authorization").strip_prefix("Bearer ").unwrap();
+    assert_eq!(crate::jose::Token::parse(jwt).unwrap().claims["iss"], "123");
+    assert_eq!(seen[3].header("authorization"), "Bearer ghs_1");
+    assert_eq!(seen[3].json()["event_type"], "Kustomization/webapp.gitops-system");
+    deliver(&dispatch, failure()).await.unwrap();
+    assert_eq!(server.seen().len(), 5, "the token is good for an hour");
+    // An App's server may be out of bounds, too.
+    dispatch.policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]);
+    assert!(deliver(&dispatch, failure()).await.is_err());
+    assert_eq!(server.seen().len(), 5);
     let both = Credentials::read(
         &[("githubAppID", "1"), ("githubAppPrivateKey", "x")].map(|(k, v)| (k.to_owned(), v.into())).into(),
     );
