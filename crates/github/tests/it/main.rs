@@ -141,7 +141,7 @@ fn client() -> Client {
 async fn an_app_tells_its_name() {
     let github = GitHub::start(3600).await;
     let app = github.app(&[("githubAppInstallationID", "7")]);
-    assert_eq!(app.slug(&Client::new()).await.unwrap(), "robot");
+    assert_eq!(app.slug(&client()).await.unwrap(), "robot");
     assert_eq!(github.take(), ["GET /api/v3/app"]);
 }
 
