@@ -58,6 +58,10 @@ test-cosign: controlplane tools ## The cases that need the real cosign, which ta
 	$(CARGO) build --workspace --bins --locked
 	SLUICE_BIN_DIR=$(TARGET)/debug $(CARGO) test --package sluice-tests --locked --test it -- --ignored cosign
 
+.PHONY: test-azure
+test-azure: ## The case that needs Azure's emulator of blob storage, a Node program
+	@tests/tools/azurite.sh $(CARGO) test --package sluice-bucket --locked --test it -- --ignored emulator
+
 .PHONY: generate
 generate: ## Write the files that are generated from the types (CRDs)
 	$(CARGO) xtask generate

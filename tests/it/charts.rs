@@ -147,6 +147,7 @@ async fn logins_of_repositories_go_to_their_own_host_only() -> Result<()> {
         server.set_login("user", "s3cr3t");
         ops.secret("login", json!({"username": "user", "password": "s3cr3t"})).await?;
         ops.secret("half", json!({"username": "user"})).await?;
+        ops.secret("wrong", json!({"username": "user", "password": "wr0ng"})).await?;
         let repository = |secret: Option<&str>, more: Value| {
             let mut spec = json!({"url": server.url(), "interval": "1h"});
             if let Some(secret) = secret {
@@ -166,6 +167,15 @@ async fn logins_of_repositories_go_to_their_own_host_only() -> Result<()> {
         let failed = ops.fails(SOURCE, "HelmRepository", "anonymous", "Failed").await?;
         ensure!(message(&failed).contains("401 Unauthorized"), "{}", message(&failed));
         ops.fails(SOURCE, "HelmRepository", "half", "AuthenticationFailed").await?;
+        // Another tenant gets nothing of an index and a chart that the controller has for the first.
+        ops.source_object("HelmRepository", "stranger", repository(Some("wrong"), json!({}))).await?;
+        ops.chart("stranger", "HelmRepository", "stranger", json!({"chart": "app"})).await?;
+        let failed = ops.fails(SOURCE, "HelmRepository", "stranger", "Failed").await?;
+        ensure!(message(&failed).contains("401 Unauthorized"), "{}", message(&failed));
+        let chart = ops.fails(SOURCE, "HelmChart", "stranger", "NoSourceArtifact").await?;
+        for object in [failed, chart] {
+            ensure!(object.data["status"]["artifact"].is_null(), "{}", object.data["status"]);
+        }
 
         ops.source_object(
             "HelmRepository",

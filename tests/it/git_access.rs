@@ -3,7 +3,7 @@
 use crate::gitops::{GitOps, SOURCE, gitops, login, message};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sluice_tests::{Access, ForwardProxy, GitServer, SshServer, condition};
+use sluice_tests::{Access, ForwardProxy, GitServer, SocksProxy, SshServer, condition};
 use std::io::Write as _;
 use std::process::Command;
 
@@ -52,6 +52,35 @@ async fn a_proxy_with_a_login_is_passed_with_and_without_tls() -> Result<()> {
             ensure!(message(&failed).to_lowercase().contains("proxy"), "{}", message(&failed));
         }
         shows_no_secret(ops, &["wrong", "wrong-secure"]).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socks_proxy_is_passed_with_and_without_tls() -> Result<()> {
+    gitops("socks", async |ops| {
+        let proxy = SocksProxy::start("user", "proxy-s3cret").await?;
+        for (name, password) in [("proxy", "proxy-s3cret"), ("wrong", "wrong-s3cret")] {
+            let secret = json!({"address": proxy.address(), "username": "user", "password": password});
+            ops.secret(name, secret).await?;
+        }
+        let secure = GitServer::builder().tls().start().await?;
+        let repository = secure.repository("app")?;
+        let (through_tls, plain) = (repository.commit("Secure")?, ops.repository.commit("Plain")?);
+        ops.secret("ca", json!({"ca.crt": secure.ca()})).await?;
+        let by = |name: &str| json!({"proxySecretRef": {"name": name}});
+        ops.git_repository(by("proxy")).await?;
+        let spec = json!({"proxySecretRef": {"name": "proxy"}, "secretRef": {"name": "ca"}});
+        ops.git_repository_named("secure", repository.url(), spec).await?;
+        ops.git_repository_named("wrong", ops.repository.url(), by("wrong")).await?;
+        ops.stored("app", &format!("main@sha1:{plain}")).await?;
+        ops.stored("secure", &format!("main@sha1:{through_tls}")).await?;
+        for url in [ops.server.url(), secure.url()] {
+            let target = url.split_once("://").map_or("", |(_, target)| target);
+            ensure!(proxy.passed().iter().any(|passed| passed == target), "{target}: {:?}", proxy.passed());
+        }
+        ops.fails(SOURCE, KIND, "wrong", "GitOperationFailed").await?;
+        shows_no_secret(ops, &["wrong", "secure"]).await
     })
     .await
 }

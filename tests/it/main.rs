@@ -41,6 +41,7 @@ mod images_scan;
 mod install;
 mod keyless;
 mod kms;
+mod lying_registry;
 mod manifests;
 mod migrate;
 mod notation;

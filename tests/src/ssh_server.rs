@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::child::Child;
 
-/// A server that lets in whoever has a key of [`SshServer::authorized_keys`]. It ends with the value.
+/// A server that lets in whoever has a key of [`SshServer::authorized_keys`], for Git and nothing else: commands are run by
+/// `git-shell`. It ends with the value.
 #[derive(Debug)]
 pub struct SshServer {
     folder: tempfile::TempDir,
@@ -41,7 +42,7 @@ impl SshServer {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {path}/host\nAuthorizedKeysFile {path}/authorized\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n\
-             AcceptEnv GIT_PROTOCOL\n"
+             AcceptEnv GIT_PROTOCOL\nForceCommand git-shell -c \"$SSH_ORIGINAL_COMMAND\"\n"
         );
         let file = folder.path().join("config");
         fs::write(&file, config)?;

@@ -253,9 +253,8 @@ async fn azure_s_blobs_are_listed_and_read() {
     );
 }
 
-/// By hand: start azurite, make the container `app` with a blob, set SLUICE_AZURITE to its endpoint.
 #[tokio::test]
-#[ignore = "needs the emulator of Azure, a Node program; seen to pass with azurite 3.35.0"]
+#[ignore = "needs the emulator of Azure, a Node program: make test-azure"]
 async fn azure_s_emulator_accepts_the_signature_of_an_account_key() {
     let endpoint = std::env::var("SLUICE_AZURITE").unwrap();
     let account = "devstoreaccount1".to_owned();
@@ -266,5 +265,10 @@ async fn azure_s_emulator_accepts_the_signature_of_an_account_key() {
     let folder = tempfile::tempdir().unwrap();
     let read = fetch(&store, &mut index, None, folder.path()).await.unwrap();
     assert_eq!(read, index.len());
-    assert!(read > 0);
+    let expected = [("a.yaml", "a: 1\n"), ("folder/b c.yaml", "b: 2\n")];
+    assert_eq!(files(folder.path()), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    let wrong = AzureCredentials::Key { account: "devstoreaccount1".to_owned(), key: "d3Jvbmc=".to_owned() };
+    let store = Store::Azure(Azure::new(client(), &endpoint, "app", wrong).unwrap());
+    let error = store.list("").await.unwrap_err().to_string();
+    assert!(error.contains("status 403") && !error.contains("d3Jvbmc="), "{error}");
 }
