@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::cluster::Cluster;
 use crate::commands::delete::confirmed;
 use crate::commands::uninstall::{COMPONENTS, resource, until_stopped};
-use crate::commands::version::{PART_OF_FLUX, source_definition};
+use crate::commands::version::{PART_OF_FLUX, VERSION_LABEL, source_definition};
 use crate::failure::hinted;
 use crate::installation::{self, Components};
 use crate::kinds::{GIT_REPOSITORY, KINDS, KUSTOMIZATION, OCI_REPOSITORY};
@@ -73,6 +73,10 @@ impl Migration<'_> {
                 ),
                 "`sluice install` upgrades Sluice, `sluice migrate flux --back` brings Flux back",
             ));
+        }
+        let ours = format!("v{}", env!("CARGO_PKG_VERSION"));
+        if deployments.iter().all(|object| object["metadata"]["labels"][VERSION_LABEL] == ours.as_str()) {
+            bail!("these are the controllers of Sluice {ours} already: nothing is to be migrated");
         }
         self.refuse_bootstrapped().await?;
         for object in &deployments {

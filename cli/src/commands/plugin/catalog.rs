@@ -1,6 +1,7 @@
 //! The catalog: which plugins there are, in which versions, and where their programs are to be had.
 
-use std::io::Read as _;
+use std::borrow::Cow;
+use std::io::{Cursor, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sluice_artifact::extract;
+use zip::ZipArchive;
 
 use super::folder::{Folder, PREFIX, Receipt};
 use crate::documents;
@@ -247,7 +249,7 @@ fn unpacked(content: Vec<u8>, wanted: &str, work: &Path) -> Result<PathBuf> {
         content
     };
     if content.starts_with(b"PK\x03\x04") {
-        bail!("the download is a zip archive, which cannot be read: install it by hand");
+        return unzipped(content, wanted, work);
     }
     if content.get(257..262) != Some(b"ustar") {
         let program = work.join("program");
@@ -279,6 +281,29 @@ fn unpacked(content: Vec<u8>, wanted: &str, work: &Path) -> Result<PathBuf> {
     bail!("the download has no file {wanted:?}")
 }
 
+/// The program out of a zip archive: by its path, or the first file of this name.
+fn unzipped(content: Vec<u8>, wanted: &str, work: &Path) -> Result<PathBuf> {
+    let mut archive =
+        ZipArchive::new(Cursor::new(content)).context("the download is no readable zip archive")?;
+    let names: Vec<String> = archive.file_names().filter_map(Result::ok).map(Cow::into_owned).collect();
+    let exact = names.iter().find(|name| *name == wanted.trim_start_matches("./"));
+    let found = exact.or_else(|| names.iter().find(|name| name.rsplit('/').next() == Some(wanted)));
+    let Some(found) = found else { bail!("the download has no file {wanted:?}") };
+    let entry = archive.by_name(found).with_context(|| format!("{found} in the download cannot be read"))?;
+    if !entry.is_file() {
+        bail!("{found} in the download is no file");
+    }
+    // The name in the archive is never a path here.
+    let program = work.join("program");
+    let mut file = std::fs::File::create(&program)?;
+    let size = std::io::copy(&mut entry.take(MAX_PROGRAM as u64 + 1), &mut file)
+        .with_context(|| format!("{found} in the download cannot be unpacked"))?;
+    if size > MAX_PROGRAM as u64 {
+        bail!("{found} in the download is larger than {} MiB", MAX_PROGRAM >> 20);
+    }
+    Ok(program)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +314,30 @@ mod tests {
         for wrong in ["", "flux-", "operator", "../flux-x", "flux-x/../y", "/flux-x"] {
             assert!(!is_plain(wrong), "{wrong}");
         }
+    }
+
+    fn zip(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content) in files {
+            archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut archive, content.as_bytes()).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_program_comes_out_of_a_zip_archive_and_nothing_else_does() {
+        let work = tempfile::tempdir().unwrap();
+        let archive = zip(&[("../../evil", "x"), ("LICENSE", "l"), ("dist/flux-x", "program")]);
+        for wanted in ["flux-x", "./dist/flux-x"] {
+            let path = unpacked(archive.clone(), wanted, work.path()).unwrap();
+            assert_eq!(path.parent(), Some(work.path()));
+            assert_eq!(std::fs::read_to_string(path).unwrap(), "program");
+        }
+        let told = unpacked(archive.clone(), "flux-y", work.path()).unwrap_err().to_string();
+        assert_eq!(told, "the download has no file \"flux-y\"");
+        let cut = archive[..archive.len() / 2].to_vec();
+        assert!(unpacked(cut, "flux-x", work.path()).unwrap_err().to_string().contains("zip archive"));
     }
 
     #[test]
