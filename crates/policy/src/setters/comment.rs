@@ -43,11 +43,13 @@ pub(super) fn markers(text: &str, scalars: &[Scalar]) -> Vec<Marker> {
 fn covered(lines: &Lines, scalar: &Scalar) -> std::ops::RangeInclusive<usize> {
     let block = matches!(scalar.style, Style::Literal | Style::Folded);
     let last = lines.at(scalar.end.saturating_sub(usize::from(block)).max(scalar.start));
-    (scalar.line + 1)..=last
+    (lines.at(scalar.start) + 1)..=last
 }
 
 /// The marker of a scalar: on its line, or right above it.
 fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, String)> {
+    // Not as the reader counts, which knows more kinds of line breaks, and a line after the last one.
+    let line = lines.at(scalar.start);
     if scalar.role == Role::Key {
         return None;
     }
@@ -55,7 +57,7 @@ fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, Strin
         let header = &text[scalar.start..];
         let header = &header[..header.find('\n').unwrap_or(header.len())];
         let at = header.find(" #").or_else(|| header.find("\t#"))?;
-        return parse(&header[at + 1..]).map(|setter| (scalar.line, setter));
+        return parse(&header[at + 1..]).map(|setter| (line, setter));
     }
     let last = lines.at(scalar.end.saturating_sub(1).max(scalar.start));
     let rest = &text[scalar.end..lines.end(text, last).max(scalar.end)];
@@ -65,22 +67,22 @@ fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, Strin
         return (scalar.end > scalar.start).then_some((last, setter));
     }
     // A comment above belongs to an item, or to a value that has its line to itself.
-    let before = lines.text(text, scalar.line);
-    let before = &before[..scalar.start.saturating_sub(lines.starts[scalar.line - 1]).min(before.len())];
+    let before = lines.text(text, line);
+    let before = &before[..scalar.start.saturating_sub(lines.starts[line - 1]).min(before.len())];
     let alone = match scalar.role {
         Role::Item => before.chars().all(|c| matches!(c, ' ' | '\t' | '-')),
         Role::Value => before.chars().all(char::is_whitespace),
         Role::Key | Role::Root => false,
     };
-    if !alone || scalar.line < 2 || scalar.end == scalar.start {
+    if !alone || line < 2 || scalar.end == scalar.start {
         return None;
     }
-    let above = lines.text(text, scalar.line - 1).trim_start();
-    let higher = scalar.line > 2 && lines.text(text, scalar.line - 2).trim_start().starts_with('#');
+    let above = lines.text(text, line - 1).trim_start();
+    let higher = line > 2 && lines.text(text, line - 2).trim_start().starts_with('#');
     if !above.starts_with('#') || higher {
         return None;
     }
-    parse(above).map(|setter| (scalar.line - 1, setter))
+    parse(above).map(|setter| (line - 1, setter))
 }
 
 /// The marker in a comment: exactly one JSON object whose values are texts.

@@ -12,7 +12,7 @@ pub(super) struct Scalar {
     /// Where it begins and ends in the text, with anchor and tag.
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The line that it begins in, from 1.
+    /// The line that it begins in as the reader counts, from 1: for messages.
     pub(super) line: usize,
     pub(super) value: String,
     pub(super) style: Style,

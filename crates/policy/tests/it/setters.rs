@@ -114,6 +114,17 @@ fn files_that_cannot_be_read_are_left_alone() {
 }
 
 #[test]
+fn a_document_without_anything_at_the_end_is_read() {
+    let marked = "a: x # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+    for end in ["---", "---\n", "--- ", "\u{2028}", "--- \u{85}", "--- #"] {
+        let text = format!("{marked}{end}");
+        if let Ok(updated) = update(text.as_bytes(), &setters("v1", "")) {
+            assert_eq!(updated.changes.len(), 1, "{end:?}");
+        }
+    }
+}
+
+#[test]
 fn items_of_a_list_are_objects_of_their_own() {
     let text = "kind: List\nitems:\n- metadata: {name: a, namespace: x}\n  image: o:1 # {\"$imagepolicy\": \"ns:app\"}\n  kind: Pod\n  apiVersion: v1\n- image: o:2 # {\"$imagepolicy\": \"ns:app\"}\n  kind: Job\n";
     let objects: Vec<String> = run(text, "v1")
