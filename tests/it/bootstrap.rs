@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use sluice_tests::{
     Access, Cluster, ControlPlane, Controller, GitServer, Options, Repository, binaries, wait,
 };
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -54,6 +55,70 @@ fn log(repository: &Repository) -> Result<Vec<String>> {
     Ok(repository.git(["log", "--format=%s|%an"])?.lines().map(str::to_owned).collect())
 }
 
+/// Keys that sign commits, and what git and gpg need to know them.
+struct Signers {
+    ssh: PathBuf,
+    gpg: PathBuf,
+    allowed: PathBuf,
+    /// `gpg` with those keys.
+    verifier: PathBuf,
+    home: PathBuf,
+}
+
+impl Signers {
+    fn new(folder: &Path) -> Result<Self> {
+        let (ssh, allowed) = (folder.join("signer"), folder.join("allowed"));
+        let run = |command: &mut std::process::Command| {
+            let output = command.stdin(Stdio::null()).output()?;
+            ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+            Ok(output.stdout)
+        };
+        let mut keygen = std::process::Command::new("ssh-keygen");
+        run(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&ssh))?;
+        let public = std::fs::read_to_string(ssh.with_extension("pub"))?;
+        std::fs::write(&allowed, format!("* {public}"))?;
+        // Sockets of gpg's agent need a short path.
+        let home = PathBuf::from(format!("/tmp/sluice-gpg-{}", std::process::id()));
+        std::fs::create_dir_all(&home)?;
+        std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        let gpg = |arguments: &[&str]| {
+            run(std::process::Command::new("gpg")
+                .args(["--batch", "--quiet", "--homedir"])
+                .arg(&home)
+                .args(arguments))
+        };
+        gpg(&["--passphrase", "", "--quick-generate-key", "fleet@example.com", "ed25519", "sign", "never"])?;
+        let ring = folder.join("keys.asc");
+        std::fs::write(&ring, gpg(&["--passphrase", "", "--armor", "--export-secret-keys"])?)?;
+        let verifier = folder.join("gpg");
+        std::fs::write(&verifier, format!("#!/bin/sh\nexec gpg --homedir {} \"$@\"\n", home.display()))?;
+        std::fs::set_permissions(&verifier, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(Self { ssh, gpg: ring, allowed, verifier, home })
+    }
+
+    /// How the commits of a repository are signed, the newest first.
+    fn of(&self, repository: &Repository) -> Result<Vec<&'static str>> {
+        let allowed = format!("gpg.ssh.allowedSignersFile={}", self.allowed.display());
+        let program = format!("gpg.program={}", self.verifier.display());
+        let told = repository.git(["-c", &allowed, "-c", &program, "log", "--format=%G?|%GK", "main"])?;
+        let words = told.lines().map(|line| match line.split_once('|') {
+            Some(("G" | "U", key)) if key.starts_with("SHA256:") => "good ssh",
+            Some(("G" | "U", _)) => "good gpg",
+            Some(("N", _)) => "none",
+            _ => "bad",
+        });
+        Ok(words.collect())
+    }
+}
+
+impl Drop for Signers {
+    fn drop(&mut self) {
+        let mut agent = std::process::Command::new("gpgconf");
+        let _ = agent.arg("--homedir").arg(&self.home).args(["--kill", "all"]).status();
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_nothing() -> Result<()> {
     // Cluster-wide objects are made: a control plane of its own.
@@ -85,7 +150,9 @@ async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_
             deployed(plane, &cluster, "kustomize-controller").await?,
         ))
     };
-    let (ran, (source, kustomize)) = tokio::try_join!(sluice(plane, &line, &secret), running)?;
+    let signers = Signers::new(folder.path())?;
+    let signed = format!("{line} --ssh-signing-key-file={}", signers.ssh.display());
+    let (ran, (source, kustomize)) = tokio::try_join!(sluice(plane, &signed, &secret), running)?;
     let logs = || format!("{}\n---\n{}", source.log_tail(), kustomize.log_tail());
     ensure!(ran.code == Some(0), "{}\n{}", ran.talk, logs());
     let phases = [
@@ -107,6 +174,7 @@ async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_
     }
     let commits = ["Add Flux sync manifests|Flux", "Add Flux v0.1.0 component manifests|Flux"];
     ensure!(log(&fleet)? == commits, "{:?}", log(&fleet)?);
+    ensure!(signers.of(&fleet)? == ["good ssh", "good ssh"], "{:?}", signers.of(&fleet)?);
     let files = fleet.git(["ls-tree", "-r", "--name-only", "HEAD"])?;
     let own = ["gotk-components.yaml", "gotk-sync.yaml", "kustomization.yaml"];
     let expected: Vec<String> =
@@ -135,10 +203,11 @@ async fn a_cluster_manages_itself_from_a_repository_and_the_second_time_changes_
     let patched = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- gotk-components.yaml\n- gotk-sync.yaml\npatches:\n- target: {kind: Deployment, name: kustomize-controller}\n  patch: |\n    - op: add\n      path: /spec/template/spec/containers/0/args/-\n      value: --concurrent=7\n";
     fleet.write(path, patched)?;
     fleet.commit("Work harder")?;
-    let upgrade = line.clone() + " --log-level=debug";
+    let upgrade = format!("{line} --log-level=debug --gpg-key-ring={}", signers.gpg.display());
     let ran = fine(plane, &upgrade, &secret).await?;
     ensure!(ran.talk.contains("✔ committed component manifests"), "{}", ran.talk);
     ensure!(log(&fleet)?.len() == 4, "{:?}", log(&fleet)?);
+    ensure!(signers.of(&fleet)? == ["good gpg", "none", "good ssh", "good ssh"], "{:?}", signers.of(&fleet)?);
     ensure!(std::fs::read_to_string(fleet.work().join(path))? == patched, "the user's file was changed");
     let deployments = cluster.api("apps/v1", "Deployment").await?;
     wait::until(&deployments, "kustomize-controller", "upgraded by the cluster itself", |object| {
