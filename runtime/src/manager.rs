@@ -40,6 +40,8 @@ pub struct Manager {
     pub stop: CancellationToken,
     /// Background tasks that a shutdown waits for.
     pub tasks: TaskTracker,
+    /// Cancelled when this replica does what every replica does, such as serving.
+    ready: CancellationToken,
 }
 
 /// Why a process did not start.
@@ -131,7 +133,8 @@ where
     let background = TaskTracker::new();
     let metrics = Arc::new(Metrics::default());
     listen("metrics", &flags.metrics_addr, server::metrics(metrics.clone()), &background, &drain).await?;
-    listen("health", &flags.health_addr, server::health(), &background, &drain).await?;
+    let ready = CancellationToken::new();
+    listen("health", &flags.health_addr, server::health(ready.clone()), &background, &drain).await?;
     stop_on_signal(stop.clone())?;
     let recorder = Recorder::new(client.clone(), name, events_address, metrics.events(), &background, &drain);
     let manager = Arc::new(Manager {
@@ -143,6 +146,7 @@ where
         recorder,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
+        ready,
     });
 
     let ended = work(manager.clone()).await;
@@ -160,13 +164,14 @@ where
 
 impl Manager {
     /// Waits until this process leads (not at all without leader election), does the work, and gives the leadership back.
-    /// `None` when the process is told to end before it leads.
+    /// From now on the replica is ready: what it serves without leading must be up before. `None` when the process is told to end before it leads.
     ///
     /// # Errors
     ///
     /// [`StartError::LeadershipLost`], with the work dropped and [`Manager::stop`] cancelled: another replica may lead by
     /// now.
     pub async fn lead<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>, StartError> {
+        self.ready.cancel();
         let lease = lease_name(self.name, &self.flags.watch_label_selector);
         if !self.flags.leader.enable_leader_election {
             self.metrics.lead(&lease, true);

@@ -26,9 +26,12 @@ pub(crate) async fn bind(address: &str) -> std::io::Result<TcpListener> {
     }
 }
 
-/// `/healthz` and `/readyz`.
-pub(crate) fn health() -> Router {
-    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(|| async { "ok" }))
+/// `/healthz`, and `/readyz` that answers 503 until the token `ready` is cancelled.
+pub(crate) fn health(ready: CancellationToken) -> Router {
+    let readiness = move || async move {
+        if ready.is_cancelled() { Ok("ok") } else { Err((StatusCode::SERVICE_UNAVAILABLE, "starting")) }
+    };
+    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readiness))
 }
 
 /// `/metrics`.
@@ -50,4 +53,26 @@ pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &TaskTracker, 
             tracing::error!(%error, "an HTTP endpoint ended");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_replica_is_alive_before_it_is_ready() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (ready, stop, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        serve(listener, health(ready.clone()), &tasks, stop.clone());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let ask = async |path: &str| {
+            client.get(format!("http://{address}{path}")).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!((ask("/healthz").await, ask("/readyz").await), (200, 503));
+        ready.cancel();
+        assert_eq!(ask("/readyz").await, 200);
+        stop.cancel();
+    }
 }
