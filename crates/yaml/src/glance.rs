@@ -103,6 +103,8 @@ impl Check {
     fn line(&mut self, mut column: usize, mut content: &str, lines: &mut Lines<'_>) -> Option<()> {
         while self.open.last().is_some_and(|open| open.column > column) {
             self.open.pop();
+            // Whatever waited for its value was in there.
+            self.pending = false;
         }
         // The collection whose line this is, for what a block scalar is deeper than.
         let mut within = None;

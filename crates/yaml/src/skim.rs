@@ -212,6 +212,9 @@ mod tests {
         plain("kind: A\nspec:\n    a: 1\nmetadata:\n  b:\n        c: 1\n");
         odd("kind: A\nspec:\n  a: 1\n   b: 2\n");
         odd("kind: A\nspec:\n  a: 1\n b: 2\n");
+        odd("kind: A\nspec:\n  a:\n b: 2\n");
+        odd("kind: A\nspec:\n  a:\n- b\n");
+        odd("kind: A\nspec:\n  -\n b: 2\n");
         odd("kind: A\nspec:\n  - a\n  b: 2\n");
         odd("kind: A\nspec:\n  a: 1\n  - b\n");
         odd("kind: A\nspec:\n  a: b: c\n");

@@ -367,10 +367,11 @@ fn read_yaml(input: &[u8]) {
         }
     }
     if let Ok(value) = read {
-        // What is written is read as the same.
+        // What is written is read as the same; JSON knows no difference between 81 and `81.`, which comes out as 81.
         if let Ok(text) = sluice_yaml::write(&value) {
             let again = sluice_yaml::read(text.as_bytes());
-            assert_eq!(again.as_ref().ok(), Some(&value), "{text}");
+            let json = serde_json::Value::from;
+            assert_eq!(again.ok().map(json), Some(json(value)), "{text}");
         }
     }
     let _ = sluice_yaml::read_all(input);
