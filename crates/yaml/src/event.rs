@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Origin, Problem};
-use crate::read::Dialect;
+use crate::read::{Dialect, check_characters};
 use crate::scanner::{Comments, Mark, Scanner, Style, Token, TokenKind};
+
+/// More of them in a document are refused: each is looked at for each tag.
+const MOST_TAG_DIRECTIVES: usize = 64;
 
 /// One step through a stream of documents.
 #[derive(Debug)]
@@ -105,11 +108,18 @@ pub struct Events<'a> {
     states: Vec<State>,
     marks: Vec<Mark>,
     tag_directives: Vec<(&'a str, Cow<'a, str>)>,
+    /// The text, until it is known to be free of characters that YAML forbids.
+    unchecked: Option<&'a str>,
 }
 
 impl<'a> Events<'a> {
-    /// Events of `text`, which must be free of characters that YAML forbids ([`crate::read::decode`]).
+    /// Events of `text`. If it has a character that YAML forbids, there are none but an error.
     pub fn new(text: &'a str, dialect: Dialect) -> Self {
+        Self { unchecked: Some(text), ..Self::of_decoded(text, dialect) }
+    }
+
+    /// Events of what [`crate::read::decode`] has looked through.
+    pub(crate) fn of_decoded(text: &'a str, dialect: Dialect) -> Self {
         Self {
             scanner: Scanner::new(text, dialect),
             dialect,
@@ -117,6 +127,7 @@ impl<'a> Events<'a> {
             states: Vec::new(),
             marks: Vec::new(),
             tag_directives: Vec::new(),
+            unchecked: None,
         }
     }
 
@@ -144,6 +155,9 @@ impl<'a> Events<'a> {
     fn step(&mut self) -> Result<Event<'a>, Problem> {
         match self.state {
             State::StreamStart => {
+                if let Some(text) = self.unchecked.take() {
+                    check_characters(text)?;
+                }
                 let token = self.scanner.next()?;
                 self.state = State::ImplicitDocumentStart;
                 Ok(Event { kind: EventKind::StreamStart, start: token.start, end: token.end, comments: None })
@@ -276,6 +290,9 @@ impl<'a> Events<'a> {
                     let handle = *handle;
                     if self.tag_directives.iter().any(|(known, _)| *known == handle) {
                         return Err(self.problem(None, "found duplicate %TAG directive"));
+                    }
+                    if self.tag_directives.len() >= MOST_TAG_DIRECTIVES {
+                        return Err(self.problem(None, "found too many %TAG directives"));
                     }
                     if let TokenKind::TagDirective { handle, prefix } = self.scanner.next()?.kind {
                         self.tag_directives.push((handle, prefix));

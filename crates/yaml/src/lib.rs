@@ -6,7 +6,8 @@
 //! for events with their places in the text. Comments are kept where they are asked for, as yaml.v3 hangs them on
 //! nodes ([`read_commented`]); else they are the gaps between events.
 //!
-//! Hostile input ends in an error: nesting is limited to 512 levels and aliases to a budget.
+//! Hostile input ends in an error: nesting is limited to 512 levels, anchors and aliases to a budget, and what has
+//! characters that YAML forbids is refused by every reader, that of events too.
 
 mod emit;
 mod error;

@@ -1,5 +1,6 @@
 //! The node tree of yaml.v3: text, tag and style of each scalar, keys in order. Aliases come expanded.
 
+use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use smol_str::SmolStr;
@@ -242,11 +243,6 @@ impl Node {
 /// How much aliases may expand a document: nodes made by expansion.
 const MAX_EXPANDED: usize = 4_000_000;
 
-struct Anchor<'a> {
-    name: &'a str,
-    node: Option<(Node, usize)>,
-}
-
 enum Frame<'a> {
     Sequence { items: Collection<Node>, anchor: Option<&'a str> },
     Mapping { entries: Collection<(Node, Node)>, key: Option<Node>, anchor: Option<&'a str> },
@@ -265,7 +261,9 @@ impl Frame<'_> {
 pub(crate) struct Composer<'a> {
     pub(crate) events: Events<'a>,
     dialect: Dialect,
-    anchors: Vec<Anchor<'a>>,
+    /// What was anchored, with its size; nothing yet while it is being read.
+    anchors: HashMap<&'a str, Option<(Node, usize)>>,
+    /// How many nodes were copied for anchors and aliases.
     expanded: usize,
     /// What yaml's decoder would have counted: all nodes, and those under aliases.
     decoded: usize,
@@ -279,9 +277,9 @@ pub(crate) struct Composer<'a> {
 impl<'a> Composer<'a> {
     pub(crate) fn new(text: &'a str, dialect: Dialect, limit_ratio: bool) -> Self {
         Self {
-            events: Events::new(text, dialect),
+            events: Events::of_decoded(text, dialect),
             dialect,
-            anchors: Vec::new(),
+            anchors: HashMap::new(),
             expanded: 0,
             decoded: 0,
             aliased: 0,
@@ -380,7 +378,7 @@ impl<'a> Composer<'a> {
                 },
                 _ => return Ok(Node::null()),
             };
-            self.close_anchor(anchor, &node);
+            self.close_anchor(anchor, &node)?;
             match stack.last_mut() {
                 None => return Ok(node),
                 Some(Frame::Sequence { items, .. }) => items.push(node),
@@ -445,24 +443,26 @@ impl<'a> Composer<'a> {
 
     fn open_anchor(&mut self, name: Option<&'a str>) {
         let Some(name) = name else { return };
-        match self.anchors.iter_mut().find(|anchor| anchor.name == name) {
-            Some(anchor) => anchor.node = None,
-            None => self.anchors.push(Anchor { name, node: None }),
-        }
+        self.anchors.insert(name, None);
     }
 
-    fn close_anchor(&mut self, name: Option<&'a str>, node: &Node) {
-        let Some(name) = name else { return };
-        if let Some(anchor) = self.anchors.iter_mut().find(|anchor| anchor.name == name) {
-            anchor.node = Some((node.clone(), node.count()));
+    fn close_anchor(&mut self, name: Option<&'a str>, node: &Node) -> Result<(), Error> {
+        let Some(name) = name else { return Ok(()) };
+        // Anchors within anchors copy the innermost again and again, even if none is ever used.
+        let count = node.count();
+        self.expanded += count;
+        if self.expanded > MAX_EXPANDED {
+            return Err(Error::decode("document contains excessive aliasing"));
         }
+        self.anchors.insert(name, Some((node.clone(), count)));
+        Ok(())
     }
 
     fn alias(&mut self, name: &str) -> Result<Node, Error> {
-        let Some(anchor) = self.anchors.iter().find(|anchor| anchor.name == name) else {
+        let Some(anchored) = self.anchors.get(name) else {
             return Err(Error::decode(format!("unknown anchor '{name}' referenced")));
         };
-        let Some((node, count)) = &anchor.node else {
+        let Some((node, count)) = anchored else {
             return Err(Error::decode(format!("anchor '{name}' value contains itself")));
         };
         self.expanded += count;

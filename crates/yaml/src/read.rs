@@ -32,10 +32,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Problem> {
         [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(decode_utf8(rest)?),
         _ => Cow::Borrowed(decode_utf8(bytes)?),
     };
-    if has_forbidden(&text) {
+    check_characters(&text)?;
+    Ok(text)
+}
+
+/// Refuses characters that YAML forbids. The scanner relies on it: to it, a NUL is the end.
+pub(crate) fn check_characters(text: &str) -> Result<(), Problem> {
+    if has_forbidden(text) {
         return Err(Problem::reader("control characters are not allowed"));
     }
-    Ok(text)
+    Ok(())
 }
 
 fn decode_utf8(bytes: &[u8]) -> Result<&str, Problem> {

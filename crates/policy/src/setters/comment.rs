@@ -27,7 +27,7 @@ pub(super) fn markers(text: &str, scalars: &[Scalar]) -> Vec<Marker> {
     }
     // What is left is at no scalar. Text in scalars only looks like a marker.
     let inside: BTreeSet<usize> = scalars.iter().flat_map(|scalar| covered(&lines, scalar)).collect();
-    for line in 1..=lines.starts.len() {
+    for line in 1..=lines.all.len() {
         let content = lines.text(text, line);
         if found.contains_key(&line) || inside.contains(&line) {
             continue;
@@ -55,23 +55,24 @@ fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, Strin
     }
     if matches!(scalar.style, Style::Literal | Style::Folded) {
         let header = &text[scalar.start..];
-        let header = &header[..header.find('\n').unwrap_or(header.len())];
+        // Where the reader ends the line, or lone carriage returns make the rest of the text a header again and again.
+        let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+        let header = &header[..header.find(breaks).unwrap_or(header.len())];
         let at = header.find(" #").or_else(|| header.find("\t#"))?;
         return parse(&header[at + 1..]).map(|setter| (line, setter));
     }
     let last = lines.at(scalar.end.saturating_sub(1).max(scalar.start));
-    let rest = &text[scalar.end..lines.end(text, last).max(scalar.end)];
+    let rest = &text[scalar.end..lines.end(last).max(scalar.end)];
     let rest = rest.trim_start_matches([' ', '\t']);
     let comma = rest.strip_prefix(',').map(|rest| rest.trim_start_matches([' ', '\t']));
     if let Some(setter) = comma.unwrap_or(rest).strip_prefix('#').and_then(parse) {
         return (scalar.end > scalar.start).then_some((last, setter));
     }
     // A comment above belongs to an item, or to a value that has its line to itself.
-    let before = lines.text(text, line);
-    let before = &before[..scalar.start.saturating_sub(lines.starts[line - 1]).min(before.len())];
+    let before = &lines.all[line - 1];
     let alone = match scalar.role {
-        Role::Item => before.chars().all(|c| matches!(c, ' ' | '\t' | '-')),
-        Role::Value => before.chars().all(char::is_whitespace),
+        Role::Item => scalar.start <= before.dashes,
+        Role::Value => scalar.start <= before.blanks,
         Role::Key | Role::Root => false,
     };
     if !alone || line < 2 || scalar.end == scalar.start {
@@ -87,38 +88,55 @@ fn marker_of(text: &str, lines: &Lines, scalar: &Scalar) -> Option<(usize, Strin
 
 /// The marker in a comment: exactly one JSON object whose values are texts.
 fn parse(comment: &str) -> Option<String> {
-    if !comment.contains("$imagepolicy") {
-        return None;
-    }
     let json = comment.trim_start_matches('#');
-    let object: BTreeMap<String, String> = serde_json::from_str(json).ok()?;
-    object.get("$imagepolicy").cloned()
+    // This ends at the first lone carriage return, as the comment does for the reader; a search for the key would go on
+    // to the newline, again for each such comment.
+    let mut object: BTreeMap<String, String> = serde_json::from_str(json).ok()?;
+    object.remove("$imagepolicy").filter(|_| json.contains("$imagepolicy"))
 }
 
-/// Where the lines of a text begin.
+/// The lines of a text. All that is asked about one is found once: very many scalars may stand in it.
 struct Lines {
-    starts: Vec<usize>,
+    all: Vec<Line>,
+}
+
+struct Line {
+    start: usize,
+    /// Without its line end.
+    end: usize,
+    /// Where the blanks that it begins with are over.
+    blanks: usize,
+    /// Where the blanks and dashes that it begins with are over.
+    dashes: usize,
 }
 
 impl Lines {
     fn new(text: &str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { starts: std::iter::once(0).chain(starts).collect() }
+        let mut start = 0;
+        let line = |whole: &str| {
+            let line = whole.trim_end_matches('\r');
+            let end = start + line.len();
+            let dashes = line.trim_start_matches([' ', '\t', '-']);
+            let found =
+                Line { start, end, blanks: end - line.trim_start().len(), dashes: end - dashes.len() };
+            start += whole.len() + 1;
+            found
+        };
+        Self { all: text.split('\n').map(line).collect() }
     }
 
     /// The line of a place, from 1.
     fn at(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset)
+        self.all.partition_point(|line| line.start <= offset)
     }
 
     /// Where a line ends, without its line end.
-    fn end(&self, text: &str, line: usize) -> usize {
-        let end = self.starts.get(line).map_or(text.len(), |next| next - 1);
-        let start = self.starts[line - 1];
-        start + text[start..end].trim_end_matches('\r').len()
+    fn end(&self, line: usize) -> usize {
+        self.all[line - 1].end
     }
 
     fn text<'t>(&self, text: &'t str, line: usize) -> &'t str {
-        &text[self.starts[line - 1]..self.end(text, line)]
+        let line = &self.all[line - 1];
+        &text[line.start..line.end]
     }
 }

@@ -1,10 +1,15 @@
 //! The scalars of a file with their places and the objects that they are in.
 
+use std::sync::Arc;
+
 use sluice_yaml::Dialect;
 use sluice_yaml::Style;
 use sluice_yaml::event::{EventKind, Events};
 
 use super::ObjectId;
+
+/// What is longer names no object; every change of a file would repeat it.
+const LONGEST_NAME: usize = 512;
 
 /// A scalar.
 #[derive(Debug, Clone)]
@@ -19,7 +24,7 @@ pub(super) struct Scalar {
     /// Whether it has an anchor or a tag.
     pub(super) decorated: bool,
     pub(super) role: Role,
-    pub(super) object: ObjectId,
+    pub(super) object: Arc<ObjectId>,
 }
 
 /// What a scalar is to its parent.
@@ -51,6 +56,7 @@ pub(super) fn scalars(text: &str) -> Result<Vec<Scalar>, String> {
     let mut scalars: Vec<Scalar> = Vec::new();
     let mut frames: Vec<Frame> = Vec::new();
     let mut owners: Vec<Owner> = Vec::new();
+    let nothing = Arc::new(ObjectId::default());
     while let Some(event) = events.next_event().map_err(|error| error.to_string())? {
         match event.kind {
             EventKind::DocumentStart { .. } => {
@@ -100,7 +106,7 @@ pub(super) fn scalars(text: &str) -> Result<Vec<Scalar>, String> {
                     style,
                     decorated: properties.anchor.is_some() || properties.tag.is_some(),
                     role,
-                    object: ObjectId::default(),
+                    object: Arc::clone(&nothing),
                 });
             }
             EventKind::StreamStart | EventKind::StreamEnd => {}
@@ -124,17 +130,18 @@ fn is_list_item(frames: &[Frame]) -> bool {
 /// Takes in a value that may say what the object is.
 fn identify(owners: &mut [Owner], frames: &[Frame], value: &str) {
     let Some(owner) = owners.last_mut() else { return };
-    let key = |frame: &Frame| match frame {
-        Frame::Mapping { key, .. } => key.clone().unwrap_or_default(),
-        Frame::Sequence => String::new(),
+    if value.len() > LONGEST_NAME {
+        return;
+    }
+    let key = |at: usize| match frames.get(owner.depth + at) {
+        Some(Frame::Mapping { key, .. }) => key.as_deref().unwrap_or_default(),
+        Some(Frame::Sequence) | None => "",
     };
-    let path: Vec<String> = frames[owner.depth.min(frames.len())..].iter().map(key).collect();
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let field = match path[..] {
-        ["apiVersion"] => &mut owner.id.api_version,
-        ["kind"] => &mut owner.id.kind,
-        ["metadata", "name"] => &mut owner.id.name,
-        ["metadata", "namespace"] => &mut owner.id.namespace,
+    let field = match (frames.len().saturating_sub(owner.depth), key(0), key(1)) {
+        (1, "apiVersion", _) => &mut owner.id.api_version,
+        (1, "kind", _) => &mut owner.id.kind,
+        (2, "metadata", "name") => &mut owner.id.name,
+        (2, "metadata", "namespace") => &mut owner.id.namespace,
         _ => return,
     };
     value.clone_into(field);
@@ -143,9 +150,10 @@ fn identify(owners: &mut [Owner], frames: &[Frame], value: &str) {
 /// The innermost object is over: what is in it is its own.
 fn settle(owners: &mut Vec<Owner>, scalars: &mut [Scalar]) {
     let Some(owner) = owners.pop() else { return };
+    let id = Arc::new(owner.id);
     for scalar in &mut scalars[owner.first..] {
-        if scalar.object == ObjectId::default() {
-            scalar.object = owner.id.clone();
+        if *scalar.object == ObjectId::default() {
+            scalar.object = Arc::clone(&id);
         }
     }
 }

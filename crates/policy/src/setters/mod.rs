@@ -210,7 +210,7 @@ pub fn update(content: &[u8], setters: &Setters) -> Result<Updated, FileError> {
         }
         updated.changes.push(Change {
             line: scalar.line,
-            object: scalar.object.clone(),
+            object: ObjectId::clone(&scalar.object),
             old: place.old.clone(),
             new: value.clone(),
             setter: marker.setter,

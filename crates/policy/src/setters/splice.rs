@@ -1,5 +1,7 @@
 //! Replacing the text of scalars, and nothing else.
 
+use std::collections::HashMap;
+
 use sluice_yaml::resolve::{Scalar as Resolved, is_base60, old_bool, resolve};
 use sluice_yaml::{Dialect, Style};
 
@@ -92,9 +94,8 @@ pub(super) fn apply(
     out.push_str(&text[copied..]);
     let first = order.first().map_or(1, |(at, ..)| scalars[*at].line);
     let again = document::scalars(&out).map_err(|_| FileError::Unsafe { line: first })?;
-    let wanted =
-        |at: usize| edits.iter().find(|(edited, ..)| *edited == at).map(|(.., value)| value.as_str());
-    let same = |(at, (before, after)): (usize, (&Scalar, &Scalar))| match wanted(at) {
+    let wanted: HashMap<usize, &str> = edits.iter().map(|(at, _, value)| (*at, value.as_str())).collect();
+    let same = |(at, (before, after)): (usize, (&Scalar, &Scalar))| match wanted.get(&at).copied() {
         Some(value) => after.value.trim() == value,
         None => after.value == before.value && after.role == before.role,
     };

@@ -145,6 +145,36 @@ fn a_large_file_is_no_trouble() {
     assert_eq!(run(&text, "v1").changes.len(), 1);
 }
 
+#[test]
+fn characters_that_yaml_forbids_are_errors() {
+    let marked = "a: {b: x, # {\"$imagepolicy\": \"ns:app\"}\n  c: y}";
+    // A NUL in quotes, which the reader once never got past.
+    for end in ["\":\0", "\n'\0'", "\n# \u{7}"] {
+        let error = update(format!("{marked}{end}").as_bytes(), &setters("v1", "")).unwrap_err();
+        assert_eq!(error, FileError::Yaml("yaml: control characters are not allowed".to_owned()));
+    }
+}
+
+#[test]
+fn long_lines_keys_and_names_take_no_longer_than_they_should() {
+    let marker = "# {\"$imagepolicy\": \"ns:app\"}";
+    let long = "x".repeat(1 << 20);
+    let blanks = " ".repeat(1 << 20);
+    for (text, changes) in [
+        // Many scalars behind many blanks, before many line ends, or below a long key or name.
+        (format!("{blanks}[{}b {marker}\n]\n", "a,".repeat(200_000)), 1),
+        (format!("[{}b {marker}{}\n]\n", "a,".repeat(200_000), "\r".repeat(1 << 20)), 1),
+        (format!("? {long}\n: {{{}b: c}} {marker}\n", "a: b,".repeat(200_000)), 0),
+        (format!("metadata:\n  name: {long}\nspec:\n{}", format!("- b {marker}\n").repeat(20_000)), 20_000),
+        // Lines that only the reader sees.
+        (format!("- b {marker}\n{}", "- a #\r".repeat(200_000)), 1),
+        (format!("- b {marker}\n{}", "- |\r".repeat(200_000)), 1),
+    ] {
+        let updated = run(&text, "v1");
+        assert_eq!(updated.changes.len(), changes, "{}", &text[..40.min(text.len())]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -22,7 +22,8 @@ pub(super) fn in_gap(text: &str, from: usize, to: usize, mut line: usize) -> Vec
     if !gap.contains('#') {
         return found;
     }
-    let line_start = text[..from].rfind('\n').map_or(0, |at| at + 1);
+    // A lone carriage return ends a line too; were it passed over, each gap would count from the very beginning.
+    let line_start = text[..from].rfind(['\n', '\r']).map_or(0, |at| at + 1);
     let mut column = text[line_start..from].chars().count();
     let mut alone = text[line_start..from].trim().is_empty();
     let mut after_blank = text[..from].chars().next_back().is_none_or(char::is_whitespace);

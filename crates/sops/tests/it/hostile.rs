@@ -37,8 +37,19 @@ fn many_keys_comments_and_sections_take_no_longer_than_they_should() {
     let lines = |line: fn(usize) -> String| (0..100_000).map(line).collect::<Vec<_>>().join("\n");
     let ini = lines(|i| format!("k{i}=v"));
     let yaml = lines(|i| format!("# c\nk{i}: v # d"));
+    let returns = "k:\r".to_owned() + &"- v # d\r".repeat(100_000);
+    assert_eq!(fails(&returns, Format::Yaml), Error::MetadataNotFound);
     assert_eq!(fails(&ini, Format::Ini), Error::MetadataNotFound);
     assert_eq!(fails(&yaml, Format::Yaml), Error::MetadataNotFound);
+}
+
+#[test]
+fn characters_that_yaml_forbids_are_errors() {
+    // A NUL in quotes, which the reader once never got past.
+    for data in ["a: \"\0\"\n", "a: '\0", "a: b # \u{7}\n"] {
+        let error = fails(data, Format::Yaml).to_string();
+        assert!(error.contains("control characters are not allowed"), "{error}");
+    }
 }
 
 #[test]

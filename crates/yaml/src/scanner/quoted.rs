@@ -23,7 +23,8 @@ impl<'a> Scanner<'a> {
             if self.mark.column == 0 && self.at_document_indicator() {
                 return Err(self.problem(start, "found unexpected document indicator"));
             }
-            if self.is_end() {
+            // A NUL is the end to every check below: were it passed here, nothing would step over it.
+            if self.byte(0) == 0 {
                 return Err(self.problem(start, "found unexpected end of stream"));
             }
             let mut leading_blanks = false;

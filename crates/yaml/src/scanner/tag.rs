@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::{Mark, Scanner, TokenKind, is_alpha};
 use crate::error::Problem;
 
+/// A longer prefix is refused: each tag that uses it has a copy.
+const LONGEST_PREFIX: usize = 1024;
+
 impl<'a> Scanner<'a> {
     pub(super) fn fetch_directive(&mut self) -> Result<(), Problem> {
         self.unroll_indent(-1, self.mark);
@@ -44,6 +47,9 @@ impl<'a> Scanner<'a> {
                 let prefix = self.tag_uri(None, start)?;
                 if !self.is_blankz(0) {
                     return Err(self.problem(start, "did not find expected whitespace or line break"));
+                }
+                if prefix.len() > LONGEST_PREFIX {
+                    return Err(self.problem(start, "found extremely long tag prefix"));
                 }
                 TokenKind::TagDirective { handle, prefix }
             }

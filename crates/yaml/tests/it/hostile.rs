@@ -1,4 +1,5 @@
-use sluice_yaml::{read, read_node};
+use sluice_yaml::event::Events;
+use sluice_yaml::{Dialect, read, read_all, read_node};
 
 #[test]
 fn deep_nesting_is_an_error() {
@@ -29,4 +30,60 @@ fn every_prefix_of_an_odd_document_is_read_or_refused() {
         let _ = read(&text[..end]);
         let _ = read_node(&text[..end]);
     }
+}
+
+/// What a reader of events says of a text.
+fn events(text: &str, dialect: Dialect) -> Result<usize, String> {
+    let mut events = Events::new(text, dialect);
+    let mut count = 0;
+    while events.next_event().map_err(|error| error.to_string())?.is_some() {
+        count += 1;
+    }
+    assert!(events.next_event().expect("no second error").is_none());
+    Ok(count)
+}
+
+#[test]
+fn forbidden_characters_are_errors_wherever_they_are() {
+    // The scanner takes a NUL for the end; in quotes it once waited for that end forever.
+    for hole in ["\0", "\u{7}", "\u{7f}", "\u{80}"] {
+        for text in
+            ["\"*\"", "'*'", "\"*", "'a\n*\n", "a: *b", "# *\na: b", "a: |\n  *\n", "[a, *]", "&*a b", "*"]
+        {
+            let text = text.replace('*', hole);
+            for dialect in [Dialect::Sigs, Dialect::V3] {
+                let error = events(&text, dialect).expect_err(&text);
+                assert_eq!(error, "yaml: control characters are not allowed", "{text:?}");
+            }
+            assert!(read(&text).is_err() && read_node(&text).is_err(), "{text:?}");
+        }
+    }
+    assert_eq!(events("a: \"b\u{85}\u{a0}\u{1f600}\"", Dialect::V3), Ok(8));
+}
+
+#[test]
+fn many_anchors_are_found_at_once() {
+    let items: Vec<String> = (0..200_000).map(|i| format!("- &a{i} x\n- *a{i}\n")).collect();
+    assert!(read_node(items.concat()).is_ok());
+}
+
+#[test]
+fn anchors_within_anchors_are_not_copied_without_end() {
+    let opened: Vec<String> = (0..400).map(|i| format!("&a{i} [")).collect();
+    let text = format!("{}{}{}", opened.concat(), "x,".repeat(100_000), "]".repeat(400));
+    for error in [read(&text).map(drop), read_node(&text).map(drop)] {
+        assert_eq!(error.expect_err("a bomb").to_string(), "yaml: document contains excessive aliasing");
+    }
+}
+
+#[test]
+fn tag_directives_are_limited() {
+    let tagged = |count: usize| {
+        let directives: Vec<String> = (0..count).map(|i| format!("%TAG !a{i}! b\n")).collect();
+        read_all(format!("{}--- !a7!x y\n", directives.concat()))
+    };
+    assert!(tagged(60).is_ok());
+    assert!(tagged(100_000).is_err());
+    let text = format!("%TAG !a! {}\n---\n{}", "b".repeat(1 << 20), "- !a!x y\n".repeat(100_000));
+    assert!(read(text).is_err());
 }
