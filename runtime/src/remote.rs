@@ -321,7 +321,10 @@ mod tests {
             (vec![("provider", "gcp"), address, ("ca.crt", "x")], "the key 'serviceAccountName' is missing"),
             (vec![("provider", "moon")], "unknown provider 'moon'"),
             (vec![generic], "the key 'address' is missing"),
-            (vec![generic, ("address", "http://prod.example.com")], "is no https URL"),
+            (
+                vec![generic, ("address", "http://prod.example.com"), ("serviceAccountName", "deployer")],
+                "is no https URL",
+            ),
             (vec![generic, address], "the key 'serviceAccountName' is missing"),
             (vec![generic, address, ("serviceAccountName", "../x")], "is not a valid name"),
         ] {
