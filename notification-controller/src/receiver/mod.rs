@@ -3,6 +3,8 @@
 mod authentication;
 mod cdevents;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod oidc;
 mod reconcile;
 mod server;

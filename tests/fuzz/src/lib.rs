@@ -3,14 +3,21 @@
 //! `make fuzz` runs each target for some seconds; `cargo test -p sluice-fuzz` a few hundred inputs of each. All
 //! chance comes from a seed, so a failure is reproduced by its number. What may be guarded by no test here: that
 //! results are right. That is what the comparisons with the reference tools are for.
+//!
+//! What a controller keeps to itself is fed by a test of its own, with [`campaign`] and [`check`].
 
+mod campaign;
+mod git;
 mod mutate;
 mod outside;
+mod registry;
+mod server;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+pub use campaign::{Campaign, campaign};
 pub use targets::{TARGETS, Target};
 
 /// One input may take no longer than this in a debug build.
@@ -51,17 +58,21 @@ pub fn run(target: &Target, seed: u64) -> Result<(), Finding> {
     Err(Finding { seed, problem, input })
 }
 
+/// Runs the first few hundred inputs, and panics at one that the target does not bear.
+pub fn check(target: &Target) {
+    for seed in 0..300 {
+        let found = run(target, seed).err();
+        let text = found.map(|Finding { problem, input, .. }| format!("{problem}\n{}", input.escape_ascii()));
+        assert!(text.is_none(), "{}, seed {seed}: {}", target.name, text.unwrap_or_default());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(name: &str) {
-        let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
-        for seed in 0..300 {
-            if let Err(found) = run(target, seed) {
-                panic!("{name}, seed {}: {}\n{}", found.seed, found.problem, found.input.escape_ascii());
-            }
-        }
+        super::check(TARGETS.iter().find(|target| target.name == name).expect("a target"));
     }
 
     #[test]
@@ -101,6 +112,13 @@ mod tests {
         check("sops");
         check("registry");
         check("image-markers");
+    }
+
+    #[test]
+    fn answers_of_git_servers_and_registries_are_borne() {
+        for name in ["git-listing", "git-fetch", "git-pack", "registry-answers"] {
+            check(name);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use crate::outside;
+use crate::{git, outside, registry};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sluice_gotemplate::{Ctx, Functions, Limits, SystemHost, TemplateSet, Value};
@@ -17,11 +17,11 @@ pub struct Target {
     /// Its name on the command line.
     pub name: &'static str,
     /// Inputs to begin with.
-    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
+    pub seeds: fn() -> Vec<Vec<u8>>,
     /// Words of its language.
-    pub(crate) words: &'static [&'static str],
+    pub words: &'static [&'static str],
     /// Feeds it.
-    pub(crate) run: fn(&[u8]),
+    pub run: fn(&[u8]),
 }
 
 /// All targets.
@@ -52,6 +52,10 @@ pub const TARGETS: &[Target] = &[
         words: outside::MARKER_WORDS,
         run: outside::set_images,
     },
+    Target { name: "git-listing", seeds: git::listings, words: git::LISTING_WORDS, run: git::list },
+    Target { name: "git-fetch", seeds: git::fetches, words: git::FETCH_WORDS, run: git::fetch },
+    Target { name: "git-pack", seeds: git::packs, words: git::PACK_WORDS, run: git::read_pack },
+    Target { name: "registry-answers", seeds: registry::answers, words: registry::WORDS, run: registry::ask },
 ];
 
 const TEMPLATE_WORDS: &[&str] = &[
