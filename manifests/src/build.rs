@@ -183,7 +183,7 @@ fn kustomize(
     let built = sluice_kustomize::build(&files, remote, &directory.to_string_lossy(), &Options::flux())
         .map_err(|error| failed(&files, &error))?;
     for warning in built.warnings() {
-        tracing::debug!("{}", files.relative(warning));
+        tracing::debug!("{}", files.relative(&warning.to_string()));
     }
     let mut resources = Vec::with_capacity(built.resources().len());
     for object in built.resources() {

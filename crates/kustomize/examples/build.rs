@@ -1,6 +1,8 @@
 //! `kustomize build` for comparisons: `build [--none] [--flux] DIR`.
 
-use sluice_kustomize::{DiskFileSystem, LoadRestriction, Options, Reorder, build};
+use std::io::Write;
+
+use sluice_kustomize::{DiskFileSystem, LoadRestriction, Options, Reorder, build_with_warnings};
 
 fn main() -> std::process::ExitCode {
     let mut options = Options::cli();
@@ -13,15 +15,18 @@ fn main() -> std::process::ExitCode {
             other => other.clone_into(&mut target),
         }
     }
-    let result = build(&DiskFileSystem::new(), None, &target, &options).and_then(|output| output.to_yaml());
+    let mut warnings = Vec::new();
+    let result = build_with_warnings(&DiskFileSystem::new(), None, &target, &options, &mut warnings)
+        .and_then(|output| output.to_yaml());
+    for warning in warnings {
+        let _ = writeln!(std::io::stderr(), "{warning}");
+    }
     match result {
         Ok(text) => {
-            use std::io::Write;
             let written = std::io::stdout().lock().write_all(text.as_bytes());
             if written.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
         }
         Err(error) => {
-            use std::io::Write;
             let _ = writeln!(std::io::stderr(), "Error: {error}");
             std::process::ExitCode::FAILURE
         }

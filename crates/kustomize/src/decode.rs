@@ -82,18 +82,23 @@ impl<'v> Object<'v> {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    /// The member, whatever the case of its key; an exact key wins over others.
+    /// The member, whatever the case of its key. Go decodes keys in the order of their bytes: the last that says
+    /// something wins.
     pub(crate) fn take(&mut self, field: &str) -> Option<&'v Value> {
-        let mut found = None;
+        let mut found: Option<(&str, &'v Value)> = None;
         for (key, value, used) in &mut self.entries {
             if *key == field || (key.len() == field.len() && key.eq_ignore_ascii_case(field)) {
                 *used = true;
-                if found.is_none() || *key == field || !matches!(value, Value::Null) {
-                    found = Some(*value);
+                let wins = found.is_none_or(|(known, old)| {
+                    let says = |value: &Value| !matches!(value, Value::Null);
+                    (says(value), *key) >= (says(old), known)
+                });
+                if wins {
+                    found = Some((key, value));
                 }
             }
         }
-        found
+        found.map(|(_, value)| value)
     }
 
     /// Whether the member is there and says something.

@@ -188,10 +188,8 @@ fn env_file(loader: &Loader<'_>, path: &str, pairs: &mut Vec<(String, Vec<u8>)>)
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(text) = std::str::from_utf8(line) else {
-            return Err(Error::new(format!(
-                "line {number} has invalid utf8 bytes : {}",
-                String::from_utf8_lossy(line)
-            )));
+            // Not the bytes: the file may be of a Secret.
+            return Err(Error::new(format!("line {} of '{path}' has invalid utf8 bytes", number + 1)));
         };
         let text = if number == 0 { text.strip_prefix('\u{FEFF}').unwrap_or(text) } else { text };
         let text = text.trim_start();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sluice_yaml::Value;
+use sluice_yaml::write::write_tree;
+use sluice_yaml::{Mapping, Value};
 
 use crate::decode::{Mode, Object, STRICT};
 use crate::error::{Context as _, Error, Result};
 use crate::fieldspec::FieldSpec;
 use crate::id::{Gvk, ResId};
+use crate::warning::Warning;
 
 /// Text to text, sorted.
 pub(crate) type StringMap = BTreeMap<String, String>;
@@ -36,7 +38,8 @@ pub(crate) struct Kustomization {
     pub(crate) crds: Vec<String>,
     pub(crate) config_map_generator: Vec<GeneratorArgs>,
     pub(crate) secret_generator: Vec<GeneratorArgs>,
-    pub(crate) helm_charts: usize,
+    /// What each chart says of itself, as YAML.
+    pub(crate) helm_charts: Vec<String>,
     pub(crate) generator_options: Option<GeneratorOptions>,
     pub(crate) configurations: Vec<String>,
     pub(crate) generators: Vec<String>,
@@ -190,18 +193,21 @@ const COMPONENT: &str = "Component";
 
 impl Kustomization {
     /// Reads a kustomization file. Warnings are about deprecated fields.
-    pub(crate) fn parse(text: &[u8], root: &str, warnings: &mut Vec<String>) -> Result<Self> {
+    pub(crate) fn parse(text: &[u8], root: &str, warnings: &mut Vec<Warning>) -> Result<Self> {
         let value = sluice_yaml::read(text).map_err(Error::from).context("invalid Kustomization")?;
         // Numbers that JSON lacks and keys that it cannot have.
         sluice_yaml::json::to_string(&value).map_err(Error::from).context("invalid Kustomization")?;
-        let (mut result, empty) =
-            match Object::root(&value, "Kustomization", STRICT).context("invalid Kustomization")? {
-                Some(mut object) => {
-                    let result = Self::decode(&mut object, warnings).context("invalid Kustomization")?;
-                    (result, !object_says_something(&object, &value))
-                }
-                None => (Self::default(), true),
-            };
+        let (mut result, empty) = match Object::root(&value, "Kustomization", STRICT)
+            .context("invalid Kustomization")?
+        {
+            Some(mut object) => {
+                let mut deprecated = Vec::new();
+                let result = Self::decode(&mut object, &mut deprecated).context("invalid Kustomization")?;
+                warnings.append(&mut deprecated);
+                (result, !object_says_something(&object, &value))
+            }
+            None => (Self::default(), true),
+        };
         if result.kind.is_empty() {
             result.kind = "Kustomization".into();
         }
@@ -233,12 +239,12 @@ impl Kustomization {
         self.kind == COMPONENT
     }
 
-    fn decode(object: &mut Object<'_>, warnings: &mut Vec<String>) -> Result<Self> {
+    fn decode(object: &mut Object<'_>, warnings: &mut Vec<Warning>) -> Result<Self> {
         const FIX: &str = "Run 'kustomize edit fix' to update your Kustomization automatically.";
         let mut deprecated = |old: &str, new: &str, experimental: &str| {
-            warnings.push(format!(
+            warnings.push(Warning::Deprecated(format!(
                 "# Warning: '{old}' is deprecated. Please use '{new}' instead. {experimental}{FIX}"
-            ));
+            )));
         };
         let not_null = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
         for (old, new, experimental) in [
@@ -257,8 +263,8 @@ impl Kustomization {
         resources.extend(object.strings("bases")?);
         let mut images = object.list("images", "Image", image)?;
         images.extend(object.list("imageTags", "Image", image)?);
-        let charts = object.list("helmCharts", "HelmChart", helm_chart)?.len()
-            + object.list("helmChartInflationGenerator", "HelmChartArgs", old_helm_chart)?.len();
+        let mut charts = object.list("helmCharts", "HelmChart", helm_chart)?;
+        charts.extend(object.list("helmChartInflationGenerator", "HelmChartArgs", old_helm_chart)?);
         object.nested("helmGlobals", "HelmGlobals", |globals| {
             globals.string("chartHome")?;
             globals.string("configHome")
@@ -455,8 +461,7 @@ fn var(object: &mut Object<'_>) -> Result<Var> {
         .unwrap_or_default();
     let path =
         object.nested("fieldref", "FieldSelector", |field| field.string("fieldPath"))?.unwrap_or_default();
-    let field_path = if path.is_empty() { "metadata.name".to_owned() } else { path };
-    Ok(Var { name, id, field_path })
+    Ok(Var { name, id, field_path: path })
 }
 
 pub(crate) fn generator_options(object: &mut Object<'_>) -> Result<GeneratorOptions> {
@@ -493,7 +498,9 @@ pub(crate) fn secret_args(object: &mut Object<'_>) -> Result<GeneratorArgs> {
     Ok(GeneratorArgs { secret_type, ..config_map_args(object)? })
 }
 
-fn helm_chart(object: &mut Object<'_>) -> Result<()> {
+/// What a chart says of itself, but for its values.
+fn helm_chart(object: &mut Object<'_>) -> Result<String> {
+    let mut said = Mapping::new();
     for field in [
         "name",
         "version",
@@ -505,7 +512,7 @@ fn helm_chart(object: &mut Object<'_>) -> Result<()> {
         "kubeVersion",
         "nameTemplate",
     ] {
-        object.string(field)?;
+        say(&mut said, field, object.string(field)?);
     }
     for field in ["includeCRDs", "skipHooks", "skipTests", "debug", "devel"] {
         object.boolean(field)?;
@@ -513,28 +520,41 @@ fn helm_chart(object: &mut Object<'_>) -> Result<()> {
     object.strings("additionalValuesFiles")?;
     object.strings("apiVersions")?;
     object.any("valuesInline");
-    Ok(())
+    said_text(said)
 }
 
-fn old_helm_chart(object: &mut Object<'_>) -> Result<()> {
-    for field in [
-        "chartName",
-        "chartVersion",
-        "chartRepoUrl",
-        "chartHome",
-        "chartRepoName",
-        "helmBin",
-        "helmHome",
-        "values",
-        "valuesMerge",
-        "releaseName",
-        "releaseNamespace",
+fn old_helm_chart(object: &mut Object<'_>) -> Result<String> {
+    let mut said = Mapping::new();
+    for (field, new) in [
+        ("chartName", "name"),
+        ("chartVersion", "version"),
+        ("chartRepoUrl", "repo"),
+        ("chartHome", ""),
+        ("chartRepoName", ""),
+        ("helmBin", ""),
+        ("helmHome", ""),
+        ("values", "valuesFile"),
+        ("valuesMerge", "valuesMerge"),
+        ("releaseName", "releaseName"),
+        ("releaseNamespace", "namespace"),
     ] {
-        object.string(field)?;
+        say(&mut said, new, object.string(field)?);
     }
     object.strings("extraArgs")?;
     object.any("valuesLocal");
-    Ok(())
+    said_text(said)
+}
+
+fn say(said: &mut Mapping, field: &str, value: String) {
+    if !field.is_empty() && !value.is_empty() {
+        said.insert(field.to_owned(), Value::String(value));
+    }
+}
+
+fn said_text(said: Mapping) -> Result<String> {
+    let mut text = String::new();
+    write_tree(&Value::Mapping(said), &mut text)?;
+    Ok(text)
 }
 
 /// Reads a document of one type with the given strictness.

@@ -4,6 +4,7 @@
 //! There are no globals: builds run in parallel. Hostile input ends in an [`Error`] within set limits.
 //! Nothing here starts a program: helm charts, exec and container plugins are refused.
 
+mod blame;
 mod config;
 mod decode;
 mod error;
@@ -32,12 +33,14 @@ mod target;
 mod transform;
 mod tree;
 mod value;
+mod warning;
 
 pub use error::{Error, Kind};
 pub use fs::{DiskFileSystem, FileSystem, MemoryFileSystem, Place};
 pub use options::{CustomSchema, LoadRestriction, Options, Reorder};
 pub use remote::{Remote, RepositorySpec};
 pub use schema::MergeType;
+pub use warning::Warning;
 
 use sluice_yaml::Value;
 
@@ -49,7 +52,7 @@ use crate::target::{Build, Target};
 #[derive(Debug)]
 pub struct Output {
     resources: Vec<Object>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 /// One resource of the result.
@@ -79,7 +82,7 @@ pub fn build_with_warnings(
     remote: Option<&dyn Remote>,
     target: &str,
     options: &Options,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Output, Error> {
     let build = Build::new(options);
     let output = run(&build, files, remote, target);
@@ -127,8 +130,8 @@ impl Output {
         &self.resources
     }
 
-    /// Warnings about deprecated fields, which kustomize prints on standard error.
-    pub fn warnings(&self) -> &[String] {
+    /// What kustomize prints on standard error.
+    pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
@@ -168,7 +171,7 @@ impl Object {
 
     /// The whole object.
     pub fn to_value(&self) -> Result<Value, Error> {
-        value::resource_value(&self.resource.node)
+        value::resource_value(&self.resource.node).map_err(|error| self.blamed(error))
     }
 
     /// The object as YAML.
@@ -180,7 +183,22 @@ impl Object {
 
     fn append_yaml(&self, out: &mut String) -> Result<(), Error> {
         let value = self.to_value()?;
-        sluice_yaml::write::write_tree(&value, out)?;
-        Ok(())
+        sluice_yaml::write::write_tree(&value, out).map_err(|error| self.blamed(error.into()))
+    }
+
+    /// The error with object, file and field. The reference shows the whole object, Secrets too.
+    fn blamed(&self, error: Error) -> Error {
+        let (field, line) = blame::field_at_fault(&self.resource.node);
+        let mut place = self.resource.id().to_string();
+        if !field.is_empty() {
+            place.push_str(&format!(" field '{field}'"));
+        }
+        if let Some(file) = &self.resource.file {
+            place.push_str(&format!(" in File: {file}"));
+            if let Some(line) = line {
+                place.push_str(&format!(" line {line}"));
+            }
+        }
+        error.prefixed(place)
     }
 }

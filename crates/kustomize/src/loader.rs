@@ -150,6 +150,11 @@ impl<'a> Loader<'a> {
         })
     }
 
+    /// The whole path or URL of a file.
+    pub(crate) fn locate(&self, path: &str) -> String {
+        if is_remote_file(path) || path.starts_with('/') { path.to_owned() } else { join(self.root(), path) }
+    }
+
     /// The content of a file or an http(s) document.
     pub(crate) fn load(&self, path: &str) -> Result<Vec<u8>> {
         if is_remote_file(path) {
@@ -162,7 +167,7 @@ impl<'a> Loader<'a> {
                 None => Err(Error::new(format!("remote file '{path}' is not allowed"))),
             };
         }
-        let full = if path.starts_with('/') { path.to_owned() } else { join(self.root(), path) };
+        let full = self.locate(path);
         let readable = match self.restriction {
             LoadRestriction::None => full,
             LoadRestriction::RootOnly => {

@@ -36,10 +36,16 @@ fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
     };
     let documents = split_documents(text)?;
     let mut nodes = Vec::new();
+    let mut first_line = 0;
     for document in &documents {
+        let lines_before = first_line;
+        first_line += document.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1;
         // Comments change nothing but where they stand below blocks that keep their last breaks.
         let read = if keeps_breaks(document) { read_commented } else { read_node };
-        let Some(node) = read(document).context(malformed)? else { continue };
+        let Some(mut node) = read(document).context(malformed)? else { continue };
+        if lines_before > 0 {
+            tree::move_down(&mut node, lines_before);
+        }
         if tree::is_null(&node) {
             continue;
         }

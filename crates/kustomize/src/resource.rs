@@ -1,6 +1,7 @@
 //! Resources and lists of them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sluice_yaml::node::ScalarNode;
 use sluice_yaml::{Node, Style};
@@ -109,13 +110,22 @@ pub(crate) struct Resource {
     pub(crate) variables: Vec<String>,
     /// Which kinds have no namespace.
     pub(crate) scopes: Scopes,
+    /// Where it was read.
+    pub(crate) file: Option<Arc<str>>,
     /// Number of shared scalars made so far.
     shared: u32,
 }
 
 impl Resource {
     pub(crate) fn new(node: Node) -> Self {
-        Self { node, meta: Meta::default(), variables: Vec::new(), scopes: Scopes::default(), shared: 0 }
+        Self {
+            node,
+            meta: Meta::default(),
+            variables: Vec::new(),
+            scopes: Scopes::default(),
+            file: None,
+            shared: 0,
+        }
     }
 
     pub(crate) fn kind(&self) -> SmolStr {
@@ -389,8 +399,15 @@ impl ResourceMap {
         Ok(map)
     }
 
-    fn already_registered(id: &ResId) -> Error {
-        Error::new(format!("may not add resource with an already registered id: {id}"))
+    /// The error about a second resource of one identifier, with the files that have them.
+    fn already_registered(&self, id: &ResId, second: &Resource) -> Error {
+        let first = self.resources.iter().find(|resource| resource.id().key() == id.key());
+        let files = match (first.and_then(|first| first.file.as_ref()), &second.file) {
+            (Some(first), Some(second)) if first == second => format!(" (twice in '{first}')"),
+            (Some(first), Some(second)) => format!(" (in '{first}' and '{second}')"),
+            _ => String::new(),
+        };
+        Error::new(format!("may not add resource with an already registered id: {id}{files}"))
     }
 
     /// Fails if two resources have the same current identifier.
@@ -399,7 +416,7 @@ impl ResourceMap {
         for resource in &self.resources {
             let id = resource.id();
             if !seen.insert(id.key()) {
-                return Err(Self::already_registered(&id));
+                return Err(self.already_registered(&id, resource));
             }
         }
         Ok(())
@@ -415,7 +432,7 @@ impl ResourceMap {
         for resource in other.resources {
             let id = resource.id();
             if !seen.insert(id.key()) {
-                return Err(Self::already_registered(&id));
+                return Err(self.already_registered(&id, &resource));
             }
             self.resources.push(resource);
         }

@@ -22,12 +22,13 @@ use crate::scope::Scopes;
 use crate::state::SchemaState;
 use crate::transform::{self, NamespaceTransformer, SubjectMode, Surroundings, Transformer};
 use crate::tree;
+use crate::warning::Warning;
 
 /// What all directories of a build share.
 pub(crate) struct Build<'b> {
     pub(crate) options: &'b Options,
     pub(crate) schema: SchemaState,
-    pub(crate) warnings: RefCell<Vec<String>>,
+    pub(crate) warnings: RefCell<Vec<Warning>>,
     directories: Cell<usize>,
 }
 
@@ -171,7 +172,12 @@ impl<'t> Target<'t> {
         Transformer::Hash.run(&mut accumulator.map, &self.build.surroundings())?;
         if let Some(config) = &accumulator.config {
             transform::update_references(&mut accumulator.map, &config.name_reference)?;
-            transform::resolve_variables(&mut accumulator.map, &accumulator.vars, &config.var_reference)?;
+            transform::resolve_variables(
+                &mut accumulator.map,
+                &accumulator.vars,
+                &config.var_reference,
+                &mut self.build.warnings.borrow_mut(),
+            )?;
         }
         drop_local(&mut accumulator.map)?;
         Ok((accumulator.map, self.kustomization))
@@ -198,9 +204,12 @@ impl<'t> Target<'t> {
             self.accumulate_components(accumulator, &components).context("accumulating components")?;
         self.run_transformers(&mut accumulator)?;
         self.run_validators(&mut accumulator)?;
-        accumulator
-            .register_vars(&self.kustomization.vars, &self.build.schema.scopes())
-            .context("merging vars")?;
+        accumulator.register_vars(&self.kustomization.vars, &self.build.schema.scopes()).with_context(
+            || {
+                let vars: Vec<String> = self.kustomization.vars.iter().map(transform::describe_var).collect();
+                format!("merging vars [{}]", vars.join(" "))
+            },
+        )?;
         Ok(accumulator)
     }
 
@@ -320,7 +329,9 @@ impl<'t> Target<'t> {
         };
         let mut map = read().with_context(|| format!("accumulating resources from '{path}'"))?;
         map.set_scopes(&self.build.schema.scopes());
-        for resource in &map.resources {
+        let file: Arc<str> = self.loader.locate(path).into();
+        for resource in &mut map.resources {
+            resource.file = Some(file.clone());
             self.build.schema.note_kind(&resource.api_version(), &resource.kind());
         }
         if let Some(origin) = &self.origin {
@@ -340,9 +351,9 @@ impl<'t> Target<'t> {
             ),
             (Generated::Secret, "SecretGenerator", std::mem::take(&mut self.kustomization.secret_generator)),
         ];
-        if self.kustomization.helm_charts > 0 {
-            return Err(plugins::helm_refusal(self.build.options)
-                .prefixed("trouble configuring builtin HelmChartInflationGenerator with config: `\n`"));
+        if let Some(chart) = self.kustomization.helm_charts.first() {
+            let error = plugins::helm_refusal(self.build.options);
+            return Err(trouble("HelmChartInflationGenerator", chart, error));
         }
         // All plugins are configured before the first generator runs.
         let generators = std::mem::take(&mut self.kustomization.generators);

@@ -45,6 +45,28 @@ pub(crate) fn is_nil_or_empty(node: &Node) -> bool {
     }
 }
 
+/// The line where a node was read, or its first part.
+pub(crate) fn line(node: &Node) -> Option<u32> {
+    match node {
+        Node::Scalar(scalar) => (scalar.line != 0 && scalar.line & SHARED == 0).then_some(scalar.line),
+        Node::Sequence(items) => items.first().and_then(line),
+        Node::Mapping(entries) => entries.first().and_then(|(key, _)| line(key)),
+    }
+}
+
+/// Counts lines from the top of the file for what was read from a document further down.
+pub(crate) fn move_down(node: &mut Node, lines: u32) {
+    match node {
+        Node::Scalar(scalar) if scalar.line != 0 => scalar.line += lines,
+        Node::Scalar(_) => {}
+        Node::Sequence(items) => items.iter_mut().for_each(|item| move_down(item, lines)),
+        Node::Mapping(entries) => entries.iter_mut().for_each(|(key, value)| {
+            move_down(key, lines);
+            move_down(value, lines);
+        }),
+    }
+}
+
 /// The text of a scalar; nothing for collections.
 pub(crate) fn text(node: &Node) -> &str {
     match node {

@@ -57,6 +57,15 @@ fn is_nothing(scalar: &ScalarNode) -> bool {
     is_null && scalar.text.is_empty() && scalar.style == Style::Plain && !scalar.tagged
 }
 
+/// Whether it cannot stand plain within brackets, so that printing puts quotes round it: of all that is no string
+/// only a time has a colon.
+fn is_quoted_by_brackets(scalar: &ScalarNode) -> bool {
+    !scalar.tagged
+        && scalar.style == Style::Plain
+        && matches!(scalar.tag, Tag::None | Tag::Timestamp)
+        && scalar.text.contains(':')
+}
+
 /// Whether a key is a string after printing.
 fn is_string_key(key: &Node) -> bool {
     match key {
@@ -106,6 +115,9 @@ fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
     match node {
         // Within brackets nothing is printed as an empty text.
         Node::Scalar(scalar) if in_flow && is_nothing(scalar) => Ok(Value::String(String::new())),
+        Node::Scalar(scalar) if in_flow && is_quoted_by_brackets(scalar) => {
+            Ok(Value::String(scalar.text.to_string()))
+        }
         Node::Scalar(scalar) => scalar_value(scalar),
         Node::Sequence(items) => {
             let in_flow = in_flow || items.flow;
@@ -114,7 +126,7 @@ fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
         Node::Mapping(entries) => {
             let in_flow = in_flow || entries.flow;
             let mut out = Mapping::with_capacity(entries.len());
-            for (at, (key, value)) in entries.iter().enumerate() {
+            for (key, value) in entries {
                 let name = crate::tree::owned_text(key);
                 let is_merge = name == "<<"
                     && matches!(key, Node::Scalar(key) if matches!(key.tag, Tag::None | Tag::Merge) && key.style == Style::Plain);
@@ -133,12 +145,13 @@ fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
                 }
                 let value = convert(value, false, in_flow)?;
                 if out.insert(name.to_string(), value).is_some() {
-                    let first =
-                        entries.iter().position(|(other, _)| other.as_text() == key.as_text()).unwrap_or(0);
+                    let first = entries.iter().find(|(other, _)| other.as_text() == key.as_text());
+                    let first = first.and_then(|(first, _)| crate::tree::line(first));
+                    let at_line = |line: Option<u32>| line.map_or("?".to_owned(), |line| line.to_string());
                     return Err(Error::new(format!(
                         "yaml: unmarshal errors:\n  line {}: mapping key \"{name}\" already defined at line {}",
-                        at + 1,
-                        first + 1
+                        at_line(crate::tree::line(key)),
+                        at_line(first)
                     )));
                 }
             }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use jiff::Zoned;
 use sluice_kustomize::{
-    DiskFileSystem, LoadRestriction, Object, Options, Output, Reorder, build_with_warnings,
+    DiskFileSystem, LoadRestriction, Object, Options, Output, Reorder, Warning, build_with_warnings,
 };
 
 use self::remote::Network;
@@ -109,7 +110,12 @@ fn built(terminal: &Terminal, network: &Network, args: &BuildArgs) -> Result<()>
     let mut warnings = Vec::new();
     let built = build_with_warnings(&DiskFileSystem::new(), Some(network), path, &options, &mut warnings);
     for warning in &warnings {
-        terminal.say(warning);
+        match warning {
+            Warning::Deprecated(text) => terminal.say(text),
+            Warning::Logged(text) => {
+                terminal.say(&format!("{} {text}", Zoned::now().strftime("%Y/%m/%d %H:%M:%S")));
+            }
+        }
     }
     let output = built?;
     match &args.output {

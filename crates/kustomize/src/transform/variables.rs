@@ -1,6 +1,7 @@
 //! `vars`: values of fields put in the place of `$(NAME)`.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_yaml::Node;
 use sluice_yaml::node::ScalarNode;
@@ -13,6 +14,7 @@ use crate::kustomization::Var;
 use crate::resource::{Resource, ResourceMap};
 use crate::transform::replacements::lookup;
 use crate::tree::{self, Writes};
+use crate::warning::Warning;
 
 /// The value of a var.
 #[derive(Clone, Debug)]
@@ -25,26 +27,57 @@ enum Known {
     Collection,
 }
 
+/// The values of all vars, and the names of those that stood somewhere.
+struct Variables<'v> {
+    values: BTreeMap<&'v str, Known>,
+    replaced: RefCell<BTreeSet<&'v str>>,
+}
+
+impl Variables<'_> {
+    /// What to put in the place of a name; nothing if it is unknown or a map or list.
+    fn replacement(&self, name: &str) -> Option<&Known> {
+        let (name, value) = self.values.get_key_value(name)?;
+        if matches!(value, Known::Collection) {
+            return None;
+        }
+        self.replaced.borrow_mut().insert(name);
+        Some(value)
+    }
+}
+
 /// Resolves all vars in the fields where they may stand.
 pub(crate) fn resolve_variables(
     map: &mut ResourceMap,
     vars: &BTreeMap<String, Var>,
     specs: &[FieldSpec],
+    warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    let mut known: BTreeMap<&str, Known> = BTreeMap::new();
-    for var in vars.values() {
-        known.insert(&var.name, find_value(map, var)?);
-    }
-    if known.is_empty() {
+    if vars.is_empty() {
         return Ok(());
     }
+    let mut values = BTreeMap::new();
+    for var in vars.values() {
+        values.insert(var.name.as_str(), find_value(map, var)?);
+    }
+    let known = Variables { values, replaced: RefCell::default() };
+    let result = resolve_in(map, &known, specs);
+    let replaced = known.replaced.borrow();
+    let unused: Vec<&str> = known.values.keys().filter(|name| !replaced.contains(*name)).copied().collect();
+    if !unused.is_empty() {
+        let text = format!("well-defined vars that were never replaced: {}", unused.join(","));
+        warnings.push(Warning::Logged(text));
+    }
+    result
+}
+
+fn resolve_in(map: &mut ResourceMap, known: &Variables<'_>, specs: &[FieldSpec]) -> Result<()> {
     let mut index = SpecIndex::new(specs);
     for resource in &mut map.resources {
         let applicable = index.for_gvk(&resource.gvk());
         for at in applicable.iter() {
             let spec = &index.specs[*at];
             let mut writes = Writes::default();
-            let result = spec.visit(&mut resource.node, None, &mut |node| set(node, &known, &mut writes));
+            let result = spec.visit(&mut resource.node, None, &mut |node| set(node, known, &mut writes));
             result.map_err(|error| spec.blame(error, resource))?;
             writes.apply(&mut resource.node);
         }
@@ -53,14 +86,18 @@ pub(crate) fn resolve_variables(
 }
 
 fn find_value(map: &ResourceMap, var: &Var) -> Result<Known> {
+    let mut var = var.clone();
+    if var.field_path.is_empty() {
+        var.field_path = "metadata.name".into();
+    }
     let Some(resource) = map.resources.iter().find(|resource| resource.variables.contains(&var.name)) else {
         return Err(Error::new(format!(
             "var '{}' cannot be mapped to a field in the set of known resources",
-            describe(var)
+            describe(&var)
         )));
     };
     field_value(resource, &var.field_path).map_err(|_| {
-        Error::new(format!("field specified in var '{}' not found in corresponding resource", describe(var)))
+        Error::new(format!("field specified in var '{}' not found in corresponding resource", describe(&var)))
     })
 }
 
@@ -104,7 +141,7 @@ fn is_string(node: &Node) -> bool {
     matches!(node, Node::Scalar(scalar) if matches!(scalar.tag, Tag::Str | Tag::None))
 }
 
-fn set(node: &mut Node, known: &BTreeMap<&str, Known>, writes: &mut Writes) -> Result<()> {
+fn set(node: &mut Node, known: &Variables<'_>, writes: &mut Writes) -> Result<()> {
     if tree::is_null(node) {
         return Ok(());
     }
@@ -146,7 +183,7 @@ fn set(node: &mut Node, known: &BTreeMap<&str, Known>, writes: &mut Writes) -> R
     }
 }
 
-fn update(scalar: &mut ScalarNode, known: &BTreeMap<&str, Known>, writes: &mut Writes) {
+fn update(scalar: &mut ScalarNode, known: &Variables<'_>, writes: &mut Writes) {
     let (text, tag) = match expand(&scalar.text, known) {
         Known::Integer(value) => (value.to_string(), Tag::Int),
         Known::Float(value) => (format!("{value}"), Tag::Float),
@@ -158,7 +195,7 @@ fn update(scalar: &mut ScalarNode, known: &BTreeMap<&str, Known>, writes: &mut W
 }
 
 /// Replaces `$(NAME)` by the value of the var, `$$` by `$`; what is unknown stays.
-fn expand(text: &str, known: &BTreeMap<&str, Known>) -> Known {
+fn expand(text: &str, known: &Variables<'_>) -> Known {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -178,7 +215,7 @@ fn expand(text: &str, known: &BTreeMap<&str, Known>) -> Known {
             };
             let name = &inner[..end];
             let whole = text.len() == name.len() + 3;
-            match known.get(name).filter(|value| !matches!(value, Known::Collection)) {
+            match known.replacement(name) {
                 Some(value) if whole => return value.clone(),
                 Some(Known::Text(value)) => out.push_str(value),
                 Some(Known::Integer(value)) => out.push_str(&value.to_string()),

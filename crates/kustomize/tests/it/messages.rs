@@ -1,0 +1,96 @@
+//! What is told about builds: warnings, and errors that name file, field and line.
+
+use sluice_kustomize::{MemoryFileSystem, Options, Warning, build_with_warnings};
+
+/// The warnings of a build, and what it printed or why it failed.
+fn told(files: &[(&str, &str)]) -> (Vec<Warning>, Result<String, String>) {
+    let mut system = MemoryFileSystem::new();
+    for (path, content) in files {
+        system.insert(&format!("/case/{path}"), content.as_bytes());
+    }
+    let mut warnings = Vec::new();
+    let result = build_with_warnings(&system, None, "/case", &Options::cli(), &mut warnings)
+        .and_then(|output| output.to_yaml())
+        .map_err(|error| error.to_string());
+    (warnings, result)
+}
+
+fn failure(files: &[(&str, &str)]) -> String {
+    told(files).1.expect_err("the build fails")
+}
+
+#[test]
+fn vars_that_stand_nowhere_are_told() {
+    let (warnings, result) = told(&[
+        (
+            "kustomization.yaml",
+            "resources: [r.yaml]\nvars:\n\
+             - {name: USED, objref: {kind: ConfigMap, apiVersion: v1, name: a}}\n\
+             - {name: MAP, objref: {kind: ConfigMap, apiVersion: v1, name: a}, fieldref: {fieldPath: data}}\n\
+             - {name: IDLE, objref: {kind: ConfigMap, apiVersion: v1, name: a}}\n",
+        ),
+        (
+            "r.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {x: $(USED), y: $(MAP)}}\ndata: {}\n",
+        ),
+    ]);
+    result.expect("the build succeeds");
+    let logged = Warning::Logged("well-defined vars that were never replaced: IDLE,MAP".to_owned());
+    assert!(matches!(warnings.as_slice(), [Warning::Deprecated(_), last] if *last == logged), "{warnings:?}");
+}
+
+#[test]
+fn a_file_that_does_not_decode_warns_of_nothing() {
+    let (warnings, result) = told(&[("kustomization.yaml", "commonLabels: {a: 1}\n")]);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    result.expect_err("a number is no label");
+}
+
+#[test]
+fn what_cannot_be_printed_is_named_with_object_field_file_and_line() {
+    let object = "apiVersion: v1\nkind: Foo\nmetadata: {name: first}\n---\napiVersion: v1\nkind: Foo\nmetadata:\n  name: a\n";
+    let bad = [
+        (
+            "spec:\n- b: {c: .inf}\n",
+            "field 'spec[0].b.c' in File: /case/r.yaml line 10: json: unsupported value: +Inf",
+        ),
+        (
+            "spec: {1: x}\n",
+            "field 'spec' in File: /case/r.yaml line 9: json: unsupported type: map[interface {}]interface {}",
+        ),
+        (
+            "spec:\n  x: 1\n  y: 1\n  x: 2\n",
+            "field 'spec' in File: /case/r.yaml line 10: yaml: unmarshal errors:\n  line 12: mapping key \"x\" already defined at line 10",
+        ),
+    ];
+    for (rest, expected) in bad {
+        let file = format!("{object}{rest}");
+        let error = failure(&[("kustomization.yaml", "resources: [r.yaml]\n"), ("r.yaml", &file)]);
+        assert_eq!(error, format!("Foo.v1.[noGrp]/a.[noNs] {expected}"));
+    }
+}
+
+#[test]
+fn both_files_of_an_identifier_are_named() {
+    let object = "apiVersion: v1\nkind: Foo\nmetadata: {name: a}\n";
+    let error = failure(&[
+        ("kustomization.yaml", "resources: [one.yaml, two]\n"),
+        ("one.yaml", object),
+        ("two/kustomization.yaml", "resources: [r.yaml]\n"),
+        ("two/r.yaml", object),
+    ]);
+    let expected = "may not add resource with an already registered id: Foo.v1.[noGrp]/a.[noNs] (in '/case/one.yaml' and '/case/two/r.yaml')";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn bytes_of_secrets_are_not_shown() {
+    let mut system = MemoryFileSystem::new();
+    system.insert("/case/kustomization.yaml", b"secretGenerator: [{name: a, envs: [s.env]}]\n");
+    system.insert("/case/s.env", b"A=1\nPASSWORD=hunter2\xff\n");
+    let error = build_with_warnings(&system, None, "/case", &Options::cli(), &mut Vec::new())
+        .map(|_| ())
+        .expect_err("no text")
+        .to_string();
+    assert!(error.ends_with("line 2 of 's.env' has invalid utf8 bytes"), "{error}");
+}
