@@ -34,6 +34,11 @@ impl App {
         self.cluster.get_or_try_init(|| Cluster::connect(&self.globals.connection)).await
     }
 
+    /// The cluster, if it was asked for.
+    pub(crate) fn known_cluster(&self) -> Option<&Cluster> {
+        self.cluster.get()
+    }
+
     /// The namespace that the command is about.
     pub(crate) fn namespace(&self) -> Result<String> {
         let given = &self.globals.namespace;
@@ -108,7 +113,7 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = Exit::of(&error);
-            failure::report(&app.output, &error, app.cluster.get());
+            failure::report(&app.output, &error, app.known_cluster());
             ExitCode::from(code)
         }
     };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::app::App;
 use crate::cluster::Cluster;
 use crate::output::{ClosedPipe, Output};
 
@@ -115,7 +116,10 @@ pub(crate) fn of_kube(error: &kube::Error) -> String {
         kube::Error::Api(status) if !status.message.trim().is_empty() => status.message.trim().to_owned(),
         kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
         kube::Error::InferKubeconfig(error) => error.to_string(),
-        other => deepest(other).to_string(),
+        other => {
+            let cause = deepest(other);
+            cause.downcast_ref::<std::io::Error>().map_or_else(|| cause.to_string(), io)
+        }
     }
 }
 
@@ -178,6 +182,44 @@ fn hint(error: &anyhow::Error, cluster: Option<&Cluster>) -> Option<String> {
             Some(format!("{} cannot be reached: is it running, and is this the right --context?", place()))
         }
         _ => None,
+    }
+}
+
+/// An error of something that can be done again: after what is to be done about it, the same command goes on.
+pub(crate) fn resumable(error: anyhow::Error, cluster: Option<&Cluster>) -> anyhow::Error {
+    if error.is::<ClosedPipe>() || error.is::<Exit>() || error.chain().any(|cause| cause.is::<Hinted>()) {
+        return error;
+    }
+    let next = "run the same command again: it keeps what is done and goes on from there";
+    let hint = hint(&error, cluster).map_or_else(|| next.to_owned(), |first| format!("{first}; then {next}"));
+    hinted(error, hint)
+}
+
+/// Failures that do not end a command: each is told where it happens, what to do about them once at the end.
+#[derive(Default)]
+pub(crate) struct Failures {
+    pub(crate) count: usize,
+    last: String,
+    hint: Option<String>,
+}
+
+impl Failures {
+    /// Tells of a failure, unless it is the last one again, as it is when a server cannot be reached.
+    pub(crate) fn tell(&mut self, app: &App, subject: Option<&str>, error: &anyhow::Error) {
+        self.count += 1;
+        self.hint = self.hint.take().or_else(|| hint(error, app.known_cluster()));
+        let text = subject.map_or_else(|| text(error), |subject| format!("{subject}: {}", text(error)));
+        if text != self.last {
+            app.output.failure(&text);
+        }
+        self.last = text;
+    }
+
+    /// Says what to do about them.
+    pub(crate) fn advise(&self, app: &App) {
+        if let Some(hint) = &self.hint {
+            app.output.hint(hint);
+        }
     }
 }
 

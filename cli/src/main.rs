@@ -12,6 +12,7 @@ mod changes;
 mod cluster;
 mod documents;
 mod failure;
+mod fitness;
 mod installation;
 mod kinds;
 mod manifests;

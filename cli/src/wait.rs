@@ -55,7 +55,7 @@ pub(crate) async fn watch<T>(
 }
 
 /// Whether asking again is of no use.
-fn is_final(error: &watcher::Error) -> bool {
+pub(crate) fn is_final(error: &watcher::Error) -> bool {
     matches!(failure::of_watch(error), Some(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404))
 }
 

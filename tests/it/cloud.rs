@@ -147,3 +147,33 @@ async fn an_image_is_asked_for_with_the_identity_of_its_service_account() -> Res
     };
     outcome.await.map_err(|error: anyhow::Error| error.context(source.log_tail()))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_logs_in_at_a_registry_of_a_cloud_with_keys_of_their_own() -> Result<()> {
+    let (amazon, folder) = (Amazon::start().await?, tempfile::tempdir()?);
+    let binaries = tokio::task::spawn_blocking(sluice_tests::binaries).await??;
+    let pull = async |registry: &str, keys: &[(&str, &str)]| -> Result<String> {
+        let mut command = tokio::process::Command::new(binaries.get("sluice").context("no sluice")?);
+        command.args(["pull", "artifact", &format!("oci://{registry}/app:v1"), "--provider=aws"]);
+        command.args(["--timeout=20s", "--output"]).arg(folder.path()).envs(keys.iter().copied());
+        command.env("AWS_ENDPOINT_URL_ECR", &amazon.url).env("HTTPS_PROXY", &amazon.url);
+        command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &amazon.url).env("HOME", folder.path());
+        let output = command.output().await?;
+        ensure!(output.status.code() == Some(1), "{output:?}");
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIAPERSON"), ("AWS_SECRET_ACCESS_KEY", "k3y")];
+    let said = pull(REGISTRY, &keys).await?;
+    // The login went well: it is the registry that is not reached.
+    ensure!(said.contains(REGISTRY) && !said.contains("log in") && !said.contains("p4ss"), "{said}");
+    let signed = amazon.asked("/eu-west-1/ecr/aws4_request");
+    ensure!(signed.len() == 1 && signed[0].0.contains("Credential=AKIAPERSON/"), "{signed:?}");
+    let said = pull("registry.example.test", &keys).await?;
+    ensure!(
+        said.contains("'registry.example.test' is no registry of aws") && said.contains("hint: "),
+        "{said}"
+    );
+    let said = pull(REGISTRY, &[]).await?;
+    ensure!(said.contains("no AWS credentials were found") && said.contains("hint: "), "{said}");
+    Ok(())
+}

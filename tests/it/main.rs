@@ -10,6 +10,7 @@ mod bucket;
 mod charts;
 mod cli;
 mod cli_local;
+mod cli_refused;
 mod cloud;
 mod control_plane;
 mod crash;

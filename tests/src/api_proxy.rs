@@ -30,6 +30,8 @@ pub enum ApiFault {
     LoseAnswer,
     /// It gets through after this time.
     Delay(Duration),
+    /// It is asked for its version and says that it is this minor one of Kubernetes.
+    Minor(u32),
 }
 
 /// A request that the proxy has seen.
@@ -213,6 +215,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Resp
         Some(ApiFault::Status(code)) => return status(code, None),
         Some(ApiFault::Throttle(seconds)) => return status(429, Some(seconds)),
         Some(ApiFault::Delay(time)) => tokio::time::sleep(time).await,
+        Some(ApiFault::Minor(minor)) => return version(minor),
         Some(ApiFault::LoseAnswer) | None => {}
     }
     let answer = match forward(&shared.upstream, request).await {
@@ -265,6 +268,16 @@ fn status(code: u16, retry_after: Option<u32>) -> Response {
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
     }
+    response
+}
+
+fn version(minor: u32) -> Response {
+    let body = json!({
+        "major": "1", "minor": minor.to_string(), "gitVersion": format!("v1.{minor}.3"), "gitCommit": "",
+        "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
 }
 

@@ -14,7 +14,8 @@ use sluice_kstatus::Status;
 use super::version::{self, PART_OF_FLUX};
 use crate::app::App;
 use crate::arguments;
-use crate::failure;
+use crate::failure::{self, Failures};
+use crate::fitness;
 use crate::object::Object;
 use crate::progress::Progress;
 use crate::wait;
@@ -36,15 +37,20 @@ pub(crate) struct CheckArgs {
     poll_interval: Option<std::time::Duration>,
 }
 
-/// The oldest supported version of Kubernetes.
-const OLDEST: (u32, u32) = (1, 33);
-
 pub(crate) async fn run(app: &App, args: CheckArgs) -> Result<()> {
     app.output.action("checking prerequisites");
     let client = app.cluster().await?.client.clone();
     let version =
         app.bounded("asking for the version", async { Ok(client.apiserver_version().await?) }).await?;
-    let mut fine = kubernetes(app, &version.git_version);
+    let fits = fitness::version(&version.git_version);
+    let mut fine = fits.is_ok();
+    match fits {
+        Ok(text) => app.output.success(&text),
+        Err(text) => {
+            app.output.failure(&text);
+            app.output.hint(fitness::UPGRADE);
+        }
+    }
     if args.pre {
         if !fine {
             bail!("check failed");
@@ -52,12 +58,14 @@ pub(crate) async fn run(app: &App, args: CheckArgs) -> Result<()> {
         app.output.success("prerequisites checks passed");
         return Ok(());
     }
+    let mut failures = Failures::default();
     app.output.action("checking version in cluster");
-    fine &= installed(app, &client).await;
+    fine &= installed(app, &client, &mut failures).await;
     app.output.action("checking controllers");
-    fine &= controllers(app, &client).await;
+    fine &= controllers(app, &client, &mut failures).await;
     app.output.action("checking crds");
-    fine &= definitions(app, &client).await;
+    fine &= definitions(app, &client, &mut failures).await;
+    failures.advise(app);
     if !fine {
         bail!("check failed");
     }
@@ -65,25 +73,7 @@ pub(crate) async fn run(app: &App, args: CheckArgs) -> Result<()> {
     Ok(())
 }
 
-fn kubernetes(app: &App, version: &str) -> bool {
-    let plain = version.trim_start_matches('v');
-    let range = format!(">={}.{}.0-0", OLDEST.0, OLDEST.1);
-    let fine = numbers(plain).is_some_and(|found| found >= OLDEST);
-    if fine {
-        app.output.success(&format!("Kubernetes {plain} {range}"));
-    } else {
-        app.output.failure(&format!("Kubernetes version {plain} does not match {range}"));
-    }
-    fine
-}
-
-/// Major and minor version.
-fn numbers(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-async fn installed(app: &App, client: &kube::Client) -> bool {
+async fn installed(app: &App, client: &kube::Client, failures: &mut Failures) -> bool {
     let work = async {
         let Some(definition) = version::source_definition(client).await? else { return Ok(None) };
         let labels = definition.labels();
@@ -102,16 +92,19 @@ async fn installed(app: &App, client: &kube::Client) -> bool {
             app.output.failure(
                 "no version found in the cluster: nothing is installed, or not with install or helm",
             );
+            app.output.hint(
+                "`sluice install` installs the controllers, `sluice bootstrap` does it from a repository",
+            );
             false
         }
         Err(error) => {
-            app.output.failure(&failure::text(&error));
+            failures.tell(app, None, &error);
             false
         }
     }
 }
 
-async fn controllers(app: &App, client: &kube::Client) -> bool {
+async fn controllers(app: &App, client: &kube::Client, failures: &mut Failures) -> bool {
     let work = async {
         let namespace = app.namespace()?;
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
@@ -120,7 +113,7 @@ async fn controllers(app: &App, client: &kube::Client) -> bool {
     let (namespace, deployments) = match app.bounded("listing the controllers", work).await {
         Ok(found) => found,
         Err(error) => {
-            app.output.failure(&failure::text(&error));
+            failures.tell(app, None, &error);
             return false;
         }
     };
@@ -167,7 +160,7 @@ pub(crate) async fn deployment_ready(app: &App, namespace: &str, name: &str) -> 
     wait::watch(app, api, name, seen, |state| progress.set(&format!("{name}: {state}"))).await
 }
 
-async fn definitions(app: &App, client: &kube::Client) -> bool {
+async fn definitions(app: &App, client: &kube::Client, failures: &mut Failures) -> bool {
     let work = async {
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         Ok(definitions.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items)
@@ -186,21 +179,8 @@ async fn definitions(app: &App, client: &kube::Client) -> bool {
             true
         }
         Err(error) => {
-            app.output.failure(&failure::text(&error));
+            failures.tell(app, None, &error);
             false
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::numbers;
-
-    #[test]
-    fn versions_of_kubernetes_may_have_suffixes() {
-        assert_eq!(numbers("1.33.1"), Some((1, 33)));
-        assert_eq!(numbers("1.34.0-eks.1"), Some((1, 34)));
-        assert_eq!(numbers("1.35+"), Some((1, 35)));
-        assert_eq!(numbers("unknown"), None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::cluster;
 use crate::documents::Format;
-use crate::failure;
+use crate::failure::{self, Failures};
 use crate::kinds::{Column, Kind};
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
@@ -139,23 +139,19 @@ impl Request {
         let mut lists =
             stream::iter(kinds).map(|kind| async move { (*kind, self.objects(app, kind).await) }).buffered(8);
         let mut found = Vec::new();
-        let mut failed = None;
+        let mut failures = Failures::default();
         while let Some((kind, objects)) = lists.next().await {
             match objects {
                 Ok(objects) if objects.is_empty() => {}
                 Ok(objects) => found.push((kind, objects)),
                 Err(error) if cluster::is_not_installed(&error) => {}
-                Err(error) => {
-                    let text = failure::text(&error);
-                    // A server that cannot be reached is told once.
-                    if failed.as_ref() != Some(&text) {
-                        app.output.failure(&text);
-                    }
-                    failed = Some(text);
-                }
+                Err(error) => failures.tell(app, None, &error),
             }
         }
-        if found.is_empty() && failed.is_none() && !matches!(self.args.output, Some(Form::Json | Form::Yaml))
+        failures.advise(app);
+        if found.is_empty()
+            && failures.count == 0
+            && !matches!(self.args.output, Some(Form::Json | Form::Yaml))
         {
             let place = self
                 .namespace

@@ -1,9 +1,11 @@
 //! `install`: the controllers and their definitions into a cluster, or as YAML.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use clap::Args;
 
 use crate::app::App;
+use crate::failure;
+use crate::fitness;
 use crate::installation::{self, Components};
 
 /// Flags of `install`.
@@ -27,13 +29,16 @@ pub(crate) async fn run(app: &App, args: InstallArgs) -> Result<()> {
     app.output.action(&format!("installing components in {namespace} namespace"));
     let cluster = app.cluster().await?;
     let forced = args.components.is_forced();
+    app.bounded("asking for version and rights", fitness::installable(cluster, forced)).await?;
     app.bounded("asking for what is installed", installation::may_install(app, cluster, forced)).await?;
     objects.extend(args.components.pull_secret(&namespace)?);
     let deployments = objects.clone();
-    installation::apply_all(app, objects).await?;
+    installation::apply_all(app, objects).await.map_err(|error| failure::resumable(error, Some(cluster)))?;
     app.output.waiting("verifying installation");
     if !installation::rolled_out(app, &namespace, &deployments).await.is_empty() {
-        bail!("install failed");
+        let next =
+            format!("`kubectl -n {namespace} describe pods` says why, `sluice check` whether it is mended");
+        return Err(failure::hinted(anyhow!("install failed"), next));
     }
     app.output.success("install finished");
     Ok(())

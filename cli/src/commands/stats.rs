@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use super::get;
 use crate::app::App;
 use crate::cluster;
-use crate::failure;
+use crate::failure::Failures;
 use crate::kinds::{
     ALERT, BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_RELEASE, HELM_REPOSITORY, IMAGE_POLICY, IMAGE_REPOSITORY,
     IMAGE_UPDATE_AUTOMATION, KUSTOMIZATION, Kind, OCI_REPOSITORY, PROVIDER, RECEIVER,
@@ -48,14 +48,15 @@ pub(crate) async fn run(app: &App, args: StatsArgs) -> Result<()> {
         let lists = stream::iter(ORDER)
             .map(|kind| async move { (kind, cluster.list(kind, namespace, ListParams::default()).await) });
         let mut lists = lists.buffered(8);
-        let mut rows = Vec::new();
+        let (mut rows, mut failures) = (Vec::new(), Failures::default());
         while let Some((kind, objects)) = lists.next().await {
             match objects {
                 Ok(objects) => rows.push(row(kind, &objects)),
                 Err(error) if cluster::is_not_installed(&error) => {}
-                Err(error) => app.output.failure(&failure::text(&error)),
+                Err(error) => failures.tell(app, None, &error),
             }
         }
+        failures.advise(app);
         Ok(rows)
     };
     let rows = app.bounded("counting the objects", counting).await?;

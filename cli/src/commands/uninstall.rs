@@ -17,8 +17,9 @@ use super::delete::confirmed;
 use super::version::PART_OF_FLUX;
 use crate::app::App;
 use crate::cluster::{self, Cluster};
-use crate::failure;
+use crate::failure::Failures;
 use crate::kinds::KINDS;
+use crate::wait;
 
 /// Flags of `uninstall`.
 #[derive(Args)]
@@ -74,13 +75,19 @@ pub(crate) async fn run(app: &App, args: UninstallArgs) -> Result<()> {
             bail!("aborting");
         }
     }
-    let work = Uninstall { app, cluster, dry_run: args.dry_run };
+    let mut work = Uninstall { app, cluster, dry_run: args.dry_run, failures: Failures::default() };
     app.output.action(&format!("deleting components in {namespace} namespace"));
     let labelled = ListParams::default().labels(PART_OF_FLUX);
     for (group, version, kind, plural, namespaced) in COMPONENTS {
         let place = namespaced.then_some(namespace.as_str());
         work.delete_listed(&resource(group, version, kind, plural), place, &labelled).await;
         if kind == "Deployment" && !args.dry_run {
+            if work.failures.count > 0 {
+                work.failures.advise(app);
+                bail!(
+                    "the controllers cannot be stopped, so nothing else is touched: they would delete what they applied"
+                );
+            }
             until_stopped(app, cluster, &namespace).await?;
         }
     }
@@ -101,6 +108,12 @@ pub(crate) async fn run(app: &App, args: UninstallArgs) -> Result<()> {
         let params = ListParams::default().fields(&format!("metadata.name={namespace}"));
         work.delete_listed(&resource("", "v1", "Namespace", "namespaces"), None, &params).await;
     }
+    if work.failures.count > 0 && args.dry_run {
+        work.failures.advise(app);
+    } else if work.failures.count > 0 {
+        app.output.warning("what is named above is still there: run it again when the cause is mended");
+        work.failures.advise(app);
+    }
     app.output.success("uninstall finished");
     Ok(())
 }
@@ -109,6 +122,7 @@ struct Uninstall<'a> {
     app: &'a App,
     cluster: &'a Cluster,
     dry_run: bool,
+    failures: Failures,
 }
 
 impl Uninstall<'_> {
@@ -117,12 +131,12 @@ impl Uninstall<'_> {
     }
 
     /// Failures are told and do not end the work.
-    async fn delete_listed(&self, resource: &ApiResource, namespace: Option<&str>, params: &ListParams) {
+    async fn delete_listed(&mut self, resource: &ApiResource, namespace: Option<&str>, params: &ListParams) {
         let api = self.cluster.of(resource, namespace);
         let listing = self.cluster.pages(&api, params.clone());
         let objects = match self.app.bounded(&format!("listing {}", resource.plural), listing).await {
             Ok(objects) => objects,
-            Err(error) => return self.app.output.failure(&failure::text(&error)),
+            Err(error) => return self.failures.tell(self.app, None, &error),
         };
         for object in objects {
             let name = object.metadata.name.unwrap_or_default();
@@ -131,19 +145,18 @@ impl Uninstall<'_> {
             match api.delete(&name, &params).await {
                 Ok(_) => self.app.output.success(&format!("{subject} deleted {}", self.suffix())),
                 Err(error) => {
-                    self.app
-                        .output
-                        .failure(&format!("{subject} deletion failed: {}", failure::of_kube(&error)));
+                    let subject = format!("{subject} deletion failed");
+                    self.failures.tell(self.app, Some(&subject), &error.into());
                 }
             }
         }
     }
 
-    async fn clear_finalizers(&self, kind: &'static crate::kinds::Kind) {
+    async fn clear_finalizers(&mut self, kind: &'static crate::kinds::Kind) {
         let objects = match self.cluster.list(kind, None, ListParams::default()).await {
             Ok(objects) => objects,
             Err(error) if cluster::is_not_installed(&error) => return,
-            Err(error) => return self.app.output.failure(&failure::text(&error)),
+            Err(error) => return self.failures.tell(self.app, None, &error),
         };
         for object in objects.iter().filter(|object| !object.list("/metadata/finalizers").is_empty()) {
             let subject = subject(kind.kind, Some(object.namespace()), object.name());
@@ -153,10 +166,8 @@ impl Uninstall<'_> {
             match api.patch(object.name(), &params, &patch).await {
                 Ok(_) => self.app.output.success(&format!("{subject} finalizers deleted {}", self.suffix())),
                 Err(error) => {
-                    self.app.output.failure(&format!(
-                        "{subject} failed to remove finalizers: {}",
-                        failure::of_kube(&error)
-                    ));
+                    let subject = format!("{subject} failed to remove finalizers");
+                    self.failures.tell(self.app, Some(&subject), &error.into());
                 }
             }
         }
@@ -171,16 +182,22 @@ pub(crate) async fn until_stopped(app: &App, cluster: &Cluster, namespace: &str)
     let mut left = std::collections::BTreeSet::new();
     let gone = async {
         while let Some(event) = events.next().await {
+            if let Err(error) = &event
+                && wait::is_final(error)
+            {
+                return event.map(drop).context("whether the controllers' pods have stopped cannot be seen");
+            }
             let flow = follow(&mut left, event);
             if flow.is_break() {
-                return;
+                break;
             }
         }
+        Ok(())
     };
     let deadline = app.deadline.min(tokio::time::Instant::now() + STOP_TIMEOUT);
     tokio::time::timeout_at(deadline, gone).await.context(
         "the controllers' pods do not stop; nothing else was changed, run it again when they are gone",
-    )
+    )?
 }
 
 /// Keeps the names of the pods that are left; breaks when there are none.

@@ -4,9 +4,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 use futures::future::join_all;
 use kube::api::ListParams;
+use tokio::sync::Mutex;
 
 use crate::app::App;
-use crate::failure;
+use crate::failure::Failures;
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
 use crate::progress::Progress;
@@ -48,9 +49,13 @@ pub(crate) async fn run(app: &App, target: Target<WaitArgs>) -> Result<()> {
     if objects.is_empty() {
         bail!("no {} objects found", kind.kind);
     }
+    // A cluster that cannot be reached is told at once; one that goes away later is waited for.
+    let client = &app.cluster().await?.client;
+    app.bounded("asking the API server", async { Ok(client.apiserver_version().await?) }).await?;
     let progress = Progress::start(&app.output, "waiting");
+    let failures = Mutex::new(Failures::default());
     let waits = objects.iter().map(|(namespace, name)| {
-        let progress = &progress;
+        let (progress, failures) = (&progress, &failures);
         async move {
             match wait::ready(app, kind, namespace, name, wait::Patience::UntilReady, |state| {
                 progress.set(state);
@@ -63,11 +68,8 @@ pub(crate) async fn run(app: &App, target: Target<WaitArgs>) -> Result<()> {
                     true
                 }
                 Err(error) => {
-                    app.output.failure(&format!(
-                        "{} {namespace}/{name}: {}",
-                        kind.kind,
-                        failure::text(&error)
-                    ));
+                    let subject = format!("{} {namespace}/{name}", kind.kind);
+                    failures.lock().await.tell(app, Some(&subject), &error);
                     false
                 }
             }
@@ -75,6 +77,7 @@ pub(crate) async fn run(app: &App, target: Target<WaitArgs>) -> Result<()> {
     });
     let failed = join_all(waits).await.into_iter().filter(|ready| !ready).count();
     drop(progress);
+    failures.lock().await.advise(app);
     if failed > 0 {
         bail!("{failed} of {} {}(s) are not ready", objects.len(), kind.kind);
     }

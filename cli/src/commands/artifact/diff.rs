@@ -38,7 +38,7 @@ pub(crate) struct DiffArgs {
 pub(crate) async fn run(app: &App, target: DiffTarget) -> Result<()> {
     let DiffTarget::Artifact(args) = target;
     let reference = parse(&args.url)?;
-    let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
+    let client = args.registry.client(app, &reference, args.insecure.insecure_registry).await?;
     let archive = args.tree.archive(&args.path)?;
     let bytes = std::fs::read(archive.path())?;
     let work = async {

@@ -44,7 +44,7 @@ pub(crate) async fn run(app: &App, target: ListTarget) -> Result<()> {
     let ListTarget::Artifacts(args) = target;
     let reference = parse(&args.url)?;
     let wanted = filter(args.filter_semver.as_deref(), args.filter_regex.as_deref())?;
-    let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
+    let client = args.registry.client(app, &reference, args.insecure.insecure_registry).await?;
     let client = &client;
     let work = async {
         let mut tags = client.tags(&reference.repository).await?;

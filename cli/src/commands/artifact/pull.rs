@@ -41,7 +41,7 @@ pub(crate) async fn run(app: &App, target: PullTarget) -> Result<()> {
     }
     let reference = parse(&args.url)?;
     app.output.action(&format!("pulling artifact from {}", args.url.trim_start_matches("oci://")));
-    let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
+    let client = args.registry.client(app, &reference, args.insecure.insecure_registry).await?;
     let work = async {
         let (digest, manifest) = client.manifest(&reference).await?;
         unpack(&client, &reference, &manifest, &args.output).await?;

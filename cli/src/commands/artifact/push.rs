@@ -65,7 +65,7 @@ pub(crate) async fn run(app: &App, target: PushTarget) -> Result<()> {
     if args.output.is_none() {
         app.output.action(&format!("pushing artifact to {}", args.url.trim_start_matches("oci://")));
     }
-    let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
+    let client = args.registry.client(app, &reference, args.insecure.insecure_registry).await?;
     let pushing = upload(&client, &reference, archive.path(), &annotations);
     let digest = app.bounded("pushing the artifact", pushing).await?;
     let at = format!("{}@{digest}", reference.context());

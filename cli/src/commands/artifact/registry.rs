@@ -1,15 +1,20 @@
 //! Names of artifacts, and logging in at their registry.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use sluice_cloud::registry::{Cloud, Login, login};
+use sluice_cloud::{AzureIdentity, GcpLogin, Tokens};
 use sluice_oci::{Client, ClientOptions, Credentials, DockerConfig, Reference};
 
+use crate::app::App;
 use crate::failure::hinted;
+use crate::web;
 
 /// Flags of all verbs that talk to a registry.
 #[derive(Args)]
@@ -38,6 +43,18 @@ enum Provider {
     Gcp,
 }
 
+impl Provider {
+    /// Whose login it is, if it is that of a cloud.
+    fn cloud(self) -> Option<Cloud> {
+        match self {
+            Provider::Generic => None,
+            Provider::Aws => Some(Cloud::Aws(None)),
+            Provider::Azure => Some(Cloud::Azure(AzureIdentity::Ambient)),
+            Provider::Gcp => Some(Cloud::Gcp(GcpLogin::Ambient)),
+        }
+    }
+}
+
 /// The artifact that a URL names.
 pub(crate) fn parse(url: &str) -> Result<Reference> {
     if !url.starts_with("oci://") {
@@ -47,11 +64,31 @@ pub(crate) fn parse(url: &str) -> Result<Reference> {
 }
 
 impl RegistryArgs {
-    /// A client for the registry of an artifact.
-    pub(crate) fn client(&self, reference: &Reference, insecure: bool) -> Result<Client> {
-        let options =
-            ClientOptions { credentials: self.credentials(reference)?, insecure, ..ClientOptions::default() };
+    /// A client for the registry of an artifact; logs in at the cloud where one gives out credentials.
+    pub(crate) async fn client(&self, app: &App, reference: &Reference, insecure: bool) -> Result<Client> {
+        let credentials = match self.provider.cloud() {
+            Some(cloud) => app.bounded("logging in", self.login(&cloud, reference)).await?,
+            None => self.credentials(reference)?,
+        };
+        let options = ClientOptions { credentials, insecure, ..ClientOptions::default() };
         Ok(Client::new(&reference.registry, options)?)
+    }
+
+    /// As whoever the surroundings say: variables, files and roles, where the cloud's own programs look too.
+    async fn login(&self, cloud: &Cloud, reference: &Reference) -> Result<Credentials> {
+        if self.creds.is_some() {
+            bail!("--creds and --provider {} exclude each other", self.provider_name());
+        }
+        let (http, tokens) = (web::client(None)?, Tokens::new(8, Duration::from_hours(1)));
+        let found = login(&http, &tokens, reference.registry.as_str(), cloud).await;
+        let Login { username, password } = found.map_err(|error| {
+            hinted(
+                anyhow::Error::new(error).context(format!("failed to log in at {}", reference.registry)),
+                "who you are is looked for in the provider's own variables, files and roles; or log in with the \
+                 provider's own program, which writes Docker's configuration, and leave --provider away",
+            )
+        })?;
+        Ok(Credentials::Basic { username, password })
     }
 
     /// The name of who gives out credentials.
@@ -74,13 +111,6 @@ impl RegistryArgs {
     }
 
     fn credentials(&self, reference: &Reference) -> Result<Credentials> {
-        if self.provider != Provider::Generic {
-            let error = anyhow!("this provider is not supported yet");
-            return Err(hinted(
-                error,
-                "log in with the provider's own program, which writes Docker's configuration",
-            ));
-        }
         if let Some(given) = &self.creds {
             return Ok(match given.split_once(':') {
                 Some((username, password)) => {

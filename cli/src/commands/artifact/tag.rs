@@ -32,7 +32,7 @@ pub(crate) async fn run(app: &App, target: TagTarget) -> Result<()> {
     let targets = args.tags.iter().map(|tag| parse(&format!("oci://{}:{tag}", reference.context())));
     let targets = targets.collect::<Result<Vec<_>>>()?;
     app.output.action("tagging artifact");
-    let client = args.registry.client(&reference, false)?;
+    let client = args.registry.client(app, &reference, false).await?;
     let work = async {
         let found = client.resolve(&reference).await?;
         for target in &targets {

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::commands::{reconcile, version};
 use crate::documents;
 use crate::failure::{self, hinted};
+use crate::fitness;
 use crate::installation::{self, Components};
 use crate::kinds::{KUSTOMIZATION, Kind};
 use crate::object::Object;
@@ -30,12 +31,15 @@ pub(super) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// Fails where the cluster cannot be reached, or follows another directory: before anything is written, as a wrong
-    /// `--path` must not leave a directory behind.
+    /// Fails where the cluster cannot be reached or installed into, or follows another directory: before anything is
+    /// written, as a wrong `--path` must not leave a directory behind.
     pub(super) async fn check(&self, path: &str) -> Result<()> {
         let cluster = self.app.cluster().await?;
-        let asking = async { Ok(cluster.client.apiserver_version().await?) };
-        self.app.bounded("asking the API server", asking).await?;
+        if self.manages_itself().await? {
+            return self.may_sync(path).await;
+        }
+        let asking = fitness::installable(cluster, self.components.is_forced());
+        self.app.bounded("asking for version and rights", asking).await?;
         self.may_sync(path).await
     }
 

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 
+use super::ground::Ground;
 use super::run::{Bootstrap, Login};
 use super::signing::TransportKey;
 use super::{Common, layout, without_user};
@@ -135,6 +136,10 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
         read_write_key: args.read_write_key,
         reconcile: args.reconcile,
     };
+    // Nothing is made at the host for a cluster that cannot follow it.
+    let namespace = app.namespace()?;
+    let ground = Ground { app, components: &args.common.components, namespace: &namespace };
+    ground.check(&layout::sync_path(&args.common.path)?).await?;
     let mut host = Host::new(settings, authority.as_deref())?;
     app.output.action(&format!("connecting to {}", host.address()));
     let made = app.bounded("asking for the repository", host.ensure_repository()).await?;
@@ -164,7 +169,7 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
     let work = Bootstrap {
         app,
         common: &args.common,
-        namespace: app.namespace()?,
+        namespace,
         url,
         login,
         push_url,

@@ -14,6 +14,7 @@ use super::{check_components, run::ATTEMPTS};
 use crate::app::App;
 use crate::arguments;
 use crate::commands::artifact::{self, InsecureArgs, RegistryArgs};
+use crate::failure;
 use crate::installation::Components;
 use crate::kinds::OCI_REPOSITORY;
 
@@ -77,7 +78,7 @@ pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
             insecure: args.insecure.insecure_registry,
         },
     };
-    ground.check(&sync.sync_path()?).await?;
+    ground.check(&layout::sync_path(&args.path)?).await?;
     let login = args.registry.docker_config(&reference)?;
     let live = ground.secret(&secret_name).await?;
     sync.secret = (login.is_some() || live.is_some()).then_some(secret_name.as_str());
@@ -86,15 +87,18 @@ pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
         (format!("{directory}/{}", layout::SYNC), sync.text()?),
     ]);
 
-    let client = args.registry.client(&reference, args.insecure.insecure_registry)?;
-    let (tree, digest) = push(app, &client, &reference, &directory, files).await?;
-    ground.install(&tree, &directory).await?;
-    if let Some(login) = login {
-        let data = BTreeMap::from([(".dockerconfigjson".to_owned(), login)]);
-        let type_ = Some("kubernetes.io/dockerconfigjson");
-        ground.put_secret(&secret_name, live.as_ref(), type_, &data).await?;
-    }
-    ground.follow(&tree, &directory, &OCI_REPOSITORY, &format!("{tag}@{digest}")).await
+    let work = async {
+        let client = args.registry.client(app, &reference, args.insecure.insecure_registry).await?;
+        let (tree, digest) = push(app, &client, &reference, &directory, files).await?;
+        ground.install(&tree, &directory).await?;
+        if let Some(login) = login {
+            let data = BTreeMap::from([(".dockerconfigjson".to_owned(), login)]);
+            let type_ = Some("kubernetes.io/dockerconfigjson");
+            ground.put_secret(&secret_name, live.as_ref(), type_, &data).await?;
+        }
+        ground.follow(&tree, &directory, &OCI_REPOSITORY, &format!("{tag}@{digest}")).await
+    };
+    work.await.map_err(|error| failure::resumable(error, app.known_cluster()))
 }
 
 /// Brings the files into the artifact, beside whatever else it holds; returns all of it, and its digest.

@@ -14,6 +14,7 @@ use super::layout::{self, Origin, Sync};
 use super::remote::{Author, Clone, Remote};
 use crate::app::App;
 use crate::commands::delete::confirmed;
+use crate::failure;
 use crate::kinds::GIT_REPOSITORY;
 use crate::ssh::{self, KeyPair};
 
@@ -93,14 +94,20 @@ pub(super) const ATTEMPTS: usize = 3;
 
 impl Bootstrap<'_> {
     pub(super) async fn run(mut self) -> Result<()> {
-        let output = &self.app.output;
-        let path = self.sync(&self.url).sync_path()?;
+        let path = layout::sync_path(&self.common.path)?;
         self.ground().check(&path).await?;
         if self.host.is_none() {
             self.login = self.known_key(self.login.clone()).await?;
             self.push_login = self.login.clone();
             self.confirm_key()?;
         }
+        let app = self.app;
+        self.carry_out().await.map_err(|error| failure::resumable(error, app.known_cluster()))
+    }
+
+    /// What changes repository and cluster.
+    async fn carry_out(mut self) -> Result<()> {
+        let output = &self.app.output;
         let authority = self.common.authority()?;
         let remote =
             Remote::new(&self.push_url, &self.common.branch, &self.push_login, authority.as_deref())?;
@@ -214,7 +221,14 @@ impl Bootstrap<'_> {
                 "cloning branch {:?} from Git repository {:?}",
                 self.common.branch, self.push_url
             ));
-            let mut clone = self.app.bounded("cloning", remote.clone_branch()).await?;
+            let cloned = self.app.bounded("cloning", remote.clone_branch()).await;
+            let mut clone = cloned.map_err(|error| {
+                failure::hinted(
+                    error,
+                    "address, branch, and password or key must be right, and the server within reach; \
+                     then run the same command again",
+                )
+            })?;
             self.app.output.success("cloned repository");
             let changed = clone.tree.write(files(&clone)?)?;
             if changed.is_empty() {
