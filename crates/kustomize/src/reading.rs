@@ -6,7 +6,7 @@ use sluice_yaml::{Node, Value, read_commented, read_node};
 use crate::error::{Context as _, Error, Result};
 use crate::resource::{Resource, ResourceMap};
 use crate::tree;
-use crate::value::{node_through_json, node_value};
+use crate::value::{node_through_json, unprinted_value};
 
 /// Reads all resources of a text; lists are taken apart.
 pub(crate) fn read_resources(text: &[u8]) -> Result<Vec<Resource>> {
@@ -218,7 +218,7 @@ fn inline_lists(nodes: Vec<Node>) -> Result<Vec<Node>> {
             continue;
         }
         let kind = tree::field(&node, "kind").map(tree::text).unwrap_or("").to_owned();
-        let value = node_value(&node).with_context(|| format!("trouble expanding list of {kind}"))?;
+        let value = unprinted_value(&node).with_context(|| format!("trouble expanding list of {kind}"))?;
         match value.get("items") {
             None => result.push(node),
             Some(Value::Null) => {}

@@ -87,9 +87,9 @@ pub(crate) fn resource_value(node: &Node) -> Result<Value> {
     if changes_in_print(node)
         && let Some(printed) = sluice_yaml::read_node(write_node(node))?
     {
-        return convert(&printed, true, false);
+        return convert(&printed, true, Brackets::Outside);
     }
-    convert(node, true, false)
+    convert(node, true, Brackets::Outside)
 }
 
 /// Whether printing may change the text of a block: the reference doubles breaks in folded ones, and a comment
@@ -108,23 +108,49 @@ fn changes_in_print(node: &Node) -> bool {
 
 /// The value of a part.
 pub(crate) fn node_value(node: &Node) -> Result<Value> {
-    convert(node, false, false)
+    convert(node, false, Brackets::Outside)
 }
 
-fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
+/// The value of a part that the reference does not print on the way.
+pub(crate) fn unprinted_value(node: &Node) -> Result<Value> {
+    convert(node, false, Brackets::Ignored)
+}
+
+/// Whether brackets, within which some scalars print in quotes, are round a node.
+#[derive(Clone, Copy, PartialEq)]
+enum Brackets {
+    Ignored,
+    Outside,
+    Within,
+}
+
+impl Brackets {
+    fn enter(self, flow: bool) -> Self {
+        if flow && self == Self::Outside { Self::Within } else { self }
+    }
+}
+
+fn convert(node: &Node, top: bool, brackets: Brackets) -> Result<Value> {
+    let in_flow = brackets == Brackets::Within;
     match node {
         // Within brackets nothing is printed as an empty text.
         Node::Scalar(scalar) if in_flow && is_nothing(scalar) => Ok(Value::String(String::new())),
         Node::Scalar(scalar) if in_flow && is_quoted_by_brackets(scalar) => {
             Ok(Value::String(scalar.text.to_string()))
         }
+        // Nothing within brackets was read so that it prints in quotes.
+        Node::Scalar(scalar) if brackets == Brackets::Ignored && scalar.tag == Tag::Null => Ok(Value::Null),
         Node::Scalar(scalar) => scalar_value(scalar),
         Node::Sequence(items) => {
-            let in_flow = in_flow || items.flow;
-            items.iter().map(|item| convert(item, false, in_flow)).collect::<Result<_>>().map(Value::Sequence)
+            let brackets = brackets.enter(items.flow);
+            items
+                .iter()
+                .map(|item| convert(item, false, brackets))
+                .collect::<Result<_>>()
+                .map(Value::Sequence)
         }
         Node::Mapping(entries) => {
-            let in_flow = in_flow || entries.flow;
+            let brackets = brackets.enter(entries.flow);
             let mut out = Mapping::with_capacity(entries.len());
             for (key, value) in entries {
                 let name = crate::tree::owned_text(key);
@@ -143,7 +169,7 @@ fn convert(node: &Node, top: bool, in_flow: bool) -> Result<Value> {
                         continue;
                     }
                 }
-                let value = convert(value, false, in_flow)?;
+                let value = convert(value, false, brackets)?;
                 if out.insert(name.to_string(), value).is_some() {
                     let first = entries.iter().find(|(other, _)| other.as_text() == key.as_text());
                     let first = first.and_then(|(first, _)| crate::tree::line(first));

@@ -3,6 +3,7 @@
 mod cases;
 mod declared;
 mod hostile;
+mod kinds;
 mod messages;
 mod overlay;
 mod random;

@@ -4,6 +4,7 @@ use fastrand::Rng;
 
 use crate::Files;
 use crate::declared::{Declared, declared};
+use crate::kinds::{self, odd_lines, specific};
 
 /// A field of a kustomization: its name and the items of its list, or its whole value.
 #[derive(Clone)]
@@ -154,7 +155,10 @@ fn metadata(rng: &mut Rng, name: &str) -> String {
         ));
     }
     if rng.u8(..4) == 0 {
-        text.push_str(&format!("  annotations: {{note: {}}}\n", pick(rng, &["x", "\"y z\"", "'true'"])));
+        text.push_str(&format!(
+            "  annotations: {{note: {}}}\n",
+            pick(rng, &["x", "\"y z\"", "'true'", "2020-01-01", "1.50", "yes", "~"])
+        ));
     }
     text
 }
@@ -273,7 +277,10 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
         "Widget" => {
             let value = pick(rng, VALUES);
             head(rng, "example.com/v1")
-                + &format!("spec:\n  size: {value}\n  list: [a, {value}]\n  items:\n  - name: a\n    v: 1\n")
+                + &format!(
+                    "spec:\n  size: {value}\n  list: [a, {value}]\n  items:\n  - name: a\n    v: 1\n  odd:\n"
+                )
+                + &odd_lines(rng, "    ")
         }
         "RoleBinding" | "ClusterRoleBinding" => {
             let account = pick(rng, NAMES);
@@ -303,6 +310,10 @@ fn resource(rng: &mut Rng, kind: &str, name: &str) -> String {
             "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {}\n",
             pick(rng, &["ns1", "ns2", "default"])
         ),
+        other if kinds::KINDS.contains(&other) => {
+            let (version, body) = specific(rng, other, NAMES);
+            head(rng, version) + &body
+        }
         _ => head(rng, "v1"),
     }
 }
@@ -337,6 +348,7 @@ fn base(rng: &mut Rng, path: String) -> Layer {
     ];
     let mut seen = Vec::new();
     for _ in 0..rng.usize(1..=5) {
+        let kinds = if rng.u8(..3) == 0 { kinds::KINDS } else { kinds };
         let chosen = (pick(rng, kinds), pick(rng, NAMES));
         if chosen.0 == "Namespace" && seen.iter().any(|(kind, _)| *kind == "Namespace")
             || seen.contains(&chosen)
@@ -423,7 +435,7 @@ fn one_field(rng: &mut Rng, choice: u8, layer: &mut Layer) -> Field {
             pick(rng, &["{disableNameSuffixHash: true}\n", "\n  labels: {g: \"1\"}\n", "{immutable: true, annotations: {h: i}}\n"]).to_owned(),
         ),
         12..=14 => field("patches", (0..rng.usize(1..=3)).map(|_| patch(rng)).collect()),
-        15 => field("patchesStrategicMerge", vec![strategic(rng)]),
+        15 => field("patchesStrategicMerge", vec![format!("- |-\n{}", indented(&strategic(rng), "  "))]),
         16 => {
             let (kind, name) = (pick(rng, &["Deployment", "Service"]), pick(rng, NAMES));
             let group = if kind == "Deployment" { "group: apps, " } else { "" };
@@ -433,7 +445,8 @@ fn one_field(rng: &mut Rng, choice: u8, layer: &mut Layer) -> Field {
         17 => field("replacements", vec![replacement(rng)]),
         18 => {
             let (kind, name) = (pick(rng, &["Service", "ConfigMap"]), pick(rng, NAMES));
-            field("vars", vec![format!("- name: VAR\n  objref: {{apiVersion: v1, kind: {kind}, name: {name}}}\n")])
+            let path = pick(rng, &["", "", "  fieldref: {fieldPath: metadata.namespace}\n", "  fieldref: {fieldPath: 'spec.ports[0].port'}\n", "  fieldref: {fieldPath: data.k}\n"]);
+            field("vars", vec![format!("- name: VAR\n  objref: {{apiVersion: v1, kind: {kind}, name: {name}}}\n{path}")])
         }
         19 => value("sortOptions", pick(rng, &["{order: legacy}\n", "{order: fifo}\n", "\n  order: legacy\n  legacySortOptions:\n    orderFirst: [Service]\n    orderLast: [Secret]\n"]).to_owned()),
         20 => value("buildMetadata", pick(rng, &["[managedByLabel]\n", "[originAnnotations]\n", "[transformerAnnotations]\n", "[managedByLabel, originAnnotations]\n"]).to_owned()),
@@ -467,10 +480,11 @@ fn label(rng: &mut Rng) -> String {
 fn image(rng: &mut Rng) -> String {
     let mut text =
         format!("- name: {}\n", pick(rng, &["nginx", "redis", "ghcr.io/a/b", "registry:5000/x", "a/b"]));
-    match rng.u8(..4) {
+    match rng.u8(..5) {
         0 => text.push_str("  newTag: \"1.2\"\n"),
         1 => text.push_str("  newName: other/name\n"),
         2 => text.push_str("  digest: sha256:abc\n"),
+        3 => text.push_str("  tagSuffix: -dev\n"),
         _ => text.push_str("  newName: mirror:5000/n\n  newTag: v2\n"),
     }
     text
@@ -554,6 +568,7 @@ fn strategic_body(rng: &mut Rng, kind: &str) -> String {
     .to_owned()
 }
 
+/// A patch that says itself what it is for.
 fn strategic(rng: &mut Rng) -> String {
     let (kind, name) = (pick(rng, &["Deployment", "Service", "ConfigMap", "Widget"]), pick(rng, NAMES));
     let version = match kind {
@@ -564,8 +579,7 @@ fn strategic(rng: &mut Rng) -> String {
     let body = strategic_body(rng, kind);
     let metadata =
         if body.starts_with("metadata:") { body } else { format!("metadata:\n  name: {name}\n{body}") };
-    let document = format!("apiVersion: {version}\nkind: {kind}\n{metadata}");
-    format!("- |-\n{}", indented(&document, "  "))
+    format!("apiVersion: {version}\nkind: {kind}\n{metadata}")
 }
 
 fn indented(text: &str, indent: &str) -> String {
@@ -579,6 +593,10 @@ fn indented(text: &str, indent: &str) -> String {
 }
 
 fn patch(rng: &mut Rng) -> String {
+    if rng.u8(..6) == 0 {
+        let documents: Vec<String> = (0..rng.usize(1..=2)).map(|_| strategic(rng)).collect();
+        return format!("- patch: |-\n{}", indented(&documents.join("---\n"), "    "));
+    }
     let kind = pick(rng, KINDS);
     let target = match rng.u8(..5) {
         0 => "  target: {kind: Deployment}\n".to_owned(),
@@ -622,7 +640,28 @@ fn replacement(rng: &mut Rng) -> String {
             "    fieldPath: metadata.name\n    options: {delimiter: '-', index: 0}\n",
         ],
     );
-    let select = pick(rng, &["kind: Deployment", "kind: ConfigMap", "name: app", "kind: Ingress"]);
+    let select = pick(
+        rng,
+        &[
+            "kind: Deployment",
+            "kind: ConfigMap",
+            "name: app",
+            "kind: Ingress",
+            "kind: W.*",
+            "namespace: ns1",
+            "version: v1, name: web|db",
+        ],
+    );
+    let reject = pick(
+        rng,
+        &[
+            "",
+            "",
+            "",
+            "    reject: [{name: web}]\n",
+            "    reject: [{labelSelector: app=app}, {kind: Widget}]\n",
+        ],
+    );
     let path = pick(
         rng,
         &[
@@ -654,9 +693,13 @@ fn replacement(rng: &mut Rng) -> String {
             "    options: {delimiter: '/', index: -1}\n",
         ],
     );
-    format!(
-        "- source:\n    kind: {kind}\n    name: {name}\n{source}  targets:\n  - select: {{{select}}}\n    fieldPaths:\n    - {path}\n{options}"
-    )
+    let from = if rng.u8(..5) == 0 {
+        let value = pick(rng, &["text", "'5'", "a-b", "\"\""]);
+        format!("- sourceValue: {value}\n")
+    } else {
+        format!("- source:\n    kind: {kind}\n    name: {name}\n{source}")
+    };
+    format!("{from}  targets:\n  - select: {{{select}}}\n{reject}    fieldPaths:\n    - {path}\n{options}")
 }
 
 fn transformer(rng: &mut Rng) -> String {
