@@ -1,13 +1,14 @@
 //! Charts from artifacts, loaded once for all HelmReleases that install the same one.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sluice_api::meta::Artifact;
 use sluice_artifact::Fetcher;
 use sluice_artifact::fetch::{FetchError, Options};
-use sluice_helm::chart::load_archive;
+use sluice_helm::chart::{Metadata, load_archive};
+use sluice_runtime::ObjectKey;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -29,6 +30,24 @@ pub(crate) enum ChartError {
 type Key = (String, String);
 type Slot = Arc<OnceCell<Arc<sluice_helm::Chart>>>;
 
+/// What tells a chart from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Label {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// The version of the software inside.
+    pub(crate) app_version: String,
+}
+
+impl Label {
+    fn of(metadata: &Metadata) -> Self {
+        let Metadata { name, version, app_version, .. } = metadata;
+        Self { name: name.clone(), version: version.clone(), app_version: app_version.clone() }
+    }
+}
+
 /// Fetches and loads each chart once.
 pub(crate) struct Charts {
     fetcher: Fetcher,
@@ -36,6 +55,8 @@ pub(crate) struct Charts {
     watcher_fetcher: Option<Fetcher>,
     directory: TempDir,
     recent: Mutex<VecDeque<(Key, Slot)>>,
+    /// What the chart was that an object read last: one that is installed already need not be fetched again.
+    labels: Mutex<HashMap<ObjectKey, (Key, Label)>>,
 }
 
 impl Charts {
@@ -54,13 +75,35 @@ impl Charts {
             watcher_fetcher: host("SOURCE_WATCHER_LOCALHOST").map(|host| fetcher(Some(host))).transpose()?,
             directory: tempfile::Builder::new().prefix("charts-").tempdir()?,
             recent: Mutex::default(),
+            labels: Mutex::default(),
         })
     }
 
     /// The chart of an artifact. Those who ask at the same time wait for one download.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Arc<sluice_helm::Chart>, ChartError> {
-        let slot = self.slot((artifact.url.clone(), artifact.digest.clone()));
-        slot.get_or_try_init(|| self.fetch(artifact)).await.cloned()
+        self.slot(key(artifact)).get_or_try_init(|| self.fetch(artifact)).await.cloned()
+    }
+
+    /// What the chart of an artifact is. Fetched unless the same object has read it before.
+    pub(crate) async fn label(&self, whose: &ObjectKey, artifact: &Artifact) -> Result<Label, ChartError> {
+        let key = key(artifact);
+        if let Some((known, label)) = self.labels().get(whose)
+            && *known == key
+        {
+            return Ok(label.clone());
+        }
+        let label = Label::of(&self.get(artifact).await?.metadata);
+        self.labels().insert(whose.clone(), (key, label.clone()));
+        Ok(label)
+    }
+
+    /// The object is gone.
+    pub(crate) fn forget(&self, whose: &ObjectKey) {
+        self.labels().remove(whose);
+    }
+
+    fn labels(&self) -> MutexGuard<'_, HashMap<ObjectKey, (Key, Label)>> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For how long the server of an artifact has not answered.
@@ -104,6 +147,10 @@ impl Charts {
             .await
             .unwrap_or_else(|error| Err(ChartError::Load(error.to_string())))
     }
+}
+
+fn key(artifact: &Artifact) -> Key {
+    (artifact.url.clone(), artifact.digest.clone())
 }
 
 fn forget_raw(chart: &mut sluice_helm::Chart) {

@@ -94,19 +94,14 @@ async fn attempt(
         .await
         .map_err(|error| Failure::new(reason::VALUES_ERROR, error))?;
     run.clear_failure(&[reason::VALUES_ERROR]);
-    let fetched = context.manager.stop.run_until_cancelled(source::chart(context, &artifact)).await;
-    let Some(chart) = fetched.transpose()? else { return Ok(Ending::AtOnce) };
+    let labelled = source::label(context, &run.object, &artifact);
+    let labelled = context.manager.stop.run_until_cancelled(labelled).await;
+    let Some(mut label) = labelled.transpose()? else { return Ok(Ending::AtOnce) };
     run.clear_failure(&[reason::ARTIFACT_FAILED]);
-    let tracked = source::track(&kind, &artifact.revision, &chart.metadata, context.settings.track_digest)
+    let tracked = source::track(&kind, &artifact.revision, &label.version, context.settings.track_digest)
         .map_err(|error| Failure::quiet(reason::CHART_MUTATE_ERROR, error, Retry::Backoff))?;
     run.clear_failure(&[reason::CHART_MUTATE_ERROR]);
-    let chart = if tracked.version == chart.metadata.version {
-        chart
-    } else {
-        let mut versioned = sluice_helm::Chart::clone(&chart);
-        versioned.metadata.version = tracked.version;
-        Arc::new(versioned)
-    };
+    label.version = tracked.version;
     let spec = run.object.spec.clone();
     let identity = context
         .identities
@@ -117,7 +112,7 @@ async fn attempt(
     let name = release_name(&run.object);
     let log = Log::default();
     let cancel = (superseded.clone(), context.manager.stop.clone());
-    if let Some(old) = moved(run, &name, &chart.metadata.name) {
+    if let Some(old) = moved(run, &name, &label.name) {
         let storage = Storage::new(identity.client.clone(), &run.status.storage_namespace);
         let session = Session::new(&identity.cluster, &identity.client, &storage, &log, &rules, cancel, turn);
         let outcome = act::uninstall(context, run, &session, &old).await;
@@ -135,7 +130,7 @@ async fn attempt(
         oci_digest: if tracked.digest.is_empty() { String::new() } else { registry_digest(&tracked.digest) },
         storage: Storage::new(identity.client.clone(), run.object.storage_namespace()),
         forced: asked(run, FORCE_REQUEST_ANNOTATION, &run.status.last_handled_force_at),
-        chart,
+        chart: source::Wanted::new(artifact, label),
         values,
         identity,
         redaction,
@@ -157,7 +152,7 @@ async fn attempt(
         Some(strategy) => strategy.name == WaitStrategyName::Legacy,
         None => context.settings.helm3_defaults,
     };
-    let ending = settle(context, run, &request, &session).await;
+    let ending = settle(context, run, &request, &session).await?;
     if superseded.is_cancelled() && !matches!(ending, Ending::Done) && context.settings.cancel_on_news {
         let subject = format!("HelmRelease/{}", ObjectKey::of(&*run.object));
         let message = format!("New reconciliation triggered by {subject}");
@@ -218,7 +213,7 @@ fn note_attempt(run: &mut Run, request: &Request, digest: &str) {
     let status = &run.status;
     if reset
         || status.last_attempted_generation != run.generation
-        || status.last_attempted_revision != request.chart.metadata.version
+        || status.last_attempted_revision != request.chart.label.version
         || status.last_attempted_config_digest != request.config_digest
     {
         forget_failures(run);
@@ -234,7 +229,7 @@ fn note_attempt(run: &mut Run, request: &Request, digest: &str) {
         }
     }
     run.status.last_attempted_generation = run.generation;
-    run.status.last_attempted_revision.clone_from(&request.chart.metadata.version);
+    run.status.last_attempted_revision.clone_from(&request.chart.label.version);
     digest.clone_into(&mut run.status.last_attempted_revision_digest);
     run.status.last_attempted_config_digest.clone_from(&request.config_digest);
     run.status.last_attempted_values_checksum.clear();

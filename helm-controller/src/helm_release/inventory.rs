@@ -38,7 +38,11 @@ pub(crate) async fn of(
             return ResourceInventory { entries };
         }
     };
-    let definitions = crds_of_chart(&request.chart, &request.values).unwrap_or_default();
+    // Loaded for the action before, which would have told why it is not.
+    let definitions = match request.chart.load(context).await {
+        Ok(chart) => crds_of_chart(chart, &request.values).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
     let cluster = &request.identity.cluster;
     for mut object in objects.into_iter().chain(definitions) {
         if !object.tag("annotations", "helm.sh/hook").is_empty() {

@@ -91,6 +91,11 @@ pub(crate) enum Sort {
 }
 
 impl Plan {
+    /// Whether it takes the chart itself.
+    pub(crate) fn needs_chart(&self) -> bool {
+        matches!(self, Self::Install | Self::Upgrade { .. } | Self::Adopt)
+    }
+
     /// The sort of the action, and its name in messages. Nothing where nothing is done.
     pub(crate) fn action(&self) -> Option<(Sort, &'static str)> {
         match self {

@@ -9,16 +9,16 @@ use sluice_api::meta::{ConditionStatus, PROGRESSING_REASON, READY_CONDITION, REC
 use sluice_helm::Values;
 use sluice_releases::Redaction;
 use sluice_runtime::identity::Identity;
-use sluice_runtime::{Severity, conditions};
+use sluice_runtime::{Failure, Severity, conditions};
 
 use super::plan::{self, Circumstances, Plan, Remedy, Sort, State, Wanted};
 use super::run::Run;
-use super::{Context, act, digest, drift, history, reason};
-use crate::action::{Chart, Session, Storage};
+use super::{Context, act, digest, drift, history, reason, source};
+use crate::action::{Session, Storage};
 
 /// What a release is to be made of, and where.
 pub(crate) struct Request {
-    pub(crate) chart: Chart,
+    pub(crate) chart: source::Wanted,
     pub(crate) values: Values,
     pub(crate) config_digest: String,
     /// The digest of the chart in its registry; empty where it comes from elsewhere.
@@ -37,7 +37,7 @@ pub(crate) struct Request {
 impl Request {
     /// Chart and version, as `name@version`.
     pub(crate) fn versioned_chart(&self) -> String {
-        format!("{}@{}", self.chart.metadata.name, self.chart.metadata.version)
+        format!("{}@{}", self.chart.label.name, self.chart.label.version)
     }
 }
 
@@ -60,26 +60,26 @@ pub(crate) enum Ending {
     Failed(String),
 }
 
-/// Does one action after the other, at most one of each sort.
+/// Does one action after the other, at most one of each sort. The error: the chart is needed and cannot be had.
 pub(crate) async fn settle(
     context: &Arc<Context>,
     run: &mut Run,
     request: &Request,
     session: &Session<'_>,
-) -> Ending {
+) -> Result<Ending, Failure> {
     let stage = act::Stage { context, request, session };
     let spec = run.object.spec.clone();
     let mut ran: Vec<Sort> = Vec::new();
     let mut forced = request.forced;
     loop {
         if session.is_stopped() {
-            return Ending::AtOnce;
+            return Ok(Ending::AtOnce);
         }
         let (state, drifted) = match observe(context, run, request, session).await {
             Ok(found) => found,
             Err(error) => {
                 run.set(READY_CONDITION, ConditionStatus::False, reason::STATE_ERROR, error.clone());
-                return Ending::Failed(error);
+                return Ok(Ending::Failed(error));
             }
         };
         let around = Circumstances {
@@ -99,17 +99,23 @@ pub(crate) async fn settle(
                 next = Plan::Upgrade { forget: false };
             }
         }
+        if next.needs_chart() {
+            let loaded = context.manager.stop.run_until_cancelled(request.chart.load(context)).await;
+            if loaded.transpose()?.is_none() {
+                return Ok(Ending::AtOnce);
+            }
+        }
         if next == Plan::Adopt {
             if let Err(error) = act::adopt(stage, run).await {
-                return Ending::Failed(error);
+                return Ok(Ending::Failed(error));
             }
             continue;
         }
         let Some((sort, name)) = next.action() else {
-            return without_action(context, run, request, &state, next, drifted.as_ref());
+            return Ok(without_action(context, run, request, &state, next, drifted.as_ref()));
         };
         if ran.contains(&sort) {
-            return blocked(context, run, &spec);
+            return Ok(blocked(context, run, &spec));
         }
         if matches!(state, State::Failed(_)) && sort == Sort::Remediate {
             truncate(context, run, &spec);
@@ -121,24 +127,24 @@ pub(crate) async fn settle(
             drift::correct(context, run, request, session, drifted).await;
         } else if let Err(error) = act::perform(stage, run, &next).await {
             if session.is_stopped() {
-                return Ending::AtOnce;
+                return Ok(Ending::AtOnce);
             }
             run.write(context).await;
             if let Some(interval) =
                 plan::retry_interval(&spec, &run.status, context.settings.retry_by_default)
             {
-                return retry(run, interval);
+                return Ok(retry(run, interval));
             }
             if conditions::is_true(&run.status.conditions, READY_CONDITION) {
                 run.set(READY_CONDITION, ConditionStatus::False, reason::RECONCILE_ERROR, error.clone());
             }
-            return Ending::Failed(error);
+            return Ok(Ending::Failed(error));
         }
         if session.is_stopped() {
-            return Ending::AtOnce;
+            return Ok(Ending::AtOnce);
         }
         if sort == Sort::Remediate {
-            return after_remedy(context, run, &spec);
+            return Ok(after_remedy(context, run, &spec));
         }
         run.write(context).await;
     }
@@ -154,8 +160,8 @@ async fn observe(
     let stored = context.records.last(&request.identity.cluster, session.storage, &key).await;
     let stored = stored.map_err(|error| error.to_string())?;
     let wanted = Wanted {
-        chart_name: &request.chart.metadata.name,
-        chart_version: &request.chart.metadata.version,
+        chart_name: &request.chart.label.name,
+        chart_version: &request.chart.label.version,
         config_digest: &request.config_digest,
         post_renderers_digest: &request.post_renderers_digest,
         common_metadata_digest: &request.common_metadata_digest,

@@ -3,12 +3,13 @@
 use sluice_api::helm::HelmRelease;
 use sluice_api::meta::Artifact;
 use sluice_artifact::fetch::FetchError;
-use sluice_helm::chart::Metadata;
 use sluice_runtime::{Failure, ObjectKey, Retry, errors};
 use sluice_semver::Version;
+use tokio::sync::OnceCell;
 
 use super::{Context, reason, template};
-use crate::charts::ChartError;
+use crate::action::Chart;
+use crate::charts::{ChartError, Label};
 use crate::sources::Facts;
 
 /// Kind and key of the source that holds the chart. Nothing when neither `chart` nor `chartRef` is set, or both.
@@ -72,12 +73,50 @@ fn usable(facts: Facts, kind: &str) -> Result<Artifact, String> {
 /// A server of artifacts that has not answered for so long is an event.
 const NEWS: std::time::Duration = std::time::Duration::from_mins(3);
 
-/// The chart of an artifact.
-pub(crate) async fn chart(
+/// The chart that a release is to be made of. It is loaded when it is needed: as long as its label tells that it is
+/// installed, nobody does.
+pub(crate) struct Wanted {
+    /// What it is, with the version that is recorded.
+    pub(crate) label: Label,
+    artifact: Artifact,
+    loaded: OnceCell<Chart>,
+}
+
+impl Wanted {
+    /// The chart of an artifact under the version that is recorded.
+    pub(crate) fn new(artifact: Artifact, label: Label) -> Self {
+        Self { label, artifact, loaded: OnceCell::new() }
+    }
+
+    /// The chart itself.
+    pub(crate) async fn load(&self, context: &Context) -> Result<&Chart, Failure> {
+        let load = || async {
+            let found = context.charts.get(&self.artifact).await;
+            let chart = found.map_err(|error| failed(context, &self.artifact, error))?;
+            if chart.metadata.version == self.label.version {
+                return Ok(chart);
+            }
+            let mut versioned = sluice_helm::Chart::clone(&chart);
+            versioned.metadata.version.clone_from(&self.label.version);
+            Ok(Chart::new(versioned))
+        };
+        self.loaded.get_or_try_init(load).await
+    }
+}
+
+/// What the chart of an artifact is.
+pub(crate) async fn label(
     context: &Context,
+    object: &HelmRelease,
     artifact: &Artifact,
-) -> Result<std::sync::Arc<sluice_helm::Chart>, Failure> {
-    context.charts.get(artifact).await.map_err(|error| match error {
+) -> Result<Label, Failure> {
+    let found = context.charts.label(&ObjectKey::of(object), artifact).await;
+    found.map_err(|error| failed(context, artifact, error))
+}
+
+/// Why a chart cannot be had, as conditions tell it.
+fn failed(context: &Context, artifact: &Artifact, error: ChartError) -> Failure {
+    match error {
         ChartError::Fetch(FetchError::NotFound(_)) => {
             let delay = context.settings.requeue_dependency;
             let message = format!(
@@ -105,7 +144,7 @@ pub(crate) async fn chart(
         ChartError::Load(error) => {
             Failure::new(reason::ARTIFACT_FAILED, format!("Could not load chart: {error}"))
         }
-    })
+    }
 }
 
 /// The digest of a chart's artifact in its registry, and the version of the chart with it.
@@ -118,24 +157,20 @@ pub(crate) struct Tracked {
 }
 
 /// Writes the digest of an artifact into the version of its chart. `track`: whether the version tells the digest.
-pub(crate) fn track(kind: &str, revision: &str, chart: &Metadata, track: bool) -> Result<Tracked, String> {
+pub(crate) fn track(kind: &str, revision: &str, version: &str, track: bool) -> Result<Tracked, String> {
     let from_registry = kind == "OCIRepository" || kind == "ExternalArtifact" && revision.contains(':');
     if !from_registry {
-        return Ok(Tracked { version: chart.version.clone(), digest: String::new() });
+        return Ok(Tracked { version: version.to_owned(), digest: String::new() });
     }
     let invalid = || format!("invalid artifact revision {revision}");
-    let version =
-        Version::parse(&chart.version).map_err(|_| format!("invalid chart version {}", chart.version))?;
+    let parsed = Version::parse(version).map_err(|_| format!("invalid chart version {version}"))?;
     let (tag, digest) =
         revision.rsplit_once('@').map_or((None, revision), |(tag, digest)| (Some(tag), digest));
     let mut recorded = digest.to_owned();
     if let Some(tag) = tag {
         match Version::parse(&tag.replace('_', "+")) {
-            Ok(tagged) if tagged != version => {
-                return Err(format!(
-                    "artifact revision {tag} does not match chart version {}",
-                    chart.version
-                ));
+            Ok(tagged) if tagged != parsed => {
+                return Err(format!("artifact revision {tag} does not match chart version {version}"));
             }
             Ok(_) => {}
             Err(_) => revision.clone_into(&mut recorded),
@@ -144,9 +179,9 @@ pub(crate) fn track(kind: &str, revision: &str, chart: &Metadata, track: bool) -
     let (_, hex) = digest.split_once(':').ok_or_else(invalid)?;
     let short = hex.get(..12).filter(|_| !hex.contains(':')).ok_or_else(invalid)?;
     let version = if track {
-        version.with_metadata(short).map_err(|_| invalid())?.to_string()
+        parsed.with_metadata(short).map_err(|_| invalid())?.to_string()
     } else {
-        chart.version.clone()
+        version.to_owned()
     };
     Ok(Tracked { version, digest: recorded })
 }
@@ -156,8 +191,7 @@ mod tests {
     use super::*;
 
     fn tracked(kind: &str, revision: &str, version: &str) -> Result<(String, String), String> {
-        let chart = Metadata { version: version.to_owned(), ..Metadata::default() };
-        track(kind, revision, &chart, true).map(|tracked| (tracked.version, tracked.digest))
+        track(kind, revision, version, true).map(|tracked| (tracked.version, tracked.digest))
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::Context;
 use super::plan::Plan;
 use super::release::{Request, tell};
 use super::run::Run;
-use crate::action::{Error, Method, Session, Waiting};
+use crate::action::{Chart, Error, Method, Session, Waiting};
 pub(crate) use takeover::adopt;
 pub(crate) use uninstall::uninstall;
 
@@ -29,7 +29,12 @@ pub(crate) struct Stage<'a> {
     pub(crate) session: &'a Session<'a>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// The chart, which was loaded when the action was chosen.
+    async fn chart(&self) -> Result<&'a Chart, Error> {
+        self.request.chart.load(self.context).await.map_err(|failure| Error::State(failure.message))
+    }
+
     /// An error as conditions and events tell it.
     fn shown(&self, error: &Error) -> String {
         self.request.redaction.apply(error.to_string())

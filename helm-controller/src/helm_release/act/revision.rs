@@ -9,7 +9,7 @@ use super::super::plan::{self, Plan};
 use super::super::run::{Run, event_metadata};
 use super::super::{history, inventory, reason};
 use super::{Stage, method, timeout, waiting};
-use crate::action::{self, Common, CrdPolicy, Crds, Error, Install, Method, Upgrade};
+use crate::action::{self, Chart, Common, CrdPolicy, Crds, Error, Install, Method, Upgrade};
 
 /// Installs, and tells how it went.
 pub(super) async fn install(stage: Stage<'_>, run: &mut Run) -> Result<(), String> {
@@ -36,9 +36,10 @@ async fn try_install(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     let options = spec.install.clone().unwrap_or_default();
     let server = options.server_side_apply.unwrap_or(!context.settings.helm3_defaults);
     let method = if server { Method::Server } else { Method::Client };
-    apply_crds(stage, run, options.crds, method, !options.disable_wait).await?;
+    let chart = stage.chart().await?;
+    apply_crds(stage, run, chart, options.crds, method, !options.disable_wait).await?;
     let install = Install {
-        chart: request.chart.clone(),
+        chart: chart.clone(),
         values: request.values.clone(),
         capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
@@ -62,9 +63,11 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     let options = spec.upgrade.clone().unwrap_or_default();
     let wanted = method(options.server_side_apply);
     // Definitions are applied by the server unless that is switched off.
-    apply_crds(stage, run, options.crds, wanted.unwrap_or(Method::Server), !options.disable_wait).await?;
+    let by = wanted.unwrap_or(Method::Server);
+    let chart = stage.chart().await?;
+    apply_crds(stage, run, chart, options.crds, by, !options.disable_wait).await?;
     let upgrade = Upgrade {
-        chart: request.chart.clone(),
+        chart: chart.clone(),
         values: request.values.clone(),
         capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
@@ -88,6 +91,7 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
 async fn apply_crds(
     stage: Stage<'_>,
     run: &Run,
+    chart: &Chart,
     policy: Option<CrdsPolicy>,
     method: Method,
     wait: bool,
@@ -97,7 +101,7 @@ async fn apply_crds(
         CrdsPolicy::Create => CrdPolicy::Create,
         CrdsPolicy::CreateReplace => CrdPolicy::CreateReplace,
     };
-    let objects = action::crds_of_chart(&stage.request.chart, &stage.request.values)?;
+    let objects = action::crds_of_chart(chart, &stage.request.values)?;
     let labels = sluice_releases::origin_labels(&run.object);
     if action::apply_crds(stage.session, Crds { objects, policy, labels, method, wait }).await? {
         stage.context.capabilities.forget();
@@ -150,9 +154,9 @@ async fn conclude(
     run.status.observed_common_metadata_digest.clone_from(&request.common_metadata_digest);
     let chart = request.versioned_chart();
     let metadata = event_metadata(
-        &request.chart.metadata.version,
+        &request.chart.label.version,
         &request.config_digest,
-        &request.chart.metadata.app_version,
+        &request.chart.label.app_version,
         &request.oci_digest,
     );
     let Err(error) = outcome else {

@@ -36,6 +36,9 @@ struct Arguments {
     /// Leave out the limit: the same objects created directly.
     #[arg(long)]
     no_limit: bool,
+    /// How often everything is reconciled without a change.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
     /// Reconciles at the same time in kustomize-controller or helm-controller.
     #[arg(long, default_value_t = 20)]
     concurrent: usize,
@@ -111,23 +114,10 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     let requested = async { bench.cluster.request_reconcile(SOURCE, "GitRepository", "app").await.map(drop) };
     phases.push(bench.phase("upgrade", requested, |object| subject.is_done(object, &second, "1.1.0")).await?);
 
-    report::progress("unchanged");
-    let request = jiff::Timestamp::now().to_string();
-    let (version, kind) = subject.kind();
-    let api = bench.cluster.api(version, kind).await?;
-    let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": request}}});
-    let requested = async {
-        stream::iter(0..count)
-            .map(|index| objects::patch(&api, objects::name(index), &patch))
-            .buffer_unordered(PARALLEL)
-            .try_collect::<()>()
-            .await
-    };
-    let heard = |object: &DynamicObject| {
-        object.data["status"]["lastHandledReconcileAt"] == request.as_str()
-            && condition(object, "Ready") == Some("True")
-    };
-    phases.push(bench.phase("unchanged", requested, heard).await?);
+    for _ in 0..arguments.rounds {
+        report::progress("unchanged");
+        phases.push(bench.unchanged().await?);
+    }
 
     let limit = if arguments.no_limit { None } else { Some(bench.limit().await?) };
     let peak = bench.usage()?.into_iter().map(|(name, usage)| (name, usage.peak)).collect();
@@ -153,6 +143,26 @@ impl Bench {
     /// CPU time of the control plane's processes together.
     fn plane_cpu(&self) -> Result<Duration> {
         self.plane.facts().processes.values().map(|id| Ok(Usage::of(*id)?.cpu)).sum()
+    }
+
+    /// Asks for a reconcile of all, and waits until each has heard of it.
+    async fn unchanged(&self) -> Result<Phase> {
+        let request = jiff::Timestamp::now().to_string();
+        let (version, kind) = self.subject.kind();
+        let api = self.cluster.api(version, kind).await?;
+        let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": request}}});
+        let requested = async {
+            stream::iter(0..self.count)
+                .map(|index| objects::patch(&api, objects::name(index), &patch))
+                .buffer_unordered(PARALLEL)
+                .try_collect::<()>()
+                .await
+        };
+        let heard = |object: &DynamicObject| {
+            object.data["status"]["lastHandledReconcileAt"] == request.as_str()
+                && condition(object, "Ready") == Some("True")
+        };
+        self.phase("unchanged", requested, heard).await
     }
 
     /// Does something and waits until `good` holds of all Kustomizations or HelmReleases.

@@ -70,7 +70,8 @@ impl Report {
         );
         for (index, phase) in self.phases.iter().enumerate() {
             let own: f64 = phase.cpu.values().sum();
-            let theirs = flux.map(|flux| flux.phases[index]);
+            // What comes after the third phase is that phase once more.
+            let theirs = flux.map(|flux| flux.phases[index.min(2)]);
             let figure = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.1}"));
             let times = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.1}x"));
             println!(
