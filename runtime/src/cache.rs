@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, StreamExt};
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::ObjectKey;
+use crate::guarded::{Guarded, Invalid};
 
 /// What a watch event did to one object.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cac
     /// that does not decode. Errors of the watch are logged and retried by the stream itself.
     pub(crate) async fn follow(
         &self,
-        events: impl Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<K>>>> + Send,
+        events: impl Stream<Item = watcher::Result<watcher::Event<Guarded<K>>>> + Send,
         mut changed: impl FnMut(Change<K>) + Send,
         mut undecodable: impl FnMut(Undecodable) + Send,
     ) {
@@ -136,7 +136,7 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cac
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => seen.clear(),
-                Ok(watcher::Event::InitApply(DeserializeGuard(object))) => match object {
+                Ok(watcher::Event::InitApply(Guarded(object))) => match object {
                     Ok(object) => {
                         seen.insert(ObjectKey::of(&object));
                         let initial = !*self.synced.borrow();
@@ -151,7 +151,7 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cac
                     seen = HashSet::new();
                     self.synced.send_replace(true);
                 }
-                Ok(watcher::Event::Apply(DeserializeGuard(object))) => match object {
+                Ok(watcher::Event::Apply(Guarded(object))) => match object {
                     Ok(object) => {
                         if let Some(change) = self.apply(object, false) {
                             changed(change);
@@ -172,8 +172,8 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cac
     }
 }
 
-impl From<kube::core::error_boundary::InvalidObject> for Undecodable {
-    fn from(invalid: kube::core::error_boundary::InvalidObject) -> Self {
+impl From<Invalid> for Undecodable {
+    fn from(invalid: Invalid) -> Self {
         let metadata = invalid.metadata;
         Self {
             key: ObjectKey::new(metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default()),
@@ -212,9 +212,9 @@ mod tests {
             Ok(match event {
                 Init => Init,
                 InitDone => InitDone,
-                Apply(object) => Apply(DeserializeGuard(Ok(object))),
-                InitApply(object) => InitApply(DeserializeGuard(Ok(object))),
-                Delete(object) => Delete(DeserializeGuard(Ok(object))),
+                Apply(object) => Apply(Guarded(Ok(object))),
+                InitApply(object) => InitApply(Guarded(Ok(object))),
+                Delete(object) => Delete(Guarded(Ok(object))),
             })
         });
         let changed = |change: Change<ConfigMap>| {

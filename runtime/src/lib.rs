@@ -19,6 +19,7 @@ pub mod expressions;
 mod failure;
 pub mod finalizer;
 pub mod flags;
+mod guarded;
 pub mod identity;
 mod key;
 pub mod leader;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt};
 use kube::Resource;
 use kube::api::Api;
-use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 
 use crate::Manager;
 use crate::cache::{Cache, Change, Undecodable};
+use crate::guarded::Guarded;
 
 /// A kind in namespaces that can be watched, whether a controller reconciles it or only reads it.
 pub trait Watched:
@@ -40,11 +41,11 @@ pub(crate) trait Events<R>: Stream<Item = watcher::Result<Event<R>>> + Send + 's
 
 impl<R, S: Stream<Item = watcher::Result<Event<R>>> + Send + 'static> Events<R> for S {}
 
-type Event<R> = watcher::Event<DeserializeGuard<R>>;
+type Event<R> = watcher::Event<Guarded<R>>;
 
 /// The objects of a kind.
 pub(crate) fn objects<R: Watched>(api: &Api<R>, config: watcher::Config) -> impl Events<R> + use<R> {
-    watcher(guarded(api), config).default_backoff().map(|event| event.map(slim))
+    watcher(guarded(api), config).default_backoff()
 }
 
 /// Only the metadata of a kind's objects.
@@ -54,7 +55,7 @@ pub(crate) fn metadata<R: Watched>(
 ) -> impl Events<PartialObjectMeta<R>> {
     watcher(api, config)
         .default_backoff()
-        .map(|event| event.map(|event| slim(map(event, |object| DeserializeGuard(Ok(object))))))
+        .map(|event| event.map(|event| slim(map(event, |object| Guarded(Ok(object))))))
 }
 
 /// Logs an object that does not decode.
@@ -83,7 +84,7 @@ where
 }
 
 /// The same API, for objects that may not decode.
-fn guarded<R: Watched>(api: &Api<R>) -> Api<DeserializeGuard<R>> {
+fn guarded<R: Watched>(api: &Api<R>) -> Api<Guarded<R>> {
     let namespace = api.namespace().map(str::to_owned);
     let client = api.clone().into_client();
     match namespace {
@@ -104,9 +105,9 @@ fn map<A, B>(event: watcher::Event<A>, map: impl Fn(A) -> B) -> watcher::Event<B
 }
 
 /// Drops what nobody reads and what takes most memory.
-fn slim<R: Resource>(event: watcher::Event<DeserializeGuard<R>>) -> watcher::Event<DeserializeGuard<R>>
+fn slim<R: Resource>(event: watcher::Event<Guarded<R>>) -> watcher::Event<Guarded<R>>
 where
-    DeserializeGuard<R>: Resource,
+    Guarded<R>: Resource,
 {
     event.modify(|object| object.meta_mut().managed_fields = None)
 }

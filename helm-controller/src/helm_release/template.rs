@@ -145,13 +145,14 @@ fn helm_chart(owner: &HelmRelease, template: &HelmChartTemplate, key: &ObjectKey
 
 /// Whether a live HelmChart has all that is wanted, so that nothing need be written.
 fn is_as_wanted(live: &HelmChart, wanted: &Value) -> bool {
-    let live = json!(live);
-    let same_spec = live["spec"] == wanted["spec"];
-    let has = |field: &str| {
+    let has = |field: &str, tags: &Option<BTreeMap<String, String>>| {
+        let tag = |key: &str| tags.as_ref().and_then(|tags| tags.get(key)).map(String::as_str);
         let wanted = wanted["metadata"][field].as_object();
-        wanted.into_iter().flatten().all(|(key, value)| live["metadata"][field].get(key) == Some(value))
+        wanted.into_iter().flatten().all(|(key, value)| tag(key) == value.as_str())
     };
-    same_spec && has("labels") && has("annotations")
+    has("labels", &live.metadata.labels)
+        && has("annotations", &live.metadata.annotations)
+        && json!(live.spec) == wanted["spec"]
 }
 
 #[cfg(test)]
