@@ -52,7 +52,35 @@ pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     }
 }
 
+/// `sluice helm …` alone: most of the time that rendering a small chart takes would go into the tree of all commands.
+#[derive(Parser)]
+#[command(name = "sluice", disable_version_flag = true)]
+struct HelmLine {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: OnlyHelm,
+}
+
+#[derive(clap::Subcommand)]
+enum OnlyHelm {
+    Helm(commands::HelmArgs),
+}
+
+/// A good command line of `helm`. Whatever else it may be is left to the whole tree, which has the words for it.
+fn read_helm(words: &[OsString]) -> Option<CommandLine> {
+    if words.get(1).is_none_or(|word| word != "helm") {
+        return None;
+    }
+    let matches = as_go(HelmLine::command()).try_get_matches_from(words).ok()?;
+    let HelmLine { globals, command: OnlyHelm::Helm(args) } = HelmLine::from_arg_matches(&matches).ok()?;
+    Some(CommandLine { globals, command: commands::Command::Helm(args), version: None })
+}
+
 fn read(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    if let Some(line) = read_helm(words) {
+        return Ok(line);
+    }
     let matches = command().try_get_matches_from(words)?;
     let mut line = CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     if has_own_token(&matches) {
@@ -199,6 +227,22 @@ mod tests {
         let line = read("sluice helm template x . --set a=1 --set b=2 -f a,b -f c").unwrap();
         let commands::Command::Helm(args) = line.command else { panic!("another command") };
         assert_eq!(args.given(), (2, 3));
+    }
+
+    #[test]
+    fn the_short_way_to_helm_reads_what_the_whole_tree_reads() {
+        let line = "sluice helm template x . -n apps --set a=1 --include-crds --timeout=1s --verbose=false";
+        let short = read_helm(&words(line)).unwrap();
+        assert_eq!(short.globals.namespace.as_deref(), Some("apps"));
+        assert_eq!(short.globals.timeout, Duration::from_secs(1));
+        for line in [
+            "sluice get all",
+            "sluice helm --help",
+            "sluice helm template --nothing",
+            "sluice -n a helm lint",
+        ] {
+            assert!(read_helm(&words(line)).is_none(), "{line}");
+        }
     }
 
     /// The lines of `sh` blocks of a page that begin with our name.

@@ -182,6 +182,11 @@ struct PackageArgs {
 }
 
 impl HelmArgs {
+    /// Whether it is work on this machine alone.
+    pub(crate) fn is_local(&self) -> bool {
+        !matches!(self.command, HelmCommand::Pull(_))
+    }
+
     /// How many `--set` and `--values` were read.
     #[cfg(test)]
     pub(crate) fn given(&self) -> (usize, usize) {
@@ -289,7 +294,12 @@ fn template(app: &App, args: TemplateArgs) -> Result<()> {
         app.output.say(&format!("level=WARN msg={warning:?}"));
     }
     match args.output_dir {
-        None if options.show_only.is_empty() => rendered.print(&options, &mut |part| app.output.data(part)),
+        None if options.show_only.is_empty() => {
+            rendered.print(&options, &mut |part| app.output.data(part))?;
+            // The program ends: what takes many pieces of memory is left to the system.
+            std::mem::forget((chart, rendered, values));
+            Ok(())
+        }
         None => app.output.data(rendered.text(&options)?),
         Some(folder) => {
             let text = rendered.text(&options)?;

@@ -41,6 +41,8 @@ mod wait;
 use anyhow::Result;
 use clap::Subcommand;
 
+pub(crate) use helm::HelmArgs;
+
 use crate::app::App;
 use crate::nouns::Target;
 
@@ -143,7 +145,7 @@ pub(crate) enum Command {
     /// What sops does with encrypted files: decrypt.
     Sops(sops::SopsArgs),
     /// What helm does with charts on this machine: template, lint, package, show.
-    Helm(helm::HelmArgs),
+    Helm(HelmArgs),
     /// Programs that are commands too: install, list, search, update, uninstall.
     Plugin(plugin::PluginArgs),
     /// Print a script that completes commands and names in a shell.
@@ -156,6 +158,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it asks no server for anything, so that one thread is enough.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Helm(args) if args.is_local())
+    }
+
     /// Does what was asked for.
     pub(crate) async fn run(self, app: &App) -> Result<()> {
         match self {

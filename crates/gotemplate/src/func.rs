@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::error::Failure;
 use crate::exec::Ctx;
 use crate::value::{Type, Value};
@@ -40,7 +42,7 @@ impl Func {
 /// The functions of a template set, by name. Go's builtin ones are always there.
 #[derive(Clone, Default)]
 pub struct Functions {
-    by_name: HashMap<&'static str, &'static Func>,
+    by_name: HashMap<&'static str, &'static Func, RandomState>,
 }
 
 impl Functions {

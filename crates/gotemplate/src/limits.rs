@@ -41,10 +41,15 @@ thread_local! {
     static FLOOR: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs `work` on a thread whose stack lets templates nest as deeply as Go's do.
+/// Runs `work` on a thread whose stack lets templates nest as deeply as Go's do: this one, if it was made here and most of
+/// its stack is free.
 ///
 /// Elsewhere an execution stops at 1 MiB of stack with the error of [`Limits::depth`].
 pub fn with_large_stack<R: Send>(work: impl FnOnce() -> R + Send) -> std::io::Result<R> {
+    let floor = FLOOR.get();
+    if floor != 0 && here().saturating_sub(floor) > LARGE_STACK / 4 * 3 {
+        return Ok(work());
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("template".into()).stack_size(LARGE_STACK);
         let thread = thread.spawn_scoped(scope, || {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use foldhash::fast::RandomState;
 use memchr::memmem::Finder;
 
 use crate::error::Error;
@@ -30,8 +31,8 @@ pub struct TemplateSet {
     missing_key: MissingKey,
     left: String,
     right: String,
-    templates: HashMap<Str, Arc<Template>>,
-    deferred: HashMap<Str, Deferred>,
+    templates: HashMap<Str, Arc<Template>, RandomState>,
+    deferred: HashMap<Str, Deferred, RandomState>,
 }
 
 /// A text that is parsed when it is asked for.
@@ -51,8 +52,8 @@ impl TemplateSet {
             missing_key: MissingKey::default(),
             left: String::new(),
             right: String::new(),
-            templates: HashMap::new(),
-            deferred: HashMap::new(),
+            templates: HashMap::default(),
+            deferred: HashMap::default(),
         }
     }
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # How much faster than `helm template` the engine is: CPU time and memory of whole processes, on a chart like
 # kube-prometheus-stack (subcharts, 120 rule and dashboard templates, large CRDs) and on a small one. Then the CPU time of
-# one render within a process, beside helm's engine from its Go module (within/): ours also sorts what was rendered.
+# one render within a process, beside helm's engine from its Go module (within/): in each round both compose the values,
+# check them against schemas and execute the templates; loading, dependencies and sorting are no part of it.
 # "again": templates are parsed in each round, as helm's are; "kept": they are parsed once, as in a controller.
 #
 #   bench.sh [ROUNDS]

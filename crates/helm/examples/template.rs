@@ -8,14 +8,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sluice_gotemplate::{Host, SystemHost};
-use sluice_helm::chart::{load, missing_dependencies};
+use sluice_gotemplate::{Host, SystemHost, with_large_stack};
+use sluice_helm::chart::{load, missing_dependencies, process_dependencies};
 use sluice_helm::lint::{LintOptions, Severity, lint};
 use sluice_helm::package::package;
-use sluice_helm::render::TemplateCache;
+use sluice_helm::render::{ReleaseOptions, RenderInput, TemplateCache};
+use sluice_helm::schema::NoFetch;
 use sluice_helm::show::{Part, show};
-use sluice_helm::template::{check_installable, render_chart, render_chart_cached};
-use sluice_helm::values::ValueSources;
+use sluice_helm::template::{check_installable, render_chart};
+use sluice_helm::values::{ValueSources, coalesce, validate};
 use sluice_helm::{KubeVersion, TemplateError, TemplateOptions, Values, template};
 
 type Failure = Box<dyn std::error::Error>;
@@ -103,15 +104,19 @@ fn render(path: &Path, values: &Values, options: &TemplateOptions) -> Result<(),
     let mut chart = load(path)?;
     check_installable(&chart)?;
     missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
-    render_chart(&mut chart, values, options, &mut SystemHost, None)?.print(options, &mut print)
+    let rendered = render_chart(&mut chart, values, options, &mut SystemHost, None)?;
+    rendered.print(options, &mut print)?;
+    // As in `sluice`: the program ends.
+    std::mem::forget((chart, rendered));
+    Ok(())
 }
 
 fn print(text: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// Renders again and again within one process, as a controller does, or as one that keeps no parsed templates, and tells
-/// how long one round takes.
+/// Composes the values and renders again and again within one process, as a controller does, or as one that keeps no
+/// parsed templates, and tells how long one round takes. Dependencies are processed before, and nothing is sorted.
 fn repeat(
     path: &str,
     values: &Values,
@@ -119,18 +124,37 @@ fn repeat(
     rounds: usize,
     parse_again: bool,
 ) -> Result<ExitCode, Failure> {
-    let chart = load(Path::new(path))?;
+    let mut chart = load(Path::new(path))?;
+    process_dependencies(&mut chart, values)?;
     let cache = TemplateCache::new(1);
     let cache = if parse_again { None } else { Some(&cache) };
+    let release = ReleaseOptions {
+        name: options.release_name.clone(),
+        namespace: options.namespace.clone(),
+        revision: 1,
+        is_upgrade: false,
+    };
     let start = Instant::now();
-    let mut bytes = 0;
-    for _ in 0..rounds {
-        let mut chart = chart.clone();
-        let rendered = render_chart_cached(&mut chart, values, options, &mut SystemHost, None, cache)?;
-        bytes += rendered.manifest().len();
-    }
+    // One thread with a large stack for all rounds, as a controller has.
+    let bytes = with_large_stack(|| {
+        let mut bytes = 0;
+        for _ in 0..rounds {
+            let values = coalesce(&chart, values).map_err(|error| error.to_string())?;
+            validate(&chart, &values, &NoFetch).map_err(|error| error.to_string())?;
+            let input = RenderInput {
+                chart: &chart,
+                values: &values,
+                release: &release,
+                capabilities: &options.capabilities,
+            };
+            let files = sluice_helm::render::render(input, &mut SystemHost, options.limits, cache)
+                .map_err(|error| error.to_string())?;
+            bytes = files.values().map(String::len).sum::<usize>();
+        }
+        Ok::<_, String>(bytes)
+    })??;
     let each = start.elapsed() / u32::try_from(rounds)?;
-    print(&format!("{each:?} a round, {} bytes\n", bytes / rounds))?;
+    print(&format!("{each:?} a round, {bytes} bytes\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter};
+
 use crate::scanner::Style;
 use crate::skim::{is_plain_key, is_plain_value};
 
@@ -19,13 +21,14 @@ pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
     let mut members: Vec<(&str, Range<usize>)> = Vec::new();
     let mut check = Check { open: vec![Open { column: 0, kind: Kind::Mapping }], pending: false };
     let mut lines = Lines { text, position: 0 };
+    let has_tabs = memchr(b'\t', text.as_bytes()).is_some();
     while let Some((start, line)) = lines.next() {
-        let column = line.len() - line.trim_start_matches(' ').len();
+        let column = indent(line);
         let content = line[column..].trim_end_matches(' ');
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        if content.contains('\t') || content.starts_with("---") || content.starts_with("...") {
+        if has_tabs && content.contains('\t') || content.starts_with("---") || content.starts_with("...") {
             return None;
         }
         // An item in the first column is one of the list that the last member holds.
@@ -47,15 +50,19 @@ pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
 /// Whether all is text that the reader takes as it is, and no character is a line break or a mark but the newline.
 fn is_printable(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().all(|(index, byte)| match byte {
-        b'\n' | b'\t' | 0x20..=0x7e => true,
-        0..=0x1f | 0x7f => false,
-        // C1 controls, line and paragraph separators, byte order marks and what is no character.
-        0xc2 => bytes.get(index + 1).is_some_and(|next| *next >= 0xa0),
-        0xe2 => bytes.get(index + 1) != Some(&0x80) || !matches!(bytes.get(index + 2), Some(0xa8 | 0xa9)),
-        0xef => false,
-        _ => true,
-    })
+    let is_common = |byte: u8| byte.wrapping_sub(0x20) < 0x5f || byte == b'\n' || byte == b'\t';
+    // Without a way out in the middle many bytes are looked at at once.
+    let all_common = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & is_common(*byte));
+    bytes.chunks(256).all(all_common)
+        || bytes.iter().enumerate().all(|(index, byte)| match byte {
+            b'\n' | b'\t' | 0x20..=0x7e => true,
+            0..=0x1f | 0x7f => false,
+            // C1 controls, line and paragraph separators, byte order marks and what is no character.
+            0xc2 => bytes.get(index + 1).is_some_and(|next| *next >= 0xa0),
+            0xe2 => bytes.get(index + 1) != Some(&0x80) || !matches!(bytes.get(index + 2), Some(0xa8 | 0xa9)),
+            0xef => false,
+            _ => true,
+        })
 }
 
 struct Lines<'a> {
@@ -69,7 +76,7 @@ impl<'a> Lines<'a> {
         if rest.is_empty() {
             return None;
         }
-        let end = rest.find('\n').unwrap_or(rest.len());
+        let end = memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
         Some((self.position, &rest[..end]))
     }
 
@@ -169,6 +176,11 @@ impl Check {
     }
 }
 
+/// How many spaces a line begins with.
+fn indent(line: &str) -> usize {
+    line.bytes().take_while(|byte| *byte == b' ').count()
+}
+
 fn is_item(content: &str) -> bool {
     content == "-" || content.starts_with("- ")
 }
@@ -183,7 +195,8 @@ fn look(content: &str) -> Option<Content<'_>> {
     let is_quoted = content.starts_with(['"', '\'']);
     let bytes = content.as_bytes();
     let ends = |index: usize| bytes[index] == b':' && bytes.get(index + 1).is_none_or(|next| *next == b' ');
-    let end = if is_quoted { Some(quoted(content)?) } else { (0..bytes.len()).find(|index| ends(*index)) };
+    let end =
+        if is_quoted { Some(quoted(content)?) } else { memchr_iter(b':', bytes).find(|index| ends(*index)) };
     let Some((key, rest)) = end.and_then(|end| content.split_at_checked(end)) else {
         return Some(Content::Scalar);
     };
@@ -197,7 +210,8 @@ fn is_simple_key(key: &str) -> bool {
     key.len() <= LONGEST_KEY
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key.bytes().all(is_simple)
-        && is_plain_key(key, Style::Plain)
+        // What stands for something else than a text is short where it begins with a letter: false, null.
+        && (key.len() > 5 || is_plain_key(key, Style::Plain))
 }
 
 /// Whether nothing but a comment follows.
@@ -232,14 +246,17 @@ fn quoted(text: &str) -> Option<usize> {
 }
 
 fn plain(value: &str) -> Option<()> {
-    let text = value.find(" #").map_or(value, |comment| &value[..comment]).trim_end_matches(' ');
+    let bytes = value.as_bytes();
+    let comment = memchr_iter(b'#', bytes).find(|index| *index > 0 && bytes[index - 1] == b' ');
+    let text = comment.map_or(value, |comment| &value[..comment]).trim_end_matches(' ');
     let bytes = text.as_bytes();
     let begins = match *bytes.first()? {
         b'-' => bytes.get(1).is_some_and(|next| *next != b' '),
         first => !first.is_ascii() || first.is_ascii_alphanumeric() || b"_/.($+~".contains(&first),
     };
-    (begins && !text.contains(": ") && !text.ends_with(':') && is_plain_value(text, Style::Plain))
-        .then_some(())
+    // A colon may stand within a word only.
+    let ends_key = |index: usize| bytes.get(index + 1).is_none_or(|next| *next == b' ');
+    (begins && !memchr_iter(b':', bytes).any(ends_key) && is_plain_value(text, Style::Plain)).then_some(())
 }
 
 /// Passes over a block scalar whose header has no numbers.
@@ -251,7 +268,7 @@ fn block(column: usize, header: &str, lines: &mut Lines<'_>) -> Option<()> {
     let mut depth = None;
     let mut widest = 0;
     while let Some((_, line)) = lines.peek() {
-        let indent = line.len() - line.trim_start_matches(' ').len();
+        let indent = indent(line);
         if indent == line.len() {
             widest = widest.max(indent);
         } else {

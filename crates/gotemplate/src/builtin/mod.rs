@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 pub(crate) use compare::deep_equal;
 
+use foldhash::fast::RandomState;
+
 use crate::args::text;
 use crate::error::Failure;
 use crate::exec::Ctx;
@@ -37,7 +39,7 @@ static FUNCS: &[Func] = &[
 
 /// The builtin function of that name. (`and` and `or` are part of the language.)
 pub(crate) fn find(name: &str) -> Option<&'static Func> {
-    static BY_NAME: LazyLock<HashMap<&str, &Func>> =
+    static BY_NAME: LazyLock<HashMap<&str, &Func, RandomState>> =
         LazyLock::new(|| FUNCS.iter().map(|func| (func.name, func)).collect());
     BY_NAME.get(name).copied()
 }

@@ -1,5 +1,7 @@
 //! Pipelines, commands and operands.
 
+use smol_str::SmolStr;
+
 use super::{Ctx, Exec, Operand, Slot};
 use crate::parse::show_expr;
 use crate::parse::tree::{Command, Expr, Number, Pipe, Variable};
@@ -123,7 +125,7 @@ impl Ctx<'_> {
         dot: &Operand,
         start: Operand,
         at: crate::parse::tree::At,
-        names: &[Box<str>],
+        names: &[SmolStr],
         args: &[Expr],
         last: Option<Value>,
     ) -> Exec<Operand> {

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 use crate::error::{Error, Failure};
 use crate::host::Host;
 use crate::limits::{Limits, here, stack_floor};
@@ -35,11 +37,11 @@ pub struct Ctx<'a> {
     /// Templates that `tpl` texts define while they run.
     scope: Option<Rc<Scope>>,
     /// Parsed texts of `tpl`.
-    parsed: HashMap<Str, Rc<[Arc<Template>]>>,
+    parsed: HashMap<Str, Rc<[Arc<Template>]>, RandomState>,
     parsed_size: usize,
-    regexps: HashMap<Str, Result<Rc<sluice_regexp::Regexp>, String>>,
+    regexps: HashMap<Str, Result<Rc<sluice_regexp::Regexp>, String>, RandomState>,
     /// How often each name is being included right now.
-    pub(crate) including: HashMap<Str, u32>,
+    pub(crate) including: HashMap<Str, u32, RandomState>,
     /// Maps that were changed to hold another: they may hold themselves.
     knotted: Vec<Map>,
     /// Spare argument lists and buffers.
@@ -102,10 +104,10 @@ impl<'a> Ctx<'a> {
             variables: Vec::new(),
             out: Vec::new(),
             scope: None,
-            parsed: HashMap::new(),
+            parsed: HashMap::default(),
             parsed_size: 0,
-            regexps: HashMap::new(),
-            including: HashMap::new(),
+            regexps: HashMap::default(),
+            including: HashMap::default(),
             knotted: Vec::new(),
             spare_args: Vec::new(),
             spare_buffers: Vec::new(),

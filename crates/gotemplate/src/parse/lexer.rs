@@ -217,8 +217,8 @@ impl<'t> Lexer<'t> {
                 }
             }
             '|' => self.token(Kind::Pipe),
-            '"' => self.quoted('"', "unterminated quoted string", Kind::String),
-            '\'' => self.quoted('\'', "unterminated character constant", Kind::CharConstant),
+            '"' => self.quoted(b'"', "unterminated quoted string", Kind::String),
+            '\'' => self.quoted(b'\'', "unterminated character constant", Kind::CharConstant),
             '`' => self.raw(),
             '$' => self.field_or_variable(Kind::Variable),
             '.' => {
@@ -265,10 +265,21 @@ impl<'t> Lexer<'t> {
         self.token(Kind::Space)
     }
 
-    fn identifier(&mut self) -> Token<'t> {
-        while self.peek().is_some_and(is_alphanumeric) {
+    /// Passes over letters, digits and underscores.
+    fn word(&mut self) {
+        loop {
+            let rest = self.rest();
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            self.pos += rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+            if self.peek().is_none_or(|c| c.is_ascii() || !is_alphanumeric(c)) {
+                return;
+            }
             self.next();
         }
+    }
+
+    fn identifier(&mut self) -> Token<'t> {
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
@@ -300,9 +311,7 @@ impl<'t> Lexer<'t> {
             let bare = if kind == Kind::Variable { Kind::Variable } else { Kind::Dot };
             return self.token(bare);
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
-        }
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
@@ -317,28 +326,28 @@ impl<'t> Lexer<'t> {
     }
 
     /// The opening quote is read.
-    fn quoted(&mut self, quote: char, unterminated: &str, kind: Kind) -> Token<'t> {
+    fn quoted(&mut self, quote: u8, unterminated: &str, kind: Kind) -> Token<'t> {
         loop {
-            match self.next() {
-                Some('\\') => match self.next() {
-                    None | Some('\n') => return self.error(unterminated),
-                    Some(_) => {}
-                },
-                None | Some('\n') => return self.error(unterminated),
-                Some(c) if c == quote => return self.token(kind),
-                Some(_) => {}
+            let Some(at) = memchr::memchr3(quote, b'\\', b'\n', self.rest()) else {
+                return self.error(unterminated);
+            };
+            let found = self.rest()[at];
+            self.pos += at + 1;
+            match found {
+                b'\\' if !matches!(self.rest().first(), None | Some(b'\n')) => self.pos += 1,
+                b'\\' | b'\n' => return self.error(unterminated),
+                _ => return self.token(kind),
             }
         }
     }
 
     fn raw(&mut self) -> Token<'t> {
-        loop {
-            match self.next() {
-                None => return self.error("unterminated raw quoted string"),
-                Some('`') => return self.token(Kind::RawString),
-                Some(_) => {}
-            }
-        }
+        let Some(at) = memchr::memchr(b'`', self.rest()) else {
+            return self.error("unterminated raw quoted string");
+        };
+        self.line += newlines(&self.rest()[..at]);
+        self.pos += at + 1;
+        self.token(Kind::RawString)
     }
 
     fn number(&mut self) -> Token<'t> {

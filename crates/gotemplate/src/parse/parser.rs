@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use smol_str::SmolStr;
+
 use super::lexer::Lexer;
 use super::token::{Keyword, Kind, Token};
-use super::tree::{Action, At, Branch, Call, Node, ROOT, Source, Template, Text, Variable};
+use super::tree::{Action, At, Branch, Call, Expr, Node, ROOT, Source, Template, Text, Variable};
 use super::unquote;
 use crate::error::Error;
 use crate::func::Functions;
@@ -37,9 +40,11 @@ pub(crate) fn parse(
         tree: Tree::new(),
         trees: Vec::new(),
         last_id: 0,
-        variable_ids: HashMap::from([("$".into(), ROOT)]),
+        variable_ids: [(SmolStr::new_static("$"), ROOT)].into_iter().collect(),
         nesting: 0,
         open: Vec::new(),
+        args: Vec::new(),
+        names: Vec::new(),
         floor: stack_floor(),
     };
     parser.top_level(name)?;
@@ -76,10 +81,13 @@ pub(super) struct Parser<'t> {
     pub(super) tree: Tree<'t>,
     trees: Vec<Template>,
     last_id: u32,
-    pub(super) variable_ids: HashMap<Box<str>, u32>,
+    pub(super) variable_ids: HashMap<SmolStr, u32, RandomState>,
     nesting: u32,
     /// The nodes of lists whose end was not met, so that each list takes the room that it needs and no more.
     open: Vec<Node>,
+    /// The same for the arguments of commands and the names of chains.
+    pub(super) args: Vec<Expr>,
+    pub(super) names: Vec<SmolStr>,
     /// The address below which the stack must not grow.
     pub(super) floor: usize,
 }
@@ -439,7 +447,7 @@ impl<'t> Parser<'t> {
         let name = decode(token.text);
         let id = self.variable_id(&name);
         self.tree.variables.push(id);
-        Variable { id, name: name.into() }
+        Variable { id, name: SmolStr::new(name) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What stands in an action: pipelines, commands, operands.
 
+use smol_str::SmolStr;
+
 use super::parser::{DEEPEST, Parsed, Parser};
 use super::token::Kind;
 use super::tree::{Callee, Command, Expr, Literal, Pipe, Variable};
@@ -99,16 +101,13 @@ impl Parser<'_> {
         let pos = self.peek_non_space().pos;
         let at = self.at(pos);
         let mut first = None;
-        let mut args = Vec::new();
+        let mark = self.args.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
                 match first {
                     None => first = Some(operand),
-                    Some(_) => {
-                        args.reserve_exact(1);
-                        args.push(operand);
-                    }
+                    Some(_) => self.args.push(operand),
                 }
             }
             let token = self.next();
@@ -121,14 +120,14 @@ impl Parser<'_> {
             break;
         }
         match first {
-            Some(first) => Ok(Command { at, first, args }),
+            Some(first) => Ok(Command { at, first, args: self.args.drain(mark..).collect() }),
             None => self.error("empty command"),
         }
     }
 
     /// A term and the fields read from it.
     fn operand(&mut self) -> Parsed<Option<Expr>> {
-        let Some(term) = self.term()? else {
+        let Some(mut term) = self.term()? else {
             return Ok(None);
         };
         let next = self.peek();
@@ -136,24 +135,27 @@ impl Parser<'_> {
             return Ok(Some(term));
         }
         let pos = next.pos;
-        let mut names: Vec<Box<str>> = Vec::new();
+        // A chain of fields goes on where it is; its first name waits there.
+        let mark = self.names.len();
+        if let Expr::Field(_, first) = &mut term {
+            self.names.extend(std::mem::take(first));
+        }
         while self.peek().kind == Kind::Field {
             let token = self.next();
-            names.push(decode(&token.text[1..]).into());
+            self.names.push(SmolStr::new(decode(&token.text[1..])));
         }
         let at = self.at(pos);
+        let names = self.names.drain(mark..).collect();
         Ok(Some(match term {
-            Expr::Field(_, first) => Expr::Field(at, first.into_iter().chain(names).collect()),
-            Expr::Variable(_, variable, first) => {
-                Expr::Variable(at, variable, first.into_iter().chain(names).collect())
-            }
+            Expr::Field(..) => Expr::Field(at, names),
+            Expr::Variable(_, variable, _) => Expr::Variable(at, variable, names),
             Expr::Bool(..) | Expr::String(..) | Expr::Number(..) | Expr::Nil(_) | Expr::Dot(_) => {
                 let mut shown = String::new();
                 super::show::show_expr(&mut shown, &term);
                 let shown = crate::fmt::quoted(shown.as_bytes());
                 return self.error(format_args!("unexpected . after term {shown}"));
             }
-            other => Expr::Chain(at, Box::new(other), names.into()),
+            other => Expr::Chain(at, Box::new(other), names),
         }))
     }
 
@@ -177,7 +179,7 @@ impl Parser<'_> {
                 let name = decode(token.text);
                 match self.variable_ids.get(&*name) {
                     Some(id) if self.tree.variables.contains(id) => {
-                        Expr::Variable(at, Variable { id: *id, name: name.into() }, Box::default())
+                        Expr::Variable(at, Variable { id: *id, name: SmolStr::new(name) }, Box::default())
                     }
                     _ => {
                         let shown = crate::fmt::quoted(token.text);
@@ -185,7 +187,7 @@ impl Parser<'_> {
                     }
                 }
             }
-            Kind::Field => Expr::Field(at, Box::new([decode(&token.text[1..]).into()])),
+            Kind::Field => Expr::Field(at, Box::new([SmolStr::new(decode(&token.text[1..]))])),
             Kind::Bool => Expr::Bool(at, token.text == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let text = decode(token.text);
@@ -213,7 +215,7 @@ impl Parser<'_> {
             }
             Kind::String | Kind::RawString => {
                 let value = self.unquote(token.text)?;
-                Expr::String(at, Literal { value, quoted: token.text.into() })
+                Expr::String(at, Literal::new(value, token.text))
             }
             _ => {
                 self.back();

@@ -1,6 +1,8 @@
 //! Nodes as text, for messages.
 
-use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Source, Template};
+use smol_str::SmolStr;
+
+use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Source, Template, Written};
 use crate::value::decode;
 
 /// The offset and the text of the node with that identity.
@@ -155,7 +157,7 @@ fn show_operand(out: &mut String, expr: &Expr) {
 
 /// An expression; a pipeline without its parentheses.
 pub(crate) fn show_expr(out: &mut String, expr: &Expr) {
-    let fields = |out: &mut String, names: &[Box<str>]| {
+    let fields = |out: &mut String, names: &[SmolStr]| {
         for name in names {
             out.push('.');
             out.push_str(name);
@@ -166,7 +168,14 @@ pub(crate) fn show_expr(out: &mut String, expr: &Expr) {
         Expr::Nil(_) => out.push_str("nil"),
         Expr::Bool(_, value) => out.push_str(if *value { "true" } else { "false" }),
         Expr::Number(_, number) => out.push_str(&number.text),
-        Expr::String(_, literal) => out.push_str(&decode(&literal.quoted)),
+        Expr::String(_, literal) => match &literal.written {
+            Written::Between(quote) => {
+                out.push(*quote);
+                out.push_str(&decode(&literal.value));
+                out.push(*quote);
+            }
+            Written::As(text) => out.push_str(&decode(text)),
+        },
         Expr::Field(_, names) => fields(out, names),
         Expr::Variable(_, variable, names) => {
             out.push_str(&variable.name);

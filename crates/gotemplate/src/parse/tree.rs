@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::func::Func;
 use crate::value::Str;
 
@@ -88,7 +90,7 @@ pub(crate) struct Pipe {
 #[derive(Clone)]
 pub(crate) struct Variable {
     pub(crate) id: u32,
-    pub(crate) name: Box<str>,
+    pub(crate) name: SmolStr,
 }
 
 /// The number of `$`.
@@ -106,10 +108,10 @@ pub(crate) enum Expr {
     Bool(At, bool),
     Number(At, Box<Number>),
     String(At, Literal),
-    Field(At, Box<[Box<str>]>),
-    Variable(At, Variable, Box<[Box<str>]>),
+    Field(At, Box<[SmolStr]>),
+    Variable(At, Variable, Box<[SmolStr]>),
     Function(At, Callee),
-    Chain(At, Box<Expr>, Box<[Box<str>]>),
+    Chain(At, Box<Expr>, Box<[SmolStr]>),
     Pipe(Box<Pipe>),
 }
 
@@ -130,10 +132,28 @@ impl Expr {
     }
 }
 
-/// A string: its content, and its text with quotes for messages.
+/// A string: its content, and how it was written, for messages.
 pub(crate) struct Literal {
     pub(crate) value: Str,
-    pub(crate) quoted: Str,
+    pub(crate) written: Written,
+}
+
+/// How a string stands in the template.
+pub(crate) enum Written {
+    /// Between these quotes as it is: there are no escapes.
+    Between(char),
+    As(Box<[u8]>),
+}
+
+impl Literal {
+    /// A string and its text with quotes.
+    pub(crate) fn new(value: Str, text: &[u8]) -> Self {
+        let written = match text {
+            [quote, inner @ .., _] if *inner == *value => Written::Between(char::from(*quote)),
+            _ => Written::As(text.into()),
+        };
+        Self { value, written }
+    }
 }
 
 /// A number as each type that it fits.

@@ -14,6 +14,7 @@ pub(crate) fn string(text: &[u8]) -> Result<Vec<u8>, &'static str> {
         b'`' if inner.contains(&b'`') => Err(INVALID),
         // A raw string has no carriage returns.
         b'`' => Ok(inner.iter().copied().filter(|byte| *byte != b'\r').collect()),
+        b'"' if memchr::memchr3(b'"', b'\\', b'\n', inner).is_none() => Ok(inner.to_vec()),
         b'"' => {
             let mut content = Vec::with_capacity(inner.len());
             let mut rest = inner;

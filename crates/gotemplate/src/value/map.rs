@@ -24,6 +24,9 @@ pub(crate) static STRINGS: MapKind = MapKind { name: "map[string]string", elem: 
 /// The nil `map[string]interface {}`
 static NIL: MapKind = MapKind { name: "map[string]interface {}", elem: Type::ANY, methods: &[] };
 
+/// The nil `map[string]string`
+static NIL_STRINGS: MapKind = MapKind { name: "map[string]string", elem: Type::STRING, methods: &[] };
+
 /// A shared, mutable map. Iteration is in key order.
 #[derive(Clone)]
 pub struct Map(Rc<Cell>, &'static MapKind);
@@ -49,9 +52,14 @@ impl Map {
         Self::of(&NIL)
     }
 
-    /// Whether this is the nil map.
+    /// The nil `map[string]string`.
+    pub fn nil_strings() -> Self {
+        Self::of(&NIL_STRINGS)
+    }
+
+    /// Whether this is a nil map.
     pub fn is_nil(&self) -> bool {
-        std::ptr::eq(self.1, &raw const NIL)
+        std::ptr::eq(self.1, &raw const NIL) || std::ptr::eq(self.1, &raw const NIL_STRINGS)
     }
 
     /// An empty map of some other type.

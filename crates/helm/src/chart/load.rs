@@ -216,15 +216,24 @@ impl Walk {
             return Err(LoadError::Depth(relative.to_owned()));
         }
         self.ancestors.push(real);
-        let mut names = Vec::new();
+        let mut entries = Vec::new();
         for entry in fs::read_dir(path).map_err(read_error)? {
-            names.push(entry.map_err(read_error)?.file_name());
+            let entry = entry.map_err(read_error)?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            entries.push((entry.file_name(), is_file));
         }
-        names.sort();
-        for name in names {
+        entries.sort();
+        for (name, is_file) in entries {
             let Some(text) = name.to_str() else { continue };
             let child = if relative.is_empty() { text.to_owned() } else { format!("{relative}/{text}") };
-            self.entry(&path.join(&name), child)?;
+            let path = path.join(&name);
+            if is_file {
+                if !self.rules.ignores(&child, false) {
+                    self.file(&path, child)?;
+                }
+            } else {
+                self.entry(&path, child)?;
+            }
         }
         self.ancestors.pop();
         Ok(())
@@ -242,13 +251,20 @@ impl Walk {
         if !metadata.is_file() {
             return Err(LoadError::Irregular(path.display().to_string()));
         }
+        self.file(path, relative)
+    }
+
+    fn file(&mut self, path: &Path, relative: String) -> Result<(), LoadError> {
+        let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
+        let mut file = fs::File::open(path).map_err(read_error)?;
+        let metadata = file.metadata().map_err(read_error)?;
         if metadata.len() > self.budget.remaining() {
             return Err(LoadError::TooLarge(relative));
         }
         if self.files.len() >= MAX_FILES {
             return Err(LoadError::TooManyFiles(relative));
         }
-        let data = read_shared(path, metadata.len()).map_err(read_error)?;
+        let data = read_shared(path, &mut file, metadata.len()).map_err(read_error)?;
         if !self.budget.take(data.len() as u64) {
             return Err(LoadError::TooLarge(relative));
         }
@@ -261,8 +277,7 @@ impl Walk {
 }
 
 /// Reads a file into the place where it stays: much of a chart is never copied again.
-fn read_shared(path: &Path, expected: u64) -> std::io::Result<Arc<[u8]>> {
-    let mut file = fs::File::open(path)?;
+fn read_shared(path: &Path, file: &mut fs::File, expected: u64) -> std::io::Result<Arc<[u8]>> {
     let length = usize::try_from(expected).unwrap_or(usize::MAX);
     let mut data: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
     let Some(bytes) = Arc::get_mut(&mut data) else { return Ok(fs::read(path)?.into()) };

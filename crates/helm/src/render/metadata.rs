@@ -9,7 +9,10 @@ use crate::chart::{Dependency, Maintainer, Metadata};
 static STRINGS: MapKind = MapKind { name: "map[string]string", elem: Type::STRING, methods: &[] };
 
 pub(super) fn chart(metadata: &Metadata, is_root: bool) -> Value {
-    let annotations = metadata.annotations.iter().flatten();
+    let annotations = match &metadata.annotations {
+        Some(all) => Map::of_entries(&STRINGS, all.iter().map(|(key, value)| (key, text(value)))),
+        None => Map::nil_strings(),
+    };
     Value::map([
         ("Name", text(&metadata.name)),
         ("Home", text(&metadata.home)),
@@ -24,10 +27,7 @@ pub(super) fn chart(metadata: &Metadata, is_root: bool) -> Value {
         ("Tags", text(&metadata.tags)),
         ("AppVersion", text(&metadata.app_version)),
         ("Deprecated", Value::Bool(metadata.deprecated)),
-        (
-            "Annotations",
-            Value::Map(Map::of_entries(&STRINGS, annotations.map(|(key, value)| (key, text(value))))),
-        ),
+        ("Annotations", Value::Map(annotations)),
         ("KubeVersion", text(&metadata.kube_version)),
         ("Dependencies", Value::list(metadata.dependencies().map(dependency).collect())),
         ("Type", text(&metadata.kind)),

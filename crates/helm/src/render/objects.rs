@@ -79,6 +79,11 @@ impl Object for CapabilitiesObject {
         text.into()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let names = ["KubeVersion", "APIVersions", "HelmVersion"];
+        Some(names.into_iter().filter_map(|name| Some((name, self.field(name)?))).collect())
+    }
+
     fn to_plain(&self) -> Value {
         Value::map([
             ("KubeVersion", self.kube_version.to_plain()),

@@ -256,7 +256,8 @@ impl<'a> Parser<'a> {
     fn index(&mut self) -> Result<i64, SetError> {
         let (text, stop) = self.until(&[']']);
         if stop.is_none() {
-            return Err(SetError::Index("EOF".to_owned()));
+            // Helm takes any end of the text for the end of what is to be set.
+            return Err(SetError::End);
         }
         text.parse()
             .map_err(|_| SetError::Index(format!("strconv.Atoi: parsing {}: invalid syntax", quote(&text))))

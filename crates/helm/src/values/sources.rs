@@ -153,6 +153,8 @@ mod tests {
             ("a\\.b=c\\,d", json!({"a.b": "c,d"})),
             ("a=b=c", json!({"a": "b=c"})),
             ("", json!({})),
+            // An index without an end is the end.
+            ("a=1,b[0", json!({"a": 1})),
         ] {
             assert_eq!(typed(text), Ok(expected), "{text}");
         }

@@ -49,6 +49,11 @@ fn cases() -> Vec<Case> {
     paths.iter().map(|path| case(path)).collect()
 }
 
+/// The case of that name.
+pub(crate) fn case_named(name: &str) -> Case {
+    case(&folder("cases").join(format!("{name}.chart")))
+}
+
 fn case(path: &Path) -> Case {
     let text = fs::read_to_string(path).expect("a case");
     let mut sets = BTreeMap::from([("default".to_owned(), String::new())]);
@@ -114,7 +119,7 @@ fn render(case: &Case, set: &str) -> Result<String, TemplateError> {
 }
 
 /// What is compared: the text, or the message.
-fn outcome(case: &Case, set: &str) -> String {
+pub(crate) fn outcome(case: &Case, set: &str) -> String {
     match render(case, set) {
         Ok(text) => text,
         Err(error) => {

@@ -2,5 +2,6 @@
 
 mod archives;
 mod charts;
+mod determinism;
 mod hostile;
 mod reference;
