@@ -137,5 +137,6 @@ impl sluice_runtime::Reconciler for Reconciler {
     fn forget(&self, key: &ObjectKey) {
         self.0.tasks.forget(key);
         self.0.charts.forget(key);
+        self.0.records.forget(key);
     }
 }

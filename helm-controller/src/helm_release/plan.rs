@@ -8,6 +8,7 @@ use sluice_api::helm::{
 use sluice_artifact::Algorithm;
 use sluice_helm::release::{Release, Status};
 
+use super::records::Record;
 use super::{digest, history};
 
 /// The action of a status that installs.
@@ -117,10 +118,12 @@ impl Plan {
 pub(crate) fn observe(
     object: &HelmRelease,
     status: &HelmReleaseStatus,
-    stored: Option<&Release>,
+    stored: Option<&Record>,
     wanted: Wanted<'_>,
 ) -> State {
-    let Some(release) = stored else { return State::Absent("no release in storage for object") };
+    let Some(Record { release, fits }) = stored else {
+        return State::Absent("no release in storage for object");
+    };
     let stands = release.info.status;
     if is_locked(stands) {
         return State::Locked(stands);
@@ -133,13 +136,10 @@ pub(crate) fn observe(
             _ => State::Unmanaged("found existing release in storage"),
         };
     };
-    // The digests of older forms cannot be computed any more.
-    if newest.api_version == history::API_VERSION {
-        match digest::is_of_release(&newest.digest, release, &newest.oci_digest) {
-            Ok(true) => {}
-            Ok(false) => return State::Unmanaged("release not observed to be made for object"),
-            Err(_) => return State::Unmanaged("release digest verification error"),
-        }
+    match fits {
+        Ok(true) => {}
+        Ok(false) => return State::Unmanaged("release not observed to be made for object"),
+        Err(_) => return State::Unmanaged("release digest verification error"),
     }
     match stands {
         Status::Deployed => {}

@@ -1,69 +1,117 @@
 //! The last revision of each release, as it was read: as long as its Secret is the same, nothing is read again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sluice_api::helm::Snapshot;
 use sluice_helm::release::Release;
+use sluice_runtime::ObjectKey;
 use sluice_runtime::apply::Cluster;
 
+use super::{digest, history};
 use crate::action::{Error, Revision, Storage};
 
-/// Namespace of the records and name of the release.
-type Key = (String, String);
+/// The last revision of a release.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// What is recorded, without what only actions need, which read the record themselves.
+    pub(crate) release: Release,
+    /// Whether it is what the newest snapshot of the status names; the error: its digest cannot be read. Digests of older
+    /// forms cannot be computed any more, and fit.
+    pub(crate) fits: Result<bool, String>,
+}
+
+impl Record {
+    /// Looks whether a release is what a snapshot names.
+    pub(crate) fn of(release: Release, newest: Option<&Snapshot>) -> Self {
+        let fits = match newest {
+            Some(newest) if newest.api_version == history::API_VERSION => {
+                digest::is_of_release(&newest.digest, &release, &newest.oci_digest)
+            }
+            _ => Ok(true),
+        };
+        Self { release, fits }
+    }
+}
+
+/// A release, and with whose rights it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) cluster: &'a Arc<Cluster>,
+    pub(crate) storage: &'a Storage,
+    /// Namespace of the records and name of the release.
+    pub(crate) name: (&'a str, &'a str),
+}
 
 struct Known {
     cluster: usize,
+    name: (String, String),
     newest: Revision,
-    release: Arc<Release>,
+    /// The digests of the snapshot that it was compared with.
+    snapshot: Option<(String, String)>,
+    /// Whether the manifest was kept.
+    manifest: bool,
+    record: Arc<Record>,
 }
 
-/// Revisions that were read.
+/// Revisions that were read, by the object that asked.
 #[derive(Default)]
-pub(crate) struct Records(Mutex<HashMap<Key, Known>>);
+pub(crate) struct Records(Mutex<HashMap<ObjectKey, Known>>);
 
 impl Records {
-    /// The latest revision that can be read.
+    /// The latest revision that can be read. `newest`: the snapshot to compare it with; `manifest`: whether its objects
+    /// are wanted, which are most of it.
     pub(crate) async fn last(
         &self,
-        cluster: &Arc<Cluster>,
-        storage: &Storage,
-        key: &Key,
-    ) -> Result<Option<Arc<Release>>, Error> {
-        let revisions = storage.revisions(&key.1).await?;
-        let Some(newest) = revisions.last() else {
-            self.forget(key);
+        whose: &ObjectKey,
+        place: Place<'_>,
+        newest: Option<&Snapshot>,
+        manifest: bool,
+    ) -> Result<Option<Arc<Record>>, Error> {
+        let name = (place.name.0.to_owned(), place.name.1.to_owned());
+        let revisions = place.storage.revisions(place.name.1).await?;
+        let Some(last) = revisions.last() else {
+            self.forget(whose);
             return Ok(None);
         };
-        let cluster = Arc::as_ptr(cluster) as usize;
-        if let Some(known) = self.lock().get(key)
+        let cluster = Arc::as_ptr(place.cluster) as usize;
+        let snapshot = newest.map(|newest| (newest.digest.clone(), newest.oci_digest.clone()));
+        if let Some(known) = self.lock().get(whose)
             && known.cluster == cluster
-            && known.newest == *newest
+            && known.name == name
+            && known.newest == *last
+            && known.snapshot == snapshot
+            && (known.manifest || !manifest)
         {
-            return Ok(Some(known.release.clone()));
+            return Ok(Some(known.record.clone()));
         }
-        let Some(mut release) = storage.last_of(&revisions).await? else { return Ok(None) };
-        slim(&mut release);
-        let release = Arc::new(release);
-        let known = Known { cluster, newest: newest.clone(), release: release.clone() };
-        self.lock().insert(key.clone(), known);
-        Ok(Some(release))
+        let Some(release) = place.storage.last_of(&revisions).await? else { return Ok(None) };
+        let mut record = Record::of(release, newest);
+        slim(&mut record.release, manifest);
+        let record = Arc::new(record);
+        let known = Known { cluster, name, newest: last.clone(), snapshot, manifest, record: record.clone() };
+        self.lock().insert(whose.clone(), known);
+        Ok(Some(record))
     }
 
-    /// Forgets a release.
-    pub(crate) fn forget(&self, key: &Key) {
-        self.lock().remove(key);
+    /// The object is gone, or its release.
+    pub(crate) fn forget(&self, whose: &ObjectKey) {
+        self.lock().remove(whose);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Drops what only actions need, which read the record themselves.
-fn slim(release: &mut Release) {
+fn slim(release: &mut Release, manifest: bool) {
     release.chart.templates = Vec::new();
     release.chart.files = Vec::new();
     release.chart.schema = None;
     release.chart.values = None;
     release.chart.lock = None;
+    release.hooks = Vec::new();
+    if !manifest {
+        release.manifest = String::new();
+    }
 }

@@ -9,9 +9,10 @@ use sluice_api::meta::{ConditionStatus, PROGRESSING_REASON, READY_CONDITION, REC
 use sluice_helm::Values;
 use sluice_releases::Redaction;
 use sluice_runtime::identity::Identity;
-use sluice_runtime::{Failure, Severity, conditions};
+use sluice_runtime::{Failure, ObjectKey, Severity, conditions};
 
 use super::plan::{self, Circumstances, Plan, Remedy, Sort, State, Wanted};
+use super::records::Place;
 use super::run::Run;
 use super::{Context, act, digest, drift, history, reason, source};
 use crate::action::{Session, Storage};
@@ -156,8 +157,15 @@ async fn observe(
     request: &Request,
     session: &Session<'_>,
 ) -> Result<(State, Option<drift::Drift>), String> {
-    let key = (run.status.storage_namespace.clone(), request.name.clone());
-    let stored = context.records.last(&request.identity.cluster, session.storage, &key).await;
+    let mode = drift_mode(&run.object.spec);
+    let place = Place {
+        cluster: &request.identity.cluster,
+        storage: session.storage,
+        name: (&run.status.storage_namespace, &request.name),
+    };
+    let newest = run.status.history.first();
+    let compares = mode != DriftDetectionMode::Disabled;
+    let stored = context.records.last(&ObjectKey::of(&*run.object), place, newest, compares).await;
     let stored = stored.map_err(|error| error.to_string())?;
     let wanted = Wanted {
         chart_name: &request.chart.label.name,
@@ -167,12 +175,11 @@ async fn observe(
         common_metadata_digest: &request.common_metadata_digest,
     };
     let state = plan::observe(&run.object, &run.status, stored.as_deref(), wanted);
-    let mode = drift_mode(&run.object.spec);
-    if state != State::InSync || mode == DriftDetectionMode::Disabled {
+    if state != State::InSync || !compares {
         return Ok((state, None));
     }
-    let Some(release) = stored else { return Ok((state, None)) };
-    let drift = drift::detect(context, run, request, session, &release).await?;
+    let Some(record) = stored else { return Ok((state, None)) };
+    let drift = drift::detect(context, run, request, session, &record.release).await?;
     Ok(if drift.is_any() { (State::Drifted, Some(drift)) } else { (State::InSync, None) })
 }
 

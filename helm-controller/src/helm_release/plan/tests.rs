@@ -45,7 +45,8 @@ fn status_of(release: &Release) -> HelmReleaseStatus {
 }
 
 fn state(spec: Value, status: &HelmReleaseStatus, stored: Option<&Release>) -> State {
-    observe(&object(spec), status, stored, wanted())
+    let record = stored.map(|release| Record::of(release.clone(), status.history.first()));
+    observe(&object(spec), status, record.as_ref(), wanted())
 }
 
 #[test]
@@ -125,7 +126,8 @@ fn chart_values_and_with_a_new_generation_renderers_and_metadata_make_it_out_of_
     let stored = release(Status::Deployed);
     let status = status_of(&stored);
     let see = |status: &HelmReleaseStatus, wanted: Wanted<'_>| {
-        observe(&object(json!({})), status, Some(&stored), wanted)
+        let record = Record::of(stored.clone(), status.history.first());
+        observe(&object(json!({})), status, Some(&record), wanted)
     };
     assert_eq!(see(&status, wanted()), State::InSync);
     for changed in [Wanted { chart_version: "1.0.1", ..wanted() }, Wanted { chart_name: "other", ..wanted() }]
