@@ -1,7 +1,7 @@
 //! Writes five layers over many resources, builds them with kustomize and with this crate, and prints time and memory.
 //!
-//! `bench KUSTOMIZE BUILD [COUNT…]`: the two programs, and how many resources.
-//! A program that takes longer than [`LIMIT`] is stopped; kustomize's time grows with the square of the resources.
+//! `bench [--limit SECONDS] KUSTOMIZE BUILD [COUNT…]`: the two programs, and how many resources.
+//! A program that takes longer than the limit is stopped; kustomize's time grows with the square of the resources.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -37,16 +37,21 @@ const LAYERS: [&str; 5] = [
      true}\n",
 ];
 
-/// Seconds after which a program is stopped.
+/// Seconds after which a program is stopped, unless `--limit` says otherwise.
 const LIMIT: &str = "300";
 
 /// Seconds of CPU, and the most memory in MiB; nothing if it was stopped.
-fn measure(program: &str, arguments: &[&str], output: &Path) -> std::io::Result<Option<(f64, f64)>> {
+fn measure(
+    limit: &str,
+    program: &str,
+    arguments: &[&str],
+    output: &Path,
+) -> std::io::Result<Option<(f64, f64)>> {
     let record = output.with_extension("time");
     let status = Command::new("/usr/bin/time")
         .args(["-f", "%e %U %S %M", "-o"])
         .arg(&record)
-        .args(["timeout", LIMIT])
+        .args(["timeout", limit])
         .arg(program)
         .args(arguments)
         .stdout(std::fs::File::create(output)?)
@@ -68,8 +73,12 @@ fn measure(program: &str, arguments: &[&str], output: &Path) -> std::io::Result<
 fn main() -> std::io::Result<()> {
     use std::io::Write as _;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [reference, ours, counts @ ..] = arguments.as_slice() else {
-        return Err(std::io::Error::other("bench KUSTOMIZE BUILD [COUNT…]"));
+    let (limit, arguments) = match arguments.as_slice() {
+        [option, limit, rest @ ..] if option == "--limit" => (limit.as_str(), rest),
+        rest => (LIMIT, rest),
+    };
+    let [reference, ours, counts @ ..] = arguments else {
+        return Err(std::io::Error::other("bench [--limit SECONDS] KUSTOMIZE BUILD [COUNT…]"));
     };
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -87,13 +96,13 @@ fn main() -> std::io::Result<()> {
         std::fs::write(directory.path().join("l0/resources.yaml"), base(count))?;
         let target = directory.path().join("l4").display().to_string();
         let (left, right) = (directory.path().join("left"), directory.path().join("right"));
-        let Some((our_time, our_memory)) = measure(ours, &[&target], &right)? else {
+        let Some((our_time, our_memory)) = measure(limit, ours, &[&target], &right)? else {
             return Err(std::io::Error::other("too slow"));
         };
         write!(out, "{count:>9}  {our_time:>19.2} / {our_memory:>5.0}  ")?;
         out.flush()?;
-        let Some((time, memory)) = measure(reference, &["build", &target], &left)? else {
-            writeln!(out, "{:>27}", format!("more than {LIMIT} s"))?;
+        let Some((time, memory)) = measure(limit, reference, &["build", &target], &left)? else {
+            writeln!(out, "{:>27}", format!("more than {limit} s"))?;
             continue;
         };
         writeln!(

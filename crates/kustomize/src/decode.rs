@@ -31,7 +31,8 @@ pub(crate) struct Object<'v> {
     mode: Mode,
 }
 
-fn go_kind(value: &Value) -> &'static str {
+/// What encoding/json calls a value.
+pub(crate) fn go_kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -76,6 +77,15 @@ impl<'v> Object<'v> {
             self.type_name,
             self.path
         ))
+    }
+
+    /// Reads members that Go has in a struct within the struct, which errors name.
+    pub(crate) fn embedded<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outer = self.child_path(name);
+        let outer = std::mem::replace(&mut self.path, outer);
+        let result = read(self);
+        self.path = outer;
+        result
     }
 
     fn child_path(&self, field: &str) -> String {
@@ -147,8 +157,14 @@ impl<'v> Object<'v> {
             None | Some(Value::Null) => Ok(0),
             Some(Value::Int(value)) => Ok(*value),
             Some(Value::Float(value)) if value.fract() == 0.0 && value.abs() < 9e15 => Ok(*value as i64),
+            Some(Value::Float(value)) => Err(self.no_integer(*value, field)),
             Some(other) => Err(self.wrong(other, field, "int64")),
         }
+    }
+
+    fn no_integer(&self, value: f64, field: &str) -> Error {
+        let error = self.wrong(&Value::Float(value), field, "int64");
+        Error::new(error.message().replacen("number", &format!("number {}", format_float(value)), 1))
     }
 
     /// A list of texts; `None` where there is no list.
@@ -191,6 +207,9 @@ impl<'v> Object<'v> {
         read: impl FnOnce(&mut Object<'v>) -> Result<T>,
     ) -> Result<Option<T>> {
         let Some(value) = self.take(field) else { return Ok(None) };
+        if !matches!(value, Value::Null | Value::Mapping(_)) {
+            return Err(self.wrong(value, field, &format!("types.{type_name}")));
+        }
         let Some(mut object) = Self::at(value, type_name, self.child_path(field), self.mode)? else {
             return Ok(None);
         };

@@ -48,6 +48,11 @@ impl Error {
         Self { message: format!("{prefix}: {}", self.message), kind: self.kind }
     }
 
+    /// Names the file, which the reference leaves out here.
+    pub(crate) fn in_file(self, path: impl fmt::Display) -> Self {
+        Self { message: format!("{} in File: {path}", self.message), kind: self.kind }
+    }
+
     pub(crate) fn is_malformed_yaml(&self) -> bool {
         self.message.contains("MalformedYAMLError")
     }

@@ -344,7 +344,7 @@ pub(crate) fn gvk(object: &mut Object<'_>) -> Result<Gvk> {
 
 fn res_id(object: &mut Object<'_>) -> Result<ResId> {
     Ok(ResId {
-        gvk: gvk(object)?,
+        gvk: object.embedded("Gvk", gvk)?,
         name: object.string("name")?.into(),
         namespace: object.string("namespace")?.into(),
         cluster_scoped: false,
@@ -352,7 +352,11 @@ fn res_id(object: &mut Object<'_>) -> Result<ResId> {
 }
 
 pub(crate) fn field_spec(object: &mut Object<'_>) -> Result<FieldSpec> {
-    Ok(FieldSpec { gvk: gvk(object)?, path: object.string("path")?, create: object.boolean("create")? })
+    Ok(FieldSpec {
+        gvk: object.embedded("Gvk", gvk)?,
+        path: object.string("path")?,
+        create: object.boolean("create")?,
+    })
 }
 
 pub(crate) fn field_specs(object: &mut Object<'_>, field: &'static str) -> Result<Option<Vec<FieldSpec>>> {
@@ -361,7 +365,7 @@ pub(crate) fn field_specs(object: &mut Object<'_>, field: &'static str) -> Resul
 
 pub(crate) fn selector(object: &mut Object<'_>) -> Result<Selector> {
     Ok(Selector {
-        id: res_id(object)?,
+        id: object.embedded("ResId", res_id)?,
         annotations: object.string("annotationSelector")?,
         labels: object.string("labelSelector")?,
     })
@@ -419,7 +423,7 @@ pub(crate) fn replacement(object: &mut Object<'_>) -> Result<Replacement> {
     Ok(Replacement {
         source: object.nested("source", "SourceSelector", |source| {
             Ok(Source {
-                id: res_id(source)?,
+                id: source.embedded("ResId", res_id)?,
                 field_path: source.string("fieldPath")?,
                 options: source.nested("options", "FieldOptions", field_options)?,
             })
@@ -437,7 +441,8 @@ pub(crate) fn replacement(object: &mut Object<'_>) -> Result<Replacement> {
 }
 
 pub(crate) fn replacement_field(object: &mut Object<'_>) -> Result<ReplacementField> {
-    Ok(ReplacementField { path: object.string("path")?, replacement: replacement(object)? })
+    let path = object.string("path")?;
+    Ok(ReplacementField { path, replacement: object.embedded("Replacement", replacement)? })
 }
 
 fn var(object: &mut Object<'_>) -> Result<Var> {
@@ -474,6 +479,22 @@ pub(crate) fn generator_options(object: &mut Object<'_>) -> Result<GeneratorOpti
 }
 
 pub(crate) fn config_map_args(object: &mut Object<'_>) -> Result<GeneratorArgs> {
+    object.embedded("GeneratorArgs", generator_args)
+}
+
+fn generator_args(object: &mut Object<'_>) -> Result<GeneratorArgs> {
+    let sources = object.embedded("KvPairSources", key_value_sources)?;
+    Ok(GeneratorArgs {
+        name: object.string("name")?,
+        namespace: object.string("namespace")?,
+        behavior: object.string("behavior")?,
+        options: object.nested("options", "GeneratorOptions", generator_options)?,
+        ..sources
+    })
+}
+
+/// Where keys and values come from; the rest is empty.
+fn key_value_sources(object: &mut Object<'_>) -> Result<GeneratorArgs> {
     let mut envs = object.strings("envs")?;
     let env = object.string("env")?;
     let has_env = !env.is_empty();
@@ -481,15 +502,11 @@ pub(crate) fn config_map_args(object: &mut Object<'_>) -> Result<GeneratorArgs> 
         envs.push(env);
     }
     Ok(GeneratorArgs {
-        name: object.string("name")?,
-        namespace: object.string("namespace")?,
-        behavior: object.string("behavior")?,
         literals: object.strings("literals")?,
         files: object.strings("files")?,
         envs,
         has_env,
-        options: object.nested("options", "GeneratorOptions", generator_options)?,
-        secret_type: String::new(),
+        ..GeneratorArgs::default()
     })
 }
 

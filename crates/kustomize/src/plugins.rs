@@ -40,7 +40,8 @@ pub(crate) fn load(loader: &Loader<'_>, config: &Resource, options: &Options) ->
     }
     let value = resource_value(&config.node)
         .with_context(|| format!("marshalling yaml from res {}", config.original_id()))?;
-    let known = Known { loader, value: &value, options };
+    let type_name = TYPES.iter().find(|name| name.strip_suffix("Plugin") == Some(gvk.kind.as_str()));
+    let known = Known { loader, value: &value, type_name: type_name.unwrap_or(&"Plugin"), options };
     match known.plugin(&gvk.kind) {
         None => Err(Error::new(format!("unable to load builtin {gvk}"))),
         Some(plugin) => {
@@ -52,12 +53,33 @@ pub(crate) fn load(loader: &Loader<'_>, config: &Resource, options: &Options) ->
 struct Known<'p> {
     loader: &'p Loader<'p>,
     value: &'p Value,
+    type_name: &'static str,
     options: &'p Options,
 }
 
+/// The reference's types, which its errors name.
+const TYPES: &[&str] = &[
+    "AnnotationsTransformerPlugin",
+    "ConfigMapGeneratorPlugin",
+    "HashTransformerPlugin",
+    "IAMPolicyGeneratorPlugin",
+    "ImageTagTransformerPlugin",
+    "LabelTransformerPlugin",
+    "NamespaceTransformerPlugin",
+    "PatchJson6902TransformerPlugin",
+    "PatchStrategicMergeTransformerPlugin",
+    "PatchTransformerPlugin",
+    "PrefixTransformerPlugin",
+    "ReplacementTransformerPlugin",
+    "ReplicaCountTransformerPlugin",
+    "SecretGeneratorPlugin",
+    "SuffixTransformerPlugin",
+    "ValueAddTransformerPlugin",
+];
+
 impl Known<'_> {
     fn decode<T: Default>(&self, read: impl FnOnce(&mut Object<'_>) -> Result<T>) -> Result<T> {
-        decode_value(self.value, "Plugin", LENIENT, read)
+        decode_value(self.value, self.type_name, LENIENT, read)
     }
 
     fn plugin(&self, kind: &str) -> Option<Result<Plugin>> {
@@ -117,8 +139,8 @@ impl Known<'_> {
 
     fn generator(&self, what: Generated) -> Result<Plugin> {
         let mut args: GeneratorArgs = self.decode(|object| match what {
-            Generated::ConfigMap => config_map_args(object),
-            Generated::Secret => secret_args(object),
+            Generated::ConfigMap => object.embedded("ConfigMapArgs", config_map_args),
+            Generated::Secret => object.embedded("SecretArgs", secret_args),
         })?;
         // Only kustomization files have the old `env`.
         args.envs.truncate(args.envs.len() - usize::from(args.has_env));

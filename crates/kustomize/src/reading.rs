@@ -189,10 +189,12 @@ pub(crate) fn check_metadata(node: &Node) -> Result<()> {
     }
     let kind = kind.unwrap_or_default();
     let shown = format!(
-        "{{{{{} {kind}}} {{{{{} {}}} map[] map[]}}}}",
+        "{{{{{} {kind}}} {{{{{} {}}} {} {}}}}}",
         api_version.unwrap_or_default(),
         name.clone().unwrap_or_default(),
-        namespace.unwrap_or_default()
+        namespace.unwrap_or_default(),
+        go_map(metadata.and_then(|metadata| tree::field(metadata, "labels"))),
+        go_map(metadata.and_then(|metadata| tree::field(metadata, "annotations")))
     );
     if kind.is_empty() {
         return Err(Error::new(format!("missing kind in object {shown}")));
@@ -201,6 +203,15 @@ pub(crate) fn check_metadata(node: &Node) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!("missing metadata.name in object {shown}")))
+}
+
+/// Go's `%v` of a map of texts.
+fn go_map(node: Option<&Node>) -> String {
+    let entries = node.and_then(Node::as_mapping).into_iter().flatten();
+    let mut shown: Vec<String> =
+        entries.map(|(key, value)| format!("{}:{}", tree::text(key), tree::text(value))).collect();
+    shown.sort();
+    format!("map[{}]", shown.join(" "))
 }
 
 /// Replaces lists by their items, behind all else.

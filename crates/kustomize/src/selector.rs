@@ -270,7 +270,8 @@ impl Parser {
     fn values(&mut self) -> Result<Vec<String>> {
         let open = self.next();
         if open != "(" {
-            return Err(Self::problem(&open, "'('"));
+            // The one text of these without a comma.
+            return Err(Error::new(format!("unable to parse requirement: found '{open}' expected: '('")));
         }
         let mut values = vec![self.value()];
         loop {

@@ -148,7 +148,11 @@ impl<'t> Target<'t> {
     /// Reads the kustomization file of a directory.
     pub(crate) fn load(build: &'t Build<'t>, loader: Loader<'t>, depth: usize) -> Result<Self> {
         let (content, file) = loader.kustomization_file()?;
-        let kustomization = Kustomization::parse(&content, loader.root(), &mut build.warnings.borrow_mut())?;
+        let kustomization = Kustomization::parse(&content, loader.root(), &mut build.warnings.borrow_mut())
+            .map_err(|error| {
+            let decoding = error.message().starts_with("invalid Kustomization: ");
+            if decoding { error.in_file(loader.locate(file)) } else { error }
+        })?;
         let build_metadata = kustomization.build_metadata.clone();
         Ok(Self { build, loader, kustomization, file, origin: None, build_metadata, depth })
     }
@@ -223,7 +227,8 @@ impl<'t> Target<'t> {
         }
         let mut added = TransformerConfig::default();
         for path in &self.kustomization.configurations {
-            added.merge(TransformerConfig::parse(&self.loader.load(path)?)?)?;
+            let config = TransformerConfig::parse(&self.loader.load(path)?);
+            added.merge(config.map_err(|error| error.in_file(path))?)?;
         }
         let mut config = TransformerConfig::builtin().clone();
         config.merge(added)?;

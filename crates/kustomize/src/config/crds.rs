@@ -16,6 +16,7 @@ const MAX_FIELDS: usize = 100_000;
 pub(crate) fn parse(path: &str, text: &[u8]) -> Result<TransformerConfig> {
     let definitions = sluice_yaml::read(text)
         .map_err(Error::from)
+        .context("error converting YAML to JSON")
         .with_context(|| format!("unable to parse open API definition from '{path}'"))?;
     let mut result = TransformerConfig::default();
     let Some(types) = definitions.as_mapping() else {
@@ -23,7 +24,9 @@ pub(crate) fn parse(path: &str, text: &[u8]) -> Result<TransformerConfig> {
             return Ok(result);
         }
         return Err(Error::new(format!(
-            "unable to parse open API definition from '{path}': json: cannot unmarshal into Go value"
+            "unable to parse open API definition from '{path}': error unmarshaling JSON: while decoding JSON: json: \
+             cannot unmarshal {} into Go value of type accumulator.nameToApiMap",
+            crate::decode::go_kind(&definitions)
         )));
     };
     for (name, definition) in types {

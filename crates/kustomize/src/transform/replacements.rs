@@ -21,20 +21,42 @@ pub(super) fn apply(map: &mut ResourceMap, replacements: &[Replacement]) -> Resu
         let (true, Some(targets)) = (has_source, &replacement.targets) else {
             return Err(Error::new("replacements must specify a source and at least one target"));
         };
-        let value = match (&replacement.source, &replacement.source_value) {
+        let mut value = match (&replacement.source, &replacement.source_value) {
             (Some(_), Some(_)) => {
                 return Err(Error::new("value and resource selectors are mutually exclusive"));
             }
-            (_, Some(text)) => Node::Scalar(tree::untyped(text.as_str())),
+            (_, Some(text)) => Copied { node: Node::Scalar(tree::untyped(text.as_str())), from: None },
             (Some(source), None) => source_value(map, source)?,
             (None, None) => continue,
         };
         for target in targets {
-            replace(map, &value, target)?;
+            replace(map, &mut value, target)?;
         }
     }
     map.drop_empty();
     Ok(())
+}
+
+/// What is copied. A field that is copied whole is copied as it is by then: a target may be the source itself.
+struct Copied {
+    node: Node,
+    from: Option<Place>,
+}
+
+/// A field of a resource of the map.
+struct Place {
+    resource: usize,
+    steps: Vec<String>,
+}
+
+impl Copied {
+    /// Looks at the source once more, after a change of its resource.
+    fn refresh(&mut self, resource: &Node) {
+        let Some(from) = &self.from else { return };
+        if let Ok(Some(now)) = lookup(resource, &from.steps) {
+            self.node = tree::deep_copy(now);
+        }
+    }
 }
 
 fn describe(source: &Source) -> String {
@@ -51,12 +73,13 @@ fn describe(source: &Source) -> String {
     result
 }
 
-fn source_value(map: &ResourceMap, source: &Source) -> Result<Node> {
+fn source_value(map: &ResourceMap, source: &Source) -> Result<Copied> {
     let mut matches = map
         .resources
         .iter()
-        .filter(|resource| resource.any_ids().iter().any(|id| id.is_selected_by(&source.id)));
-    let Some(found) = matches.next() else {
+        .enumerate()
+        .filter(|(_, resource)| resource.any_ids().iter().any(|id| id.is_selected_by(&source.id)));
+    let Some((at, found)) = matches.next() else {
         return Err(Error::new(format!("nothing selected by {}", describe(source))));
     };
     if matches.next().is_some() {
@@ -75,7 +98,7 @@ fn source_value(map: &ResourceMap, source: &Source) -> Result<Node> {
     };
     let value = tree::deep_copy(value);
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(value);
+        return Ok(Copied { node: value, from: Some(Place { resource: at, steps }) });
     };
     let Node::Scalar(mut scalar) = value else {
         return Err(Error::new("delimiter option can only be used with scalar nodes"));
@@ -86,7 +109,7 @@ fn source_value(map: &ResourceMap, source: &Source) -> Result<Node> {
     match part {
         Some(part) => {
             scalar.text = part;
-            Ok(Node::Scalar(scalar))
+            Ok(Copied { node: Node::Scalar(scalar), from: None })
         }
         None => Err(Error::new(format!(
             "options.index {} is out of bounds for value {}",
@@ -95,7 +118,7 @@ fn source_value(map: &ResourceMap, source: &Source) -> Result<Node> {
     }
 }
 
-fn replace(map: &mut ResourceMap, value: &Node, target: &Target) -> Result<()> {
+fn replace(map: &mut ResourceMap, value: &mut Copied, target: &Target) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Error::new("target must specify resources to select"));
     };
@@ -105,7 +128,7 @@ fn replace(map: &mut ResourceMap, value: &Node, target: &Target) -> Result<()> {
         target.reject.iter().map(CompiledSelector::new).collect::<Result<_>>().map_err(blame)?;
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
-    for resource in &mut map.resources {
+    for (at, resource) in map.resources.iter_mut().enumerate() {
         let selected_by_labels = select.matches_labels(resource)
             && !reject.iter().any(|reject| reject.has_labels && reject.matches_labels(resource));
         if !selected_by_labels {
@@ -119,7 +142,8 @@ fn replace(map: &mut ResourceMap, value: &Node, target: &Target) -> Result<()> {
         if ids.iter().any(|id| select.matches_id(id)) {
             let marked = resource.is_marked();
             for path in paths {
-                copy_to(resource, value, path, target.options.as_ref())?;
+                let is_source = value.from.as_ref().is_some_and(|from| from.resource == at);
+                copy_to(resource, value, is_source, path, target.options.as_ref())?;
             }
             resource.check_mark(marked);
         }
@@ -127,15 +151,24 @@ fn replace(map: &mut ResourceMap, value: &Node, target: &Target) -> Result<()> {
     Ok(())
 }
 
-fn copy_to(resource: &mut Resource, value: &Node, path: &str, options: Option<&FieldOptions>) -> Result<()> {
-    let create = options.filter(|options| options.create).map(|_| Kind::of(value));
+fn copy_to(
+    resource: &mut Resource,
+    value: &mut Copied,
+    is_source: bool,
+    path: &str,
+    options: Option<&FieldOptions>,
+) -> Result<()> {
+    let create = options.filter(|options| options.create).map(|_| Kind::of(&value.node));
     let steps = tree::split_path_with_brackets(path, '.');
-    if let Ok(change) = super::structured::set(&mut resource.node, value, &steps, create) {
+    if let Ok(change) = super::structured::set(&mut resource.node, &value.node, &steps, create) {
         let mut writes = Writes::default();
         if let Some(Node::Scalar(scalar)) = lookup_mut(&mut resource.node, &change.path) {
             writes.set_text(scalar, change.text.into());
         }
         writes.apply(&mut resource.node);
+        if is_source {
+            value.refresh(&resource.node);
+        }
         return Ok(());
     }
     let missing = || {
@@ -150,9 +183,12 @@ fn copy_to(resource: &mut Resource, value: &Node, path: &str, options: Option<&F
     for steps in &found {
         let mut writes = Writes::default();
         if let Some(target) = node_at(&mut resource.node, steps) {
-            set_value(target, value, options, &mut writes)?;
+            set_value(target, &value.node, options, &mut writes)?;
         }
         writes.apply(&mut resource.node);
+        if is_source {
+            value.refresh(&resource.node);
+        }
     }
     Ok(())
 }

@@ -94,3 +94,44 @@ fn bytes_of_secrets_are_not_shown() {
         .to_string();
     assert!(error.ends_with("line 2 of 's.env' has invalid utf8 bytes"), "{error}");
 }
+
+#[test]
+fn files_that_do_not_decode_are_named() {
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (
+            &[("kustomization.yaml", "nameprefix: a\nfoo: b\n")],
+            "invalid Kustomization: json: unknown field \"foo\" in File: /case/kustomization.yaml",
+        ),
+        (
+            &[
+                ("kustomization.yaml", "resources: [b]\n"),
+                ("b/Kustomization", "images: [{name: a, newTag: 1.10}]\n"),
+            ],
+            "invalid Kustomization: json: cannot unmarshal number into Go struct field Image.images.newTag of type string \
+             in File: /case/b/Kustomization",
+        ),
+        (
+            &[("kustomization.yaml", "configurations: [c.yaml]\n"), ("c.yaml", "nameReferences: []\n")],
+            "error unmarshaling JSON: while decoding JSON: json: unknown field \"nameReferences\" in File: c.yaml",
+        ),
+        (
+            &[("kustomization.yaml", "crds: [c.yaml]\n"), ("c.yaml", "a: [\n")],
+            "loading CRDs [c.yaml]: unable to parse open API definition from 'c.yaml': error converting YAML to JSON: \
+             yaml: line 1: did not find expected node content",
+        ),
+    ];
+    for (files, expected) in cases {
+        let error = failure(files);
+        assert!(error.ends_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_refused_chart_is_named() {
+    let chart =
+        "helmCharts:\n- name: redis\n  repo: https://example.com\n  valuesInline: {password: hunter2}\n";
+    let error = failure(&[("kustomization.yaml", chart)]);
+    let expected = "trouble configuring builtin HelmChartInflationGenerator with config: `\nname: redis\nrepo: \
+                    https://example.com\n`: must specify --enable-helm";
+    assert_eq!(error, expected);
+}
