@@ -23,6 +23,7 @@ pub mod resolve;
 mod scanner;
 mod skim;
 pub mod timestamp;
+mod transcode;
 pub mod value;
 pub mod write;
 mod write_node;
@@ -32,5 +33,6 @@ pub use node::{Collection, Node, read_commented, read_node, read_nodes, read_ver
 pub use read::{Dialect, read, read_all, read_strict};
 pub use scanner::{Comments, Mark, Style};
 pub use skim::read_members;
+pub use transcode::transcode;
 pub use value::{Mapping, Value};
 pub use write::{json_to_yaml, write, write_v3, write_v3_indented};

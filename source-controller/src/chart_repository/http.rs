@@ -6,7 +6,7 @@ use std::io::{Read, Seek, Write as _};
 use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Client, Response, StatusCode, Url};
 use sluice_artifact::{Algorithm, Digest};
-use sluice_helm::index::{choose, stored};
+use sluice_helm::index::stored;
 
 use super::{FoundChart, Place, RepositoryError};
 
@@ -159,12 +159,14 @@ pub(crate) fn find<I: Read + Seek>(
     name: &str,
     version: &str,
 ) -> Result<FoundChart, RepositoryError> {
-    let versions = stored::find(index, name)?.ok_or(sluice_helm::index::LookupError::Name)?;
-    let found = choose(&versions, name, version)?;
+    let found = stored::find(index, name, version).map_err(|error| match error {
+        stored::FindError::Lookup(error) => RepositoryError::Lookup(error),
+        stored::FindError::Index(error) => RepositoryError::Index(error),
+    })?;
     Ok(FoundChart {
         name: name.to_owned(),
-        version: found.metadata.version.clone(),
-        place: Place::Http { urls: found.urls.clone(), digest: found.digest.clone() },
+        version: found.metadata.version,
+        place: Place::Http { urls: found.urls, digest: found.digest },
     })
 }
 

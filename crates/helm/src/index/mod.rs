@@ -168,7 +168,7 @@ impl Index {
 
 /// The version that an exact version or a range chooses; the highest stable one for nothing. Of equal versions the one
 /// that was added last.
-pub fn choose<'a>(
+fn choose<'a>(
     versions: &'a [ChartVersion],
     name: &str,
     version: &str,
@@ -176,31 +176,62 @@ pub fn choose<'a>(
     if versions.is_empty() {
         return Err(LookupError::Empty);
     }
-    if !version.is_empty()
-        && let Some(exact) = versions.iter().find(|entry| entry.metadata.version == version)
-    {
-        return Ok(exact);
-    }
-    let range = Constraints::parse(if version.is_empty() { "*" } else { version })?;
-    let mut best: Option<(Version, &ChartVersion)> = None;
+    let mut choice = Choice::new(version);
     for entry in versions {
-        let Ok(version) = Version::parse(&entry.metadata.version) else { continue };
-        if !range.check(&version) {
-            continue;
-        }
-        let better = best.as_ref().is_none_or(|(known, found)| match version.cmp(known) {
-            Ordering::Equal => entry.created() > found.created(),
-            order => order == Ordering::Greater,
-        });
-        if better {
-            best = Some((version, entry));
-        }
+        choice.offer(entry);
     }
-    best.map(|(_, entry)| entry).ok_or_else(|| LookupError::Version {
+    choice.end()?.ok_or_else(|| LookupError::Version {
         name: name.to_owned(),
         version: version.to_owned(),
         nearest: Nearest::of(versions.iter().map(|entry| entry.metadata.version.as_str()), version),
     })
+}
+
+/// The choice among versions that come one by one.
+struct Choice<'v, E> {
+    wanted: &'v str,
+    /// What only the exact version would do for has no range.
+    range: Result<Constraints, ConstraintError>,
+    exact: Option<E>,
+    best: Option<(Version, E)>,
+}
+
+impl<'v, E: std::borrow::Borrow<ChartVersion>> Choice<'v, E> {
+    fn new(wanted: &'v str) -> Self {
+        let range = Constraints::parse(if wanted.is_empty() { "*" } else { wanted });
+        Choice { wanted, range, exact: None, best: None }
+    }
+
+    fn offer(&mut self, offered: E) {
+        let entry: &ChartVersion = offered.borrow();
+        if self.exact.is_some() {
+            return;
+        }
+        if !self.wanted.is_empty() && entry.metadata.version == self.wanted {
+            self.exact = Some(offered);
+            return;
+        }
+        let Ok(range) = &self.range else { return };
+        let Ok(version) = Version::parse(&entry.metadata.version) else { return };
+        if !range.check(&version) {
+            return;
+        }
+        let better = self.best.as_ref().is_none_or(|(known, found)| match version.cmp(known) {
+            Ordering::Equal => entry.created() > found.borrow().created(),
+            order => order == Ordering::Greater,
+        });
+        if better {
+            self.best = Some((version, offered));
+        }
+    }
+
+    /// What was chosen; an error if what is wanted is no range and no version was exactly that.
+    fn end(self) -> Result<Option<E>, ConstraintError> {
+        match (self.exact, self.range) {
+            (Some(exact), _) => Ok(Some(exact)),
+            (None, range) => range.map(|_| self.best.map(|(_, entry)| entry)),
+        }
+    }
 }
 
 impl ChartVersion {
