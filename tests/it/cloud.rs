@@ -5,7 +5,7 @@ use crate::setting::Setting;
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,7 +37,7 @@ impl Amazon {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Asked::default();
-        let routes = Router::new().route("/", post(answer)).with_state(asked.clone());
+        let routes = Router::new().route("/", post(answer)).fallback(bucket).with_state(asked.clone());
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, routes).await;
         });
@@ -59,7 +59,8 @@ async fn answer(State(asked): State<Asked>, headers: HeaderMap, body: String) ->
     let header =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     asked.lock().unwrap_or_else(PoisonError::into_inner).push((header("authorization"), body.clone()));
-    if body.contains("Action=AssumeRoleWithWebIdentity") {
+    let ldap = body.contains("Action=AssumeRoleWithLDAPIdentity") && body.contains("LDAPPassword=l-s3cret");
+    if ldap || body.contains("Action=AssumeRoleWithWebIdentity") {
         let keys = "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>k3y</SecretAccessKey>\
                     <SessionToken>s3ssion</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>";
         return (StatusCode::OK, format!("<R><Result><Credentials>{keys}</Credentials></Result></R>"));
@@ -69,6 +70,110 @@ async fn answer(State(asked): State<Asked>, headers: HeaderMap, body: String) ->
         return (StatusCode::OK, json!({"authorizationData": data}).to_string());
     }
     (StatusCode::NOT_FOUND, String::new())
+}
+
+/// A bucket with one file, for those who were given keys.
+async fn bucket(State(asked): State<Asked>, uri: Uri, headers: HeaderMap) -> (StatusCode, String) {
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let authorization = header("authorization");
+    asked.lock().unwrap_or_else(PoisonError::into_inner).push((authorization.clone(), uri.to_string()));
+    if !authorization.contains("Credential=ASIAEXAMPLE/") || header("x-amz-security-token") != "s3ssion" {
+        let error = "<Error><Code>AccessDenied</Code><Message>who are you?</Message></Error>";
+        return (StatusCode::FORBIDDEN, error.to_owned());
+    }
+    if uri.path() == "/app/app.yaml" {
+        return (StatusCode::OK, "a: b\n".to_owned());
+    }
+    let file = "<Contents><Key>app.yaml</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+                <ETag>&quot;e1&quot;</ETag><Size>5</Size></Contents>";
+    let list = format!(
+        "<ListBucketResult><Name>app</Name><IsTruncated>false</IsTruncated>{file}</ListBucketResult>"
+    );
+    (StatusCode::OK, list)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_read_with_keys_of_a_token_service() -> Result<()> {
+    let (setting, amazon) = (Setting::new("cloud-bucket").await?, Amazon::start().await?);
+    let plane = setting.plane;
+    let source =
+        tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
+    let source = source
+        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
+        .variable("AWS_ENDPOINT_URL_STS", &amazon.url)
+        .namespace(&setting.namespace)
+        .start()
+        .await?;
+    setting.tokens_of_service_accounts().await?;
+    let role = "arn:aws:iam::123456789012:role/read";
+    let annotations = json!({"eks.amazonaws.com/role-arn": role});
+    let login = |password: &str| json!({"username": "reader", "password": password});
+    for object in [
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "reader", "annotations": annotations},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ldap"}, "stringData": login("l-s3cret"),
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"}, "stringData": login("w-s3cret"),
+        }),
+    ] {
+        setting.apply(&object.to_string()).await?;
+    }
+    let endpoint = amazon.url.trim_start_matches("http://");
+    let ldap = |secret: &str| {
+        json!({
+            "provider": "generic",
+            "sts": {"provider": "ldap", "endpoint": amazon.url, "secretRef": {"name": secret}},
+        })
+    };
+    for (name, more) in [
+        ("role", json!({"provider": "aws", "serviceAccountName": "reader", "region": "eu-west-1"})),
+        (
+            "service",
+            json!({
+                "provider": "aws", "serviceAccountName": "reader", "region": "eu-west-1",
+                "sts": {"provider": "aws", "endpoint": amazon.url},
+            }),
+        ),
+        ("ldap", ldap("ldap")),
+        ("wrong", ldap("wrong")),
+        ("anonymous", json!({"provider": "generic"})),
+    ] {
+        let mut spec = json!({"bucketName": "app", "endpoint": endpoint, "insecure": true, "interval": "1h"});
+        if let (Value::Object(spec), Value::Object(more)) = (&mut spec, more) {
+            spec.extend(more);
+        }
+        let object =
+            json!({"apiVersion": SOURCE, "kind": "Bucket", "metadata": {"name": name}, "spec": spec});
+        setting.apply(&object.to_string()).await?;
+    }
+    let api = setting.api(SOURCE, "Bucket").await?;
+    let outcome = async {
+        for name in ["role", "service", "ldap"] {
+            wait::until(&api, name, "ready", |object| condition(object, "Ready") == Some("True")).await?;
+        }
+        for (name, why, text) in [
+            ("wrong", "AuthenticationFailed", "404"),
+            ("anonymous", "BucketOperationFailed", "AccessDenied: who are you?"),
+        ] {
+            let what = format!("failed: {why}");
+            let failed = wait::until(&api, name, &what, |object| {
+                condition(object, "Ready") == Some("False") && reason(object, "Ready") == Some(why)
+            });
+            let said = message(&failed.await?);
+            ensure!(said.contains(text) && !said.contains("s3cret"), "{name}: {said}");
+        }
+        let assumed = amazon.asked("Action=AssumeRoleWithWebIdentity");
+        ensure!(assumed.iter().any(|(_, form)| form.contains("role%2Fread")), "{assumed:?}");
+        let signed = amazon.asked("/eu-west-1/s3/aws4_request");
+        ensure!(signed.iter().any(|(_, path)| path == "/app/app.yaml"), "{signed:?}");
+        Ok(())
+    };
+    outcome.await.map_err(|error: anyhow::Error| error.context(source.log_tail()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

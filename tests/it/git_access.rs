@@ -138,6 +138,33 @@ async fn ssh_keys_of_every_kind_open_the_door_and_the_host_is_checked() -> Resul
             ops.stored(name, &format!("main@sha1:{commit}")).await.context(name)?;
         }
 
+        // Through proxies; the login of the proxy is for the proxy.
+        let socks = SocksProxy::start("user", "proxy-s3cret").await?;
+        let forward = ForwardProxy::start("user", "proxy-s3cret").await?;
+        for (name, address, password) in [
+            ("socks", socks.address(), "proxy-s3cret"),
+            ("forward", forward.address(), "proxy-s3cret"),
+            ("socks-wrong", socks.address(), "wrong-s3cret"),
+            ("forward-wrong", forward.address(), "wrong-s3cret"),
+            ("proxy-tls", "https://127.0.0.1:1", "proxy-s3cret"),
+        ] {
+            ops.secret(name, json!({"address": address, "username": "user", "password": password})).await?;
+            let spec = json!({"secretRef": {"name": "ed25519"}, "proxySecretRef": {"name": name}});
+            ops.git_repository_named(name, &url, spec).await?;
+        }
+        for name in ["socks", "forward"] {
+            ops.stored(name, &format!("main@sha1:{commit}")).await.context(name)?;
+        }
+        ensure!(!socks.passed().is_empty());
+        ensure!(forward.passed().iter().all(|passed| passed.starts_with("CONNECT ")), "{:?}", forward.passed());
+        ensure!(!forward.passed().is_empty());
+        for name in ["socks-wrong", "forward-wrong"] {
+            let failed = message(&ops.fails(SOURCE, KIND, name, "GitOperationFailed").await?);
+            ensure!(failed.contains("through the proxy"), "{failed}");
+        }
+        let failed = message(&ops.fails(SOURCE, KIND, "proxy-tls", "AuthenticationFailed").await?);
+        ensure!(failed.contains("proxy-tls") && failed.contains("socks5"), "{failed}");
+
         // Another host key, and a key without its passphrase.
         let other = std::fs::read_to_string(keys.path().join("ed25519.pub"))?;
         let hosts = ssh.known_hosts()?;
@@ -153,7 +180,7 @@ async fn ssh_keys_of_every_kind_open_the_door_and_the_host_is_checked() -> Resul
         let namespace = &ops.namespace;
         let expected = format!("SSH identity key is encrypted but no 'password' field was provided in the secret '{namespace}/locked'");
         ensure!(failed.contains(&expected), "{failed}");
-        shows_no_secret(ops, &["rsa", "impostor", "locked"]).await
+        shows_no_secret(ops, &["rsa", "impostor", "locked", "socks-wrong", "forward-wrong", "proxy-tls"]).await
     })
     .await
 }

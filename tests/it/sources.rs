@@ -1,6 +1,6 @@
 //! What a GitRepository can point at, and what a look at an unchanged one costs.
 
-use crate::gitops::{SOURCE, gitops, is_ready, login};
+use crate::gitops::{SOURCE, gitops, is_ready, login, message};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sluice_tests::{Access, Fault, GitServer, Operation, wait};
@@ -83,6 +83,57 @@ async fn each_kind_of_reference_finds_its_commit() -> Result<()> {
         for (name, _, revision) in cases {
             ops.stored(name, revision).await.with_context(|| (*name).to_owned())?;
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_found_in_the_history_where_only_tips_are_given() -> Result<()> {
+    gitops("tips", async |ops| {
+        let server = GitServer::builder().old_protocol().start().await?;
+        let repository = server.repository("app")?;
+        repository.git(["config", "uploadpack.allowReachableSHA1InWant", "false"])?;
+        repository.write("version", "1")?;
+        let first = repository.commit("First")?;
+        repository.branch("feature")?;
+        repository.write("version", "2")?;
+        let second = repository.commit("Second")?;
+        repository.write("version", "3")?;
+        repository.commit("Third")?;
+        repository.checkout("main")?;
+        repository.write("version", "4")?;
+        let tip = repository.commit("Fourth")?;
+        // What git says to somebody who does not have it is the reason for the detour.
+        let elsewhere = tempfile::tempdir()?;
+        let git = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            command.current_dir(&elsewhere).args(["-c", "protocol.version=0"]).args(arguments).output()
+        };
+        ensure!(git(&["init", "--quiet"])?.status.success());
+        let refused = git(&["fetch", repository.url(), &second])?;
+        ensure!(!refused.status.success(), "{refused:?}");
+
+        let cases = [
+            ("deep", json!({"commit": second}), format!("sha1:{second}")),
+            (
+                "deep-of-branch",
+                json!({"branch": "feature", "commit": second}),
+                format!("feature@sha1:{second}"),
+            ),
+            ("shared", json!({"branch": "main", "commit": first}), format!("main@sha1:{first}")),
+            ("tip", json!({"branch": "main"}), format!("main@sha1:{tip}")),
+        ];
+        for (name, reference, _) in &cases {
+            ops.git_repository_named(name, repository.url(), json!({"ref": reference})).await?;
+        }
+        for (name, _, revision) in &cases {
+            ops.stored(name, revision).await.with_context(|| (*name).to_owned())?;
+        }
+        let elsewhere = json!({"ref": {"branch": "main", "commit": second}});
+        ops.git_repository_named("elsewhere", repository.url(), elsewhere).await?;
+        let failed = ops.fails(SOURCE, "GitRepository", "elsewhere", "GitOperationFailed").await?;
+        ensure!(message(&failed).contains(&second), "{}", message(&failed));
         Ok(())
     })
     .await

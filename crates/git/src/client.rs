@@ -29,7 +29,7 @@ pub struct Remote {
     pub credentials: Credentials,
     /// Certificates beyond the system's.
     pub tls: Tls,
-    /// A proxy for HTTP.
+    /// A proxy on the way.
     pub proxy: Option<Proxy>,
 }
 
@@ -97,7 +97,14 @@ impl Client {
                 service,
             )?),
             Scheme::Ssh => Transport::Ssh(
-                SshTransport::connect(&remote.url, &remote.credentials, &self.ssh, service).await?,
+                SshTransport::connect(
+                    &remote.url,
+                    &remote.credentials,
+                    &self.ssh,
+                    remote.proxy.as_ref(),
+                    service,
+                )
+                .await?,
             ),
         };
         let server = match transport.advertisement().await {

@@ -113,9 +113,16 @@ pub struct GitServerBuilder {
     client_certificates: bool,
     names: Vec<String>,
     beside: Router,
+    old_protocol: bool,
 }
 
 impl GitServerBuilder {
+    /// Speaks no protocol version 2, so that only tips of references can be asked for.
+    pub fn old_protocol(mut self) -> Self {
+        self.old_protocol = true;
+        self
+    }
+
     /// Serves something else too, such as the API of a host. What it has no route for is asked of git.
     pub fn beside(mut self, router: Router) -> Self {
         self.beside = router;
@@ -160,6 +167,7 @@ impl GitServerBuilder {
             faults: Mutex::default(),
             habit: Mutex::default(),
             requests: Mutex::default(),
+            old_protocol: self.old_protocol,
         });
         std::fs::create_dir(&shared.root)?;
         let router = self.beside.merge(Router::new().fallback(answer).with_state(shared.clone()));
@@ -262,6 +270,7 @@ struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     habit: Mutex<Option<(Operation, Fault)>>,
     requests: Mutex<Vec<Request>>,
+    old_protocol: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -272,9 +281,12 @@ async fn answer(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if shared.old_protocol {
+        headers.remove("git-protocol");
+    }
     let operation = operation(&uri, &headers, &body);
     let habit = lock(&shared.habit).clone().filter(|(of, _)| *of == operation).map(|(_, fault)| fault);
     let fault = lock(&shared.faults).pop_front().or(habit);

@@ -130,8 +130,11 @@ fn parse(text: &str) -> Result<Keys, Error> {
     serde_json::from_str(text).map_err(|_| Error::Credentials("the kept keys cannot be read".to_owned()))
 }
 
-/// The token service of a region.
+/// The token service of a region, or the one that the environment names.
 pub(crate) fn token_service(region: &str) -> String {
+    if let Some(endpoint) = variable("AWS_ENDPOINT_URL_STS") {
+        return endpoint;
+    }
     match region {
         "" => "https://sts.amazonaws.com".to_owned(),
         region if region.starts_with("cn-") => format!("https://sts.{region}.amazonaws.com.cn"),

@@ -90,7 +90,7 @@ pub(super) async fn token(
     name: &str,
 ) -> Result<Token, Error> {
     let keys = keys(client, tokens, role, region).await?;
-    let service = variable("AWS_ENDPOINT_URL_STS").unwrap_or_else(|| token_service(region));
+    let service = token_service(region);
     let url = signed(&service, &keys, region, name, Timestamp::now())?;
     Ok(Token { value: format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url)), life: USE })
 }

@@ -2,6 +2,7 @@
 
 mod known_hosts;
 mod pipe;
+mod tunnel;
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use russh::client::{self, AuthResult, Handle};
 use russh::keys::{
     Algorithm, EcdsaCurve, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate,
 };
+
+use sluice_http::Proxy;
 
 use super::Service;
 use crate::auth::{Credentials, SshAlgorithms};
@@ -32,6 +35,7 @@ impl SshTransport {
         url: &RemoteUrl,
         credentials: &Credentials,
         algorithms: &SshAlgorithms,
+        proxy: Option<&Proxy>,
         service: Service,
     ) -> Result<Self, Error> {
         let Credentials::Ssh { identity, passphrase, known_hosts } = credentials else {
@@ -43,12 +47,17 @@ impl SshTransport {
         let host = url.host().trim_matches(['[', ']']).to_owned();
         let check = HostKeyCheck { known, refused: Arc::default() };
         let refused = Arc::clone(&check.refused);
-        let mut session = client::connect(config, (host.as_str(), url.port()), check).await.map_err(
-            |error| match refused.get() {
-                Some(reason) => Error::HostKey(reason.clone()),
-                None => broken(format!("cannot reach {host}:{}", url.port()), error),
-            },
-        )?;
+        let connected = match proxy {
+            Some(proxy) => {
+                let stream = tunnel::dial(proxy, url.host(), url.port()).await?;
+                client::connect_stream(config, stream, check).await
+            }
+            None => client::connect(config, (host.as_str(), url.port()), check).await,
+        };
+        let mut session = connected.map_err(|error| match refused.get() {
+            Some(reason) => Error::HostKey(reason.clone()),
+            None => broken(format!("cannot reach {host}:{}", url.port()), error),
+        })?;
         log_in(&mut session, url.user().unwrap_or("git"), key).await?;
         let failed = |error| broken(format!("cannot start {} over SSH", service.name()), error);
         let mut channel = session.channel_open_session().await.map_err(failed)?;
