@@ -1,5 +1,7 @@
 //! Generators and transformers configured by resources of their own.
 
+use std::borrow::Cow;
+
 use sluice_yaml::Value;
 
 use crate::decode::{LENIENT, Object};
@@ -297,21 +299,21 @@ pub(crate) fn helm_refusal(options: &Options) -> Error {
 /// Configures an entry of `patches`.
 pub(crate) fn patch_transformer(loader: &Loader<'_>, patch: &Patch, config: &str) -> Result<Transformer> {
     let inline = patch.patch.trim();
-    let (text, source) = match (inline.is_empty(), patch.path.is_empty()) {
+    let (content, source) = match (inline.is_empty(), patch.path.is_empty()) {
         (true, true) => return Err(Error::new(format!("must specify one of patch and path in\n{config}"))),
         (false, false) => {
             return Err(Error::new(format!("patch and path can't be set at the same time\n{config}")));
         }
-        (false, true) => (inline.to_owned(), format!("[patch: {inline:?}]")),
+        (false, true) => (inline.as_bytes().to_vec(), format!("[patch: {inline:?}]")),
         (true, false) => {
             let content = loader
                 .load(&patch.path)
                 .with_context(|| format!("failed to get the patch file from path({})", patch.path))?;
-            (String::from_utf8_lossy(&content).into_owned(), format!("[path: {:?}]", patch.path))
+            (content, format!("[path: {:?}]", patch.path))
         }
     };
-    let strategic = read_resources(text.as_bytes());
-    let json = JsonPatch::parse(&text);
+    let strategic = read_resources(&content);
+    let json = json_text(&content).and_then(|text| JsonPatch::parse(&text));
     let (strategic, json) = match (strategic, json) {
         (Ok(strategic), Ok(json)) if !strategic.is_empty() && !json.is_empty() => {
             return Err(Error::new(format!("illegally qualifies as both an SM and JSON patch: {source}")));
@@ -334,6 +336,14 @@ pub(crate) fn patch_transformer(loader: &Loader<'_>, patch: &Patch, config: &str
         (Err(_), Ok(json)) => (None, Some(json)),
     };
     Ok(Transformer::Patch(PatchTransformer { strategic, json, source, target: patch.target.clone() }))
+}
+
+/// The text of a file of operations: what looks like JSON may hold any bytes, as in Go.
+fn json_text(content: &[u8]) -> Result<Cow<'_, str>> {
+    if content.first() == Some(&b'[') {
+        return Ok(String::from_utf8_lossy(content));
+    }
+    Ok(sluice_yaml::text(content)?)
 }
 
 /// Configures `patchesStrategicMerge`.
@@ -387,7 +397,7 @@ pub(crate) fn json_transformer(
             if content.is_empty() {
                 return Err(Error::new(format!("patch file '{path}' empty seems to be empty")));
             }
-            String::from_utf8_lossy(&content).into_owned()
+            json_text(&content)?.into_owned()
         }
     };
     let patch = JsonPatch::parse(&text).with_context(|| format!("decoding {text}"))?;

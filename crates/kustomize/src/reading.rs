@@ -19,13 +19,14 @@ pub(crate) fn read_map(text: &[u8]) -> Result<ResourceMap> {
     ResourceMap::new(read_resources(text)?)
 }
 
+const MALFORMED: &str = "MalformedYAMLError";
+
 fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
-    let malformed = "MalformedYAMLError";
+    let malformed = MALFORMED;
     let Ok(text) = std::str::from_utf8(text) else {
-        return match read_node(text) {
-            Ok(_) => Err(Error::new(format!("{malformed}: yaml: only UTF-8 is supported"))),
-            Err(error) => Err(Error::from(error).prefixed(malformed)),
-        };
+        // Where documents end is looked for in bytes: UTF-16 has one document, what follows it is lost.
+        let text = sluice_yaml::text(text).context(malformed)?;
+        return read_nodes(&[&text]);
     };
     let normal;
     let text = if text.contains("\r\n") {
@@ -34,15 +35,18 @@ fn read_documents(text: &[u8]) -> Result<Vec<Node>> {
     } else {
         text
     };
-    let documents = split_documents(text)?;
+    read_nodes(&split_documents(text)?)
+}
+
+fn read_nodes(documents: &[&str]) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     let mut first_line = 0;
-    for document in &documents {
+    for document in documents {
         let lines_before = first_line;
         first_line += document.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1;
         // Comments change nothing but where they stand below blocks that keep their last breaks.
         let read = if keeps_breaks(document) { read_commented } else { read_node };
-        let Some(mut node) = read(document).context(malformed)? else { continue };
+        let Some(mut node) = read(document).context(MALFORMED)? else { continue };
         if lines_before > 0 {
             tree::move_down(&mut node, lines_before);
         }

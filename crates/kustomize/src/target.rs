@@ -576,7 +576,15 @@ impl<'t> Target<'t> {
         if !kustomization.replacements.is_empty() {
             const NAME: &str = "ReplacementTransformer";
             let transformer = plugins::replacements(&self.loader, kustomization.replacements.clone())
-                .map_err(|error| trouble(NAME, "", error))?;
+                .map_err(|error| {
+                    let paths = kustomization.replacements.iter().map(|entry| entry.path.as_str());
+                    let files: Vec<&str> = paths.filter(|path| !path.is_empty()).collect();
+                    let config = match files.as_slice() {
+                        [] => String::new(),
+                        files => format!("Replacements:\n- path: {}\n", files.join("\n- path: ")),
+                    };
+                    trouble(NAME, &config, error)
+                })?;
             result.push((NAME, transformer));
         }
         Ok(result)

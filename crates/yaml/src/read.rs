@@ -36,6 +36,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Problem> {
     Ok(text)
 }
 
+/// The text of a file as go-yaml takes it: UTF-8 or, with a byte order mark, UTF-16.
+pub fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+    decode(bytes).map_err(|problem| problem.worded(Dialect::V3))
+}
+
 /// Refuses characters that YAML forbids. The scanner relies on it: to it, a NUL is the end.
 pub(crate) fn check_characters(text: &str) -> Result<(), Problem> {
     if has_forbidden(text) {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod declared;
+mod encodings;
 mod hostile;
 mod kinds;
 mod messages;
