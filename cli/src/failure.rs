@@ -27,6 +27,8 @@ pub(crate) struct Exit {
 pub(crate) enum Mark {
     /// `✗`.
     Symbol,
+    /// `⚠️`: what was asked for was found out, and it is not what one hopes for.
+    Warning,
     /// `Error:`, as the tool prints it that a command stands for.
     Word,
     /// Nothing.
@@ -235,6 +237,7 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cl
     }
     match error.downcast_ref::<Exit>().map_or(Mark::Symbol, |exit| exit.mark) {
         Mark::Symbol => output.failure(&text(error)),
+        Mark::Warning => output.warning(&text(error)),
         Mark::Bare => output.say(&text(error)),
         Mark::Word => output.say(&format!("Error: {}", text(error))),
     }

@@ -12,6 +12,7 @@ use sluice_api::meta::{DEPENDENCY_NOT_READY_REASON, PROGRESSING_WITH_RETRY_REASO
 use sluice_kstatus::{Assessment, Status};
 
 use crate::app::App;
+use crate::commands::reconcile::source_of;
 use crate::failure;
 use crate::kinds::Kind;
 use crate::object::Object;
@@ -102,26 +103,68 @@ pub(crate) async fn ready(
     namespace: &str,
     name: &str,
     patience: Patience,
-    show: impl FnMut(&str),
+    mut show: impl FnMut(&str),
 ) -> Result<Object> {
     let api = app.cluster().await?.api(kind, Some(namespace));
-    let seen = |object: Option<DynamicObject>| {
-        let Some(object) = object else { bail!("{} {name} was deleted", kind.kind) };
-        let object = Object::from_server(object, kind);
-        if patience == Patience::FirstAttempt && has_failed(&object) {
-            bail!("{}", object.ready().map_or("it failed", |ready| ready.message));
+    // A chart that is new is made at once with the release: whether it fails is seen at the chart.
+    let mut source_is_fine = false;
+    loop {
+        let seen = |object: Option<DynamicObject>| {
+            let Some(object) = object else { bail!("{} {name} was deleted", kind.kind) };
+            let object = Object::from_server(object, kind);
+            if patience == Patience::FirstAttempt && has_failed(&object) {
+                let ready = object.ready();
+                let message = ready.as_ref().map_or("it failed", |ready| ready.message).to_owned();
+                match ready.is_some_and(|ready| ready.reason == SOURCE_NOT_READY) {
+                    true if source_is_fine => return Ok(ControlFlow::Continue(message)),
+                    true => return Ok(ControlFlow::Break(object)),
+                    false => bail!("{message}"),
+                }
+            }
+            let assessment = assess(&object).with_context(|| format!("{} {name}", kind.kind))?;
+            if !kind.is_static(&object) && !was_observed(&object) {
+                return Ok(ControlFlow::Continue(waiting_for_controller(&object)));
+            }
+            Ok(match assessment.status {
+                Status::Current => ControlFlow::Break(object),
+                Status::InProgress => ControlFlow::Continue(told(&object, &assessment)),
+                _ => bail!("{}", assessment.message),
+            })
+        };
+        let object = watch(app, api.clone(), name, seen, &mut show).await?;
+        if patience == Patience::UntilReady || !has_failed(&object) {
+            return Ok(object);
         }
-        let assessment = assess(&object).with_context(|| format!("{} {name}", kind.kind))?;
-        if !kind.is_static(&object) && !was_observed(&object) {
-            return Ok(ControlFlow::Continue(waiting_for_controller(&object)));
+        source_ready(app, kind, &object, &mut show).await?;
+        source_is_fine = true;
+    }
+}
+
+/// What a HelmRelease says while its chart is made, and when it cannot be.
+const SOURCE_NOT_READY: &str = "SourceNotReady";
+
+/// Waits until what an object comes from is ready, or has failed.
+async fn source_ready(app: &App, kind: &Kind, object: &Object, show: impl FnMut(&str)) -> Result<()> {
+    let (source, namespace, name) = source_of(kind, object)?;
+    let api = app.cluster().await?.api(source, Some(&namespace));
+    let seen = |found: Option<DynamicObject>| {
+        let Some(found) = found else { bail!("{} '{namespace}/{name}' is not there", source.kind) };
+        let found = Object::from_server(found, source);
+        let failed = |why: &str| anyhow!("{} '{namespace}/{name}' is not ready: {why}", source.kind);
+        if has_failed(&found) {
+            return Err(failed(found.ready().map_or("it failed", |ready| ready.message)));
         }
-        Ok(match assessment.status {
-            Status::Current => ControlFlow::Break(object),
-            Status::InProgress => ControlFlow::Continue(told(&object, &assessment)),
-            _ => bail!("{}", assessment.message),
-        })
+        let assessment = assess(&found)?;
+        if !source.is_static(&found) && !was_observed(&found) {
+            return Ok(ControlFlow::Continue(waiting_for_controller(&found)));
+        }
+        match assessment.status {
+            Status::Current => Ok(ControlFlow::Break(())),
+            Status::InProgress => Ok(ControlFlow::Continue(told(&found, &assessment))),
+            _ => Err(failed(&assessment.message)),
+        }
     };
-    watch(app, api, name, seen, show).await
+    watch(app, api, &name, seen, show).await
 }
 
 /// Whether the status speaks of the present spec.

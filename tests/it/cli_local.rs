@@ -54,6 +54,8 @@ async fn a_working_directory_is_compared_with_the_cluster() -> Result<()> {
         ops.repository.write("base/new.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: new}}\n")?;
         let changed = sluice(ops, &format!("diff kustomization shop --path {path}")).await?;
         ensure!(changed.code == Some(1), "{changed:?}");
+        let warning = "⚠️ identified at least one change, exiting with non-zero exit code\n";
+        ensure!(changed.talk.ends_with(warning), "{changed:?}");
         for line in [
             format!("► ConfigMap/{namespace}/staging-new created\n"),
             format!("► Deployment/{namespace}/staging-shop drifted\n"),

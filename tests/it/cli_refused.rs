@@ -9,7 +9,11 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// Exit code, stdout and stderr of a command with this kubeconfig.
-async fn sluice(kubeconfig: &Path, namespace: &str, line: &str) -> Result<(Option<i32>, String, String)> {
+pub(crate) async fn sluice(
+    kubeconfig: &Path,
+    namespace: &str,
+    line: &str,
+) -> Result<(Option<i32>, String, String)> {
     let binaries = tokio::task::spawn_blocking(sluice_tests::binaries).await??;
     let mut command = Command::new(binaries.get("sluice").context("no sluice")?);
     command.args(line.split(' ')).args(["--namespace", namespace, "--timeout", "1m"]);

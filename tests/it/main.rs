@@ -11,6 +11,7 @@ mod charts;
 mod cli;
 mod cli_local;
 mod cli_refused;
+mod cli_release;
 mod cloud;
 mod control_plane;
 mod crash;

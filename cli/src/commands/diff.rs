@@ -70,7 +70,7 @@ pub(crate) async fn run(app: &App, args: DiffArgs) -> Result<()> {
         return Ok(());
     }
     let error = anyhow!("identified at least one change, exiting with non-zero exit code");
-    Err(Exit::with(1, Mark::Symbol, error))
+    Err(Exit::with(1, Mark::Warning, error))
 }
 
 async fn compare(app: &App, local: &LocalArgs, ignore_not_found: bool) -> Result<bool> {

@@ -133,7 +133,7 @@ fn verdict(kind: &Kind, object: &Object) -> Result<()> {
 }
 
 /// Where an object comes from: kind, namespace, name.
-fn source_of(kind: &Kind, object: &Object) -> Result<(&'static Kind, String, String)> {
+pub(crate) fn source_of(kind: &Kind, object: &Object) -> Result<(&'static Kind, String, String)> {
     if kind.kind == "HelmRelease"
         && let Some(source) = object.reference("/spec/chart/spec/sourceRef")
     {

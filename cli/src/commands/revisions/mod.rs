@@ -61,7 +61,7 @@ pub(crate) async fn run(app: &App, args: RevisionsArgs) -> Result<()> {
         app.output.success("nothing that is applied changes");
         return Ok(());
     }
-    Err(Exit::with(1, Mark::Symbol, anyhow!("{} object(s) change", compared.changes)))
+    Err(Exit::with(1, Mark::Warning, anyhow!("{} object(s) change", compared.changes)))
 }
 
 /// What was found.
