@@ -30,6 +30,7 @@ mod helm_catalog;
 mod helm_crash;
 mod helm_failures;
 mod helm_hooks;
+mod helm_options;
 mod helm_preview;
 mod helm_registry;
 mod helm_release;
