@@ -252,7 +252,16 @@ fn inline_lists(nodes: Vec<Node>) -> Result<Vec<Node>> {
                     queue.extend(drop_bad(items)?);
                 }
             }
-            Some(_) => return Err(Error::new(format!("expected array in {kind}/items"))),
+            Some(other) => {
+                let found = match other {
+                    Value::Mapping(_) => "map[string]interface {}",
+                    Value::Bool(_) => "bool",
+                    Value::Int(_) | Value::Uint(_) => "int",
+                    Value::Float(_) => "float64",
+                    _ => "string",
+                };
+                return Err(Error::new(format!("expected array in {kind}/items, but found {found}")));
+            }
         }
     }
     Ok(result)
