@@ -9,6 +9,7 @@ use crate::read::Dialect;
 use crate::resolve::{Scalar, resolve};
 use crate::scanner::Style;
 use crate::skim::{is_plain_key, is_plain_value};
+use crate::value::Value;
 
 /// Longer keys are not looked at: the reader has a limit on them.
 const LONGEST_KEY: usize = 128;
@@ -288,7 +289,10 @@ impl<'a> Reader<'a, '_> {
                 escape(text.as_bytes(), self.out);
                 self.out.push(b'"');
             }
-            Scalar::Float(_) | Scalar::Merge => return None,
+            Scalar::Float(value) => {
+                serde_json::to_writer(&mut *self.out, &serde_json::Value::from(Value::Float(value))).ok()?;
+            }
+            Scalar::Merge => return None,
         }
         Some(())
     }
@@ -437,6 +441,7 @@ mod tests {
             "-\n  a: b\n-\n- c\n- \"d: e\"\n",
             "a:\n  - b: ^1.2\n    c: '>= 1'\n",
             "\"a b\": x\n'c': ä\n",
+            "a: 1.0\nb: 1.25e+300\nc: 0001234567890123456789\nd: -0.0\ne: 1e3\nf: 99999999999999999999\n",
         ] {
             assert!(same(text), "{text}");
         }
@@ -454,7 +459,6 @@ mod tests {
             "a: x\n  # c\n  y\n",
             "a: b: c\n",
             "a: x\n  b: c\n",
-            "a: 1.0\n",
             "a: |\n   x\n  y\n",
             "a: |\n",
             "a: |+\n  x\n\n",
@@ -482,7 +486,6 @@ mod tests {
             "a: \"x\" y\n",
             "a: .inf\n",
             "a: x\n---\nb: y\n",
-            "a: 99999999999999999999\n",
             "a: - b\n",
             "a: ? b\n",
             "a: @b\n",

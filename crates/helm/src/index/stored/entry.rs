@@ -134,6 +134,10 @@ impl Visitor<'_> for Text {
         Ok(self)
     }
 
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
     fn visit_unit<E: Error>(self) -> Result<Self, E> {
         Ok(self)
     }
