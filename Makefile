@@ -161,13 +161,13 @@ bench-all: controlplane ## All benchmarks in one run, each beside its target (AL
 
 .PHONY: chaos
 chaos: controlplane ## A fleet that changes while everything fails: kills, cuts, full disks (SEED=1 FAULTS=50)
-	@tests/tools/install.sh registry >/dev/null
+	@tests/tools/install.sh registry >/dev/null && tests/tools/install.sh versitygw >/dev/null
 	@$(CARGO) build --locked $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/debug $(TARGET)/debug/chaos --seed $(SEED) --faults $(FAULTS) $(if $(LOGS),--logs $(LOGS))
 
 .PHONY: soak
 soak: controlplane ## Hours of changes in MINUTES, with intervals of seconds: memory must not grow (MINUTES=10)
-	@tests/tools/install.sh registry >/dev/null
+	@tests/tools/install.sh registry >/dev/null && tests/tools/install.sh versitygw >/dev/null
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/chaos --seed $(SEED) --faults 0 --soak $(MINUTES)
 

@@ -24,8 +24,8 @@ pub(crate) struct Changes {
     extra: BTreeSet<(usize, usize, usize)>,
     /// The text that each HelmRelease has in Git.
     texts: BTreeMap<String, String>,
-    /// The newest version of each: the chart in Git, the chart of the repository, the artifact and the image.
-    pub(crate) versions: [usize; 4],
+    /// The newest version of each: the chart in Git, the chart of the repository, the artifact, the image and the object.
+    pub(crate) versions: [usize; 5],
     /// Versions of the chart repository.
     index: Vec<(String, String)>,
 }
@@ -54,7 +54,7 @@ impl Changes {
             serial: 0,
             extra: BTreeSet::new(),
             texts: BTreeMap::new(),
-            versions: [0; 4],
+            versions: [0; 5],
             index: Vec::new(),
         };
         for team in 0..TEAMS {
@@ -71,6 +71,7 @@ impl Changes {
         changes.web_chart(fleet)?;
         changes.artifact(fleet).await?;
         changes.image(fleet).await?;
+        changes.object(fleet)?;
         let image = format!("{}/app:1.0.0", fleet.links.registry.address());
         let text = format!(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app\n  labels:\n    {LABEL}: \"\"\nspec:\n  selector:\n    \
@@ -85,7 +86,7 @@ impl Changes {
     /// One change, chosen by chance, and what it was.
     pub(crate) async fn make(&mut self, random: &mut Rng, fleet: &Fleet) -> Result<String> {
         let (team, app) = (random.usize(..TEAMS), random.usize(..APPS));
-        let what = match random.u8(..12) {
+        let what = match random.u8(..13) {
             0..4 => {
                 self.value(fleet, team, app)?;
                 commit(&fleet.teams[team], format!("value of app-{team}-{app}"))?
@@ -127,6 +128,10 @@ impl Changes {
                 self.artifact(fleet).await?;
                 "artifact".into()
             }
+            11 => {
+                self.object(fleet)?;
+                "object in the store".into()
+            }
             _ => {
                 self.image(fleet).await?;
                 "image".into()
@@ -152,6 +157,7 @@ impl Changes {
         self.web_chart(fleet)?;
         self.artifact(fleet).await?;
         self.image(fleet).await?;
+        self.object(fleet)?;
         Ok(commits)
     }
 
@@ -235,6 +241,14 @@ impl Changes {
         let tag = format!("1.{}.0", self.versions[2]);
         fleet.registry.push_files("maps", &tag, &[("map.yaml", &map("oci", &tag))]).await?;
         self.hold("oci", &tag);
+        Ok(())
+    }
+
+    fn object(&mut self, fleet: &Fleet) -> Result<()> {
+        self.versions[4] += 1;
+        let value = self.versions[4].to_string();
+        fleet.store.put("map.yaml", &map("store", &value))?;
+        self.hold("store", &value);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What goes wrong.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, LINKS};
 use crate::parts::{NOTIFICATION, Parts, SOURCE};
 use crate::watch::Watch;
 use anyhow::Result;
@@ -58,7 +58,7 @@ pub(crate) async fn inject(
     let kind = kind.unwrap_or_default();
     // All choices are made here, whatever becomes of them: the next ones must not depend on the moment.
     let (part, replica, steps) = (random.usize(..parts.all.len()), random.usize(..2), random.usize(1..=4));
-    let (link, call, number) = (random.usize(..7), random.usize(..4), random.u64(..));
+    let (link, call, number) = (random.usize(..LINKS), random.usize(..4), random.u64(..));
     let name = parts.all[part].name;
     let (what, heals) = match kind {
         0 => {

@@ -4,7 +4,8 @@ use crate::parts::Parts;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sluice_tests::{
-    Cluster, ControlPlane, FileServer, GitServer, Link, Options, Registry, Repository, Sink, install_crds,
+    Cluster, ControlPlane, FileServer, GitServer, Link, ObjectStore, Options, Registry, Repository, Sink,
+    install_crds,
 };
 
 pub(crate) const NAMESPACE: &str = "chaos";
@@ -21,6 +22,9 @@ pub(crate) const APPS: usize = 3;
 /// HelmReleases of each chart.
 pub(crate) const RELEASES: usize = 2;
 
+/// How many ways there are.
+pub(crate) const LINKS: usize = 8;
+
 pub(crate) struct Fleet {
     pub(crate) plane: ControlPlane,
     pub(crate) cluster: Cluster,
@@ -32,6 +36,7 @@ pub(crate) struct Fleet {
     pub(crate) images: Repository,
     pub(crate) registry: Registry,
     pub(crate) charts: FileServer,
+    pub(crate) store: ObjectStore,
     pub(crate) sink: Sink,
     pub(crate) links: Links,
 }
@@ -41,6 +46,7 @@ pub(crate) struct Links {
     pub(crate) git: Link,
     pub(crate) registry: Link,
     pub(crate) charts: Link,
+    pub(crate) store: Link,
     pub(crate) sink: Link,
     pub(crate) events: Link,
     /// To the artifacts of each source-controller.
@@ -48,11 +54,12 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn all(&self) -> [(&'static str, &Link); 7] {
+    pub(crate) fn all(&self) -> [(&'static str, &Link); LINKS] {
         [
             ("git", &self.git),
             ("registry", &self.registry),
             ("charts", &self.charts),
+            ("store", &self.store),
             ("sink", &self.sink),
             ("events", &self.events),
             ("artifacts of the first", &self.artifacts[0]),
@@ -79,12 +86,14 @@ impl Fleet {
         let git = GitServer::start().await?;
         let (registry, charts, sink) =
             (Registry::start().await?, FileServer::start().await?, Sink::start().await?);
+        let store = ObjectStore::start().await?;
         // Nobody listens there: the controllers have no ports yet.
         let unknown = "127.0.0.1:1";
         let links = Links {
             git: Link::start(host(&git.url())?).await?,
             registry: Link::start(registry.address()).await?,
             charts: Link::start(host(charts.url())?).await?,
+            store: Link::start(store.address()).await?,
             sink: Link::start(host(&sink.url(""))?).await?,
             events: Link::start(unknown).await?,
             artifacts: [Link::start(unknown).await?, Link::start(unknown).await?],
@@ -92,7 +101,7 @@ impl Fleet {
         let teams =
             (0..TEAMS).map(|team| git.repository(&format!("team-{team}"))).collect::<Result<Vec<_>>>()?;
         let (releases, images) = (git.repository("releases")?, git.repository("images")?);
-        Ok(Self { plane, cluster, _git: git, teams, releases, images, registry, charts, sink, links })
+        Ok(Self { plane, cluster, _git: git, teams, releases, images, registry, charts, store, sink, links })
     }
 
     /// All GitRepositories: their names and repositories.
@@ -132,6 +141,17 @@ impl Fleet {
         let spec = json!({"interval": "5s", "timeout": "10s", "url": url});
         self.create(SOURCE, "HelmRepository", "charts", spec).await?;
 
+        let (access, secret) = ObjectStore::keys();
+        let keys = json!({"accesskey": access, "secretkey": secret});
+        let keys =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": keys});
+        self.cluster.apply(&keys.to_string()).await?;
+        let spec = json!({
+            "interval": "5s", "timeout": "10s", "bucketName": "app", "endpoint": self.links.store.address(),
+            "insecure": true, "secretRef": {"name": "store"},
+        });
+        self.create(SOURCE, "Bucket", "store", spec).await?;
+
         for (name, source) in Self::kustomizations() {
             let path = match source.as_str() {
                 "releases" => "./releases".to_owned(),
@@ -141,6 +161,7 @@ impl Fleet {
             self.kustomization(&name, &path, json!({"kind": "GitRepository", "name": source})).await?;
         }
         self.kustomization("maps", "./", json!({"kind": "OCIRepository", "name": "maps"})).await?;
+        self.kustomization("store", "./", json!({"kind": "Bucket", "name": "store"})).await?;
 
         let spec =
             json!({"image": format!("{registry}/app"), "interval": "5s", "timeout": "10s", "insecure": true});

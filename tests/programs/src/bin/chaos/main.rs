@@ -47,7 +47,7 @@ async fn main() -> Result<ExitCode> {
     let begin = Instant::now();
     say(&format!("seed {}, {} faults: building a fleet", arguments.seed, arguments.faults));
     let fleet = Fleet::start().await?;
-    let mut parts = Parts::start(&fleet).await?;
+    let mut parts = Parts::start(&fleet, arguments.faults == 0).await?;
     let outcome = run(&arguments, &fleet, &mut parts).await;
     if let Some(folder) = &arguments.logs {
         parts.keep_logs(&fleet, folder).with_context(|| folder.display().to_string())?;

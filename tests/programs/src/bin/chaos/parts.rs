@@ -21,6 +21,19 @@ pub(crate) const NAMES: [&str; 5] = [
 pub(crate) const SOURCE: usize = 0;
 pub(crate) const NOTIFICATION: usize = 3;
 
+/// Leases that another replica takes soon.
+const LEASE: [&str; 3] = [
+    "--leader-election-lease-duration=6s",
+    "--leader-election-renew-deadline=4s",
+    "--leader-election-retry-period=500ms",
+];
+/// Leases that are not lost on a machine that is busy with other things.
+const CALM_LEASE: [&str; 3] = [
+    "--leader-election-lease-duration=2m",
+    "--leader-election-renew-deadline=110s",
+    "--leader-election-retry-period=5s",
+];
+
 /// One controller.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
@@ -96,7 +109,8 @@ impl Drop for Disk {
 }
 
 impl Parts {
-    pub(crate) async fn start(fleet: &Fleet) -> Result<Self> {
+    /// `calm`: nobody is going to end, so that nobody need take over soon.
+    pub(crate) async fn start(fleet: &Fleet, calm: bool) -> Result<Self> {
         let disk = Disk::new()?;
         if let Some(why) = &disk.shared {
             say(&format!("the disk is never filled: {why}"));
@@ -111,10 +125,10 @@ impl Parts {
                     .kubeconfig(kubeconfig)
                     .below(disk.path())
                     .namespace(NAMESPACE)
-                    .argument("--enable-leader-election")
-                    .argument("--leader-election-lease-duration=6s")
-                    .argument("--leader-election-renew-deadline=4s")
-                    .argument("--leader-election-retry-period=500ms");
+                    .argument("--enable-leader-election");
+                for argument in if calm { CALM_LEASE } else { LEASE } {
+                    builder = builder.argument(argument);
+                }
                 if name != NAMES[NOTIFICATION] {
                     builder =
                         builder.argument(format!("--events-addr=http://{}/", fleet.links.events.address()));

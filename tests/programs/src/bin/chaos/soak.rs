@@ -56,8 +56,10 @@ pub(crate) async fn soak(
             (mean(&samples[quarter..2 * quarter]), mean(&samples[samples.len() - quarter..]));
         let slope = (last - second) / (hours * 0.625);
         let text = format!(
-            "{name:<26} first {:.1} MiB, second quarter {second:.1}, last quarter {last:.1}: {slope:+.2} MiB an hour",
-            samples[0]
+            "{name:<26} first {:.1} MiB, in the middle {:.1}, last {:.1}; second quarter {second:.1}, last quarter {last:.1}: {slope:+.2} MiB an hour",
+            samples[0],
+            samples[samples.len() / 2],
+            samples[samples.len() - 1],
         );
         say(&text);
         if last - second > second * SHARE + FLOOR {

@@ -44,6 +44,7 @@ async fn differences(fleet: &Fleet, changes: &Changes) -> Result<Vec<String>> {
     let kinds = [
         (SOURCE, "GitRepository"),
         (SOURCE, "OCIRepository"),
+        (SOURCE, "Bucket"),
         (SOURCE, "HelmRepository"),
         (SOURCE, "HelmChart"),
         (KUSTOMIZE, "Kustomization"),

@@ -49,7 +49,7 @@ impl Watch {
             let api = fleet.cluster.api(version, kind).await?;
             tasks.spawn(deletions(api, kind, changes.held.clone(), seen.clone()));
         }
-        for kind in ["GitRepository", "OCIRepository", "HelmRepository", "HelmChart"] {
+        for kind in ["GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart"] {
             tasks.spawn(sources(fleet.cluster.api(SOURCE, kind).await?, kind, seen.clone()));
         }
         tasks.spawn(artifacts(seen.clone()));
