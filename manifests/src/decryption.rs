@@ -12,6 +12,7 @@ use kube::Client;
 use kube::api::Api;
 use serde_json::Value;
 use sluice_kms::{Credentials, Endpoints, Services, Surroundings};
+use sluice_kustomize::read_file;
 use sluice_runtime::errors;
 use sluice_sops::{Format, KeyService, Keyring, Options, decrypt};
 
@@ -208,7 +209,7 @@ fn read_kustomization(root: &Path, directory: &Path) -> Result<Value, String> {
         [path] => path,
         _ => return Err(format!("found multiple kustomization files in {shown}")),
     };
-    let text = fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
+    let text = read_file(path).map_err(|error| format!("{shown}: {error}"))?;
     let value = sluice_yaml::read(text).map_err(|error| format!("{shown}: {error}"))?;
     to_json(&value)
 }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 use sluice_api::kustomize::{Image, KustomizationSpec, Selector};
 use sluice_artifact::Rules;
+use sluice_kustomize::read_file;
 
 /// Names of kustomization files, in the order in which they are looked for.
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -49,7 +50,7 @@ pub(crate) fn generate(
     let (file, mut content) = match existing {
         Some(name) => {
             let path = directory.join(name);
-            let text = fs::read(&path).map_err(|error| format!("{}: {error}", shown(root, &path)))?;
+            let text = read_file(&path).map_err(|error| format!("{}: {error}", shown(root, &path)))?;
             let documents = parse(&text).map_err(|error| format!("{}: {error}", shown(root, &path)))?;
             let content = documents.into_iter().next().unwrap_or_default();
             ((*name).to_owned(), if content.is_null() { json!({}) } else { content })
@@ -140,7 +141,7 @@ fn walk(
 
 /// Whether a file holds Kubernetes objects and nothing else.
 fn check(path: &Path) -> Result<(), String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = read_file(path).map_err(|error| error.to_string())?;
     for document in parse(&text)? {
         let has = |key: &str| document.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         if document.is_null() {

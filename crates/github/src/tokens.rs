@@ -42,7 +42,7 @@ impl Tokens {
             return Ok(token.value.clone());
         }
         let token = app.token(http).await?;
-        let until = Instant::now() + (token.life * 4 / 5).min(self.longest);
+        let until = Instant::now() + (token.life.saturating_mul(4) / 5).min(self.longest);
         let value = token.value.clone();
         *slot = Some((token, until));
         Ok(value)

@@ -136,6 +136,23 @@ impl DiskFileSystem {
     }
 }
 
+/// Larger files hold no Kubernetes objects, and nothing that could be part of one.
+const MAX_FILE: u64 = 32 << 20;
+
+/// Reads a file of a repository, which anybody may have made as large as he likes.
+///
+/// # Errors
+///
+/// What the system says, and [`std::io::ErrorKind::FileTooLarge`] for more than 32 MiB.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let size = std::fs::metadata(path)?.len();
+    if size > MAX_FILE {
+        let problem = format!("the file has {size} bytes, and at most {MAX_FILE} are read");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, problem));
+    }
+    std::fs::read(path)
+}
+
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".into(),
@@ -163,9 +180,28 @@ impl FileSystem for DiskFileSystem {
                 Self::without_links(path).map_err(|_| format!("open {path}: no such file or directory"))?;
             self.confine(path, &real)?;
         }
-        std::fs::read(path).map_err(|error| match error.kind() {
+        read_file(Path::new(path)).map_err(|error| match error.kind() {
             std::io::ErrorKind::IsADirectory => format!("read {path}: is a directory"),
+            std::io::ErrorKind::FileTooLarge => format!("read {path}: {error}"),
             _ => format!("open {path}: {}", reason(&error)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_size_costs_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.yaml");
+        // It has no blocks on the disk, only a length.
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error =
+            DiskFileSystem::confined(folder.path()).unwrap().read(path.to_str().unwrap()).unwrap_err();
+        assert!(error.contains("the file has 1099511627776 bytes, and at most 33554432 are read"), "{error}");
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(3).unwrap();
+        assert_eq!(read_file(&path).unwrap(), [0; 3]);
     }
 }

@@ -36,7 +36,7 @@ mod value;
 mod warning;
 
 pub use error::{Error, Kind};
-pub use fs::{DiskFileSystem, FileSystem, MemoryFileSystem, Place};
+pub use fs::{DiskFileSystem, FileSystem, MemoryFileSystem, Place, read_file};
 pub use options::{CustomSchema, LoadRestriction, Options, Reorder};
 pub use remote::{Remote, RepositorySpec};
 pub use schema::MergeType;

@@ -22,8 +22,9 @@ use crate::{
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 /// Largest page of tags, in bytes.
 const MAX_TAGS_PAGE: usize = 32 * 1024 * 1024;
-/// Most tags of one repository.
+/// Most tags of one repository, and the most bytes of all of them.
 const MAX_TAGS: usize = 1_000_000;
+const MAX_TAGS_BYTES: usize = 64 * 1024 * 1024;
 /// Most of an error's text, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 
@@ -124,7 +125,7 @@ impl Client {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
-        let mut tags = Vec::new();
+        let (mut tags, mut bytes) = (Vec::new(), 0);
         let mut next = Some(format!("/v2/{repository}/tags/list?n=1000"));
         while let Some(path) = next {
             let (response, url) = self.request(Method::GET, repository, "pull", &path, None).await?;
@@ -134,9 +135,10 @@ impl Client {
             let page: Page = serde_json::from_slice(&body).map_err(|error| answer(error.to_string()))?;
             let page = page.tags.unwrap_or_default();
             let empty = page.is_empty();
+            bytes += page.iter().map(String::len).sum::<usize>();
             tags.extend(page);
-            if tags.len() > MAX_TAGS {
-                return Err(answer(format!("more than {MAX_TAGS} tags")));
+            if tags.len() > MAX_TAGS || bytes > MAX_TAGS_BYTES {
+                return Err(answer(format!("more than {MAX_TAGS} tags, or {MAX_TAGS_BYTES} bytes of them")));
             }
             next = match link {
                 // The link must stay at this registry: it carries our credentials.

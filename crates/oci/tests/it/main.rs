@@ -116,6 +116,15 @@ async fn content_that_is_not_what_its_digest_says_is_refused() {
 }
 
 #[tokio::test]
+async fn tags_without_end_are_refused() {
+    let page = format!("{{\"tags\":[\"{}\"]}}", "x".repeat(30 << 20)).into_bytes();
+    let liar = Liar::start_with("link: </v2/org/app/tags/list?n=1000>; rel=\"next\"\r\n", page).await;
+    let reference = liar.reference("org/app:v1");
+    let error = client(&reference, Credentials::Anonymous).tags("org/app").await.unwrap_err();
+    assert!(error.to_string().contains("bytes of them"), "{error}");
+}
+
+#[tokio::test]
 async fn an_unreachable_registry_is_named() {
     let reference = Reference::parse("127.0.0.1:1/org/app:v1").unwrap();
     let error = client(&reference, Credentials::Anonymous).digest(&reference).await.unwrap_err();

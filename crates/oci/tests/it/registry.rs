@@ -75,6 +75,11 @@ pub(crate) struct Liar {
 impl Liar {
     /// Starts it.
     pub(crate) async fn start(body: Vec<u8>) -> Self {
+        Self::start_with("", body).await
+    }
+
+    /// Starts it, with lines of the head beside those that it must have.
+    pub(crate) async fn start_with(lines: &'static str, body: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -86,7 +91,7 @@ impl Liar {
                     // Whoever tries TLS gets nothing.
                     if request[..read].starts_with(b"GET") {
                         let head = format!(
-                            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                            "HTTP/1.1 200 OK\r\nconnection: close\r\n{lines}content-length: {}\r\n\r\n",
                             body.len()
                         );
                         let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
