@@ -84,6 +84,12 @@ where
         self.cache.clone()
     }
 
+    /// Begins only when this cache of another controller is filled, too.
+    pub fn begin_after<R: Watched>(&mut self, cache: &Arc<Cache<R>>) {
+        let cache = cache.clone();
+        self.synced.push(Box::pin(async move { cache.synced().await }));
+    }
+
     /// The way to ask for a reconcile from elsewhere.
     pub fn waker(&self) -> Waker {
         Waker(self.queue.clone())
@@ -163,8 +169,7 @@ where
             };
             store.follow(events, changed, |object| watch::tell_undecodable::<R>(&object)).await;
         }));
-        let synced = cache.clone();
-        self.synced.push(Box::pin(async move { synced.synced().await }));
+        self.begin_after(&cache);
         cache
     }
 

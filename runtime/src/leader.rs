@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::errors;
 use crate::flags::LeaderFlags;
+use crate::term::TERM;
+
+/// How often a lease is given back, when that collides with a renewal.
+const RELEASES: u32 = 5;
 
 /// A contender for one lease.
 pub struct Leadership {
@@ -35,8 +39,12 @@ impl Leadership {
     /// Waits for the leadership. False when `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
         loop {
+            let begin = Instant::now();
             match self.attempt().await {
-                Ok(true) => return true,
+                Ok(true) => {
+                    self.begin_term(begin);
+                    return true;
+                }
                 Ok(false) => {}
                 Err(error) => {
                     tracing::error!(error = %errors::describe(&error), lease = self.name, "cannot take the lease");
@@ -57,9 +65,13 @@ impl Leadership {
                 () = tokio::time::sleep(self.flags.leader_election_retry_period) => {}
                 () = stop.cancelled() => return,
             }
+            let begin = Instant::now();
             let left = self.flags.leader_election_renew_deadline.saturating_sub(renewed.elapsed());
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => {
+                    self.begin_term(begin);
+                    renewed = Instant::now();
+                }
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => {
                     tracing::error!(error = %errors::describe(&error), lease = self.name, "cannot renew the lease");
@@ -72,22 +84,36 @@ impl Leadership {
         }
     }
 
+    /// Others may not take the lease before its duration is over, which they count from later than `begin`.
+    fn begin_term(&self, begin: Instant) {
+        TERM.renewed(begin.into_std(), self.flags.leader_election_renew_deadline);
+    }
+
     /// Gives the lease back so that another replica takes over at once.
-    pub async fn release(&mut self) {
+    pub async fn release(&self) {
         if !self.flags.leader_election_release_on_cancel {
             return;
         }
-        let Some((mut lease, _)) = self.seen.take() else { return };
-        let Some(spec) =
-            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity))
-        else {
-            return;
-        };
+        for _ in 0..RELEASES {
+            match self.try_release().await {
+                // A renewal that was under way when it was broken off came in between.
+                Err(kube::Error::Api(error)) if error.code == 409 => {}
+                Err(error) => {
+                    tracing::debug!(error = %errors::describe(&error), "could not release the lease");
+                    return;
+                }
+                Ok(()) => return,
+            }
+        }
+    }
+
+    async fn try_release(&self) -> kube::Result<()> {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
+        let ours = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity));
+        let Some(spec) = ours else { return Ok(()) };
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
-        if let Err(error) = self.api.replace(&self.name, &PostParams::default(), &lease).await {
-            tracing::debug!(error = %errors::describe(&error), "could not release the lease");
-        }
+        self.api.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
     }
 
     /// One try to take or renew. False while another holds it.

@@ -32,6 +32,7 @@ mod retry;
 mod server;
 pub mod sources;
 pub mod status;
+mod term;
 pub mod waiting;
 mod watch;
 

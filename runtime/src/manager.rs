@@ -17,6 +17,7 @@ use crate::events::Recorder;
 use crate::flags::CommonFlags;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
+use crate::term::TERM;
 use crate::{client, errors, logging, server};
 
 /// How long a shutdown waits for reconciles that are under way.
@@ -193,16 +194,28 @@ impl Manager {
         };
         self.metrics.lead(&lease, false);
         if ended.is_none() && !self.stop.is_cancelled() {
-            self.stop.cancel();
-            return Err(StartError::LeadershipLost);
+            return Err(self.leadership_lost());
         }
+        // What is under way comes to its end as long as the lease is ours.
+        let never = CancellationToken::new();
         let ended = match ended {
             Some(ended) => Some(ended),
-            None => tokio::time::timeout(GRACE, work).await.ok(),
+            None => tokio::select! {
+                ended = tokio::time::timeout(GRACE, work) => ended.ok(),
+                () = leadership.hold(&never) => return Err(self.leadership_lost()),
+            },
         };
         self.stop.cancel();
+        TERM.end();
         leadership.release().await;
         Ok(ended)
+    }
+
+    /// Nothing more is written from now on.
+    fn leadership_lost(&self) -> StartError {
+        TERM.end();
+        self.stop.cancel();
+        StartError::LeadershipLost
     }
 
     /// The objects of a kind that this process watches: of all namespaces, or of its own.

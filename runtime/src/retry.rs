@@ -13,6 +13,8 @@ use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use kube::{Client, Config};
 
+use crate::term::TERM;
+
 /// How often a request is sent at most when the server says when to come again.
 const TRIES_ON_DEMAND: u32 = 10;
 /// How often it is sent at most when nothing says when.
@@ -63,6 +65,11 @@ async fn send(client: &Client, mut request: Request<Body>) -> kube::Result<Respo
     let mut tries = 0;
     loop {
         tries += 1;
+        // Each time anew: a pause may have been longer than it was to be.
+        if let Err(over) = TERM.check(&request) {
+            note_failure();
+            return Err(kube::Error::Service(over.into()));
+        }
         let copy = copy(&request);
         let outcome = complete(kind, client.send(request).await).await;
         let Some(trouble) = trouble(kind, &outcome) else { return outcome };

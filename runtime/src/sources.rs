@@ -38,7 +38,11 @@ where
         D: Reconcilable,
     {
         let kind = K::kind(&());
-        if let Err(error @ Refusal::Unmapped(_)) = cluster.resolve(&K::api_version(&()), &kind).await {
+        let version = K::api_version(&());
+        let resolved = cluster.resolve(&version, &kind);
+        // Whoever is to end does not wait for an API server that says nothing.
+        let Some(resolved) = manager.stop.run_until_cancelled(resolved).await else { return };
+        if let Err(error @ Refusal::Unmapped(_)) = resolved {
             tracing::info!(%kind, %error, "sources of this kind are not watched");
             return;
         }

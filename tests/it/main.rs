@@ -44,6 +44,7 @@ mod images_scan;
 mod install;
 mod keyless;
 mod kms;
+mod leaders;
 mod lying_registry;
 mod manifests;
 mod migrate;

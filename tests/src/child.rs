@@ -57,10 +57,15 @@ impl Child {
         let _ = process.wait();
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.id().cast_signed()).context("no process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// SIGTERM, and waits until it is gone; an error after `patience`, and then it is killed.
     pub fn terminate(&self, patience: Duration) -> Result<ExitStatus> {
-        let pid = Pid::from_raw(self.id().cast_signed()).context("no process id")?;
-        kill_process(pid, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.exited() {

@@ -2,6 +2,7 @@
 
 use crate::{ControlPlane, Usage, child::Child, identities, programs};
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher as _, RandomState};
@@ -144,9 +145,20 @@ impl Controller {
         self.child = None;
     }
 
+    /// SIGSTOP: it hangs, with all its connections open.
+    pub fn pause(&self) -> Result<()> {
+        self.child.as_ref().context("not running")?.signal(Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on where it was.
+    pub fn resume(&self) -> Result<()> {
+        self.child.as_ref().context("not running")?.signal(Signal::CONT)
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        self.child.take().context("not running")?.terminate(Duration::from_secs(30))
+        let child = self.child.take().context("not running")?;
+        child.terminate(Duration::from_secs(30)).with_context(|| self.log_tail())
     }
 
     /// Starts it again after [`kill`](Self::kill) or [`terminate`](Self::terminate).

@@ -21,7 +21,7 @@ use crate::{Links, Shared, image_name, image_repository};
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Runs the controller until the manager stops.
-pub(crate) async fn run(shared: Arc<Shared>, controller: Controller<ImagePolicy>, links: Links) {
+pub(crate) async fn run(shared: Arc<Shared>, mut controller: Controller<ImagePolicy>, links: Links) {
     let status = StatusWriter::new(
         shared.manager.client.clone(),
         controller.cache(),
@@ -29,7 +29,7 @@ pub(crate) async fn run(shared: Arc<Shared>, controller: Controller<ImagePolicy>
         &OWNED,
     );
     // A policy that is looked at before its repository is known would be told to be broken.
-    links.repositories.synced().await;
+    controller.begin_after(&links.repositories);
     controller.run(ImagePolicies { shared, links, status }).await;
 }
 

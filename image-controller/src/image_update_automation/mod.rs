@@ -64,7 +64,7 @@ pub(crate) async fn run(
         host_key: shared.flags.ssh_hostkey_algos.clone(),
     };
     let git = sluice_git::Client::default().with_ssh(ssh);
-    links.policies.synced().await;
+    controller.begin_after(&links.policies);
     let seen = Mutex::default();
     let recorder = shared.manager.recorder.named("image-automation-controller");
     controller.run(Automations { shared, links, git, cache, repositories, status, recorder, seen }).await;
