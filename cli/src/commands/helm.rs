@@ -269,7 +269,7 @@ fn template(app: &App, args: TemplateArgs) -> Result<()> {
     };
     let values = args.values.merge()?;
     let mut capabilities = Capabilities::default();
-    if let Some(version) = &args.kube_version {
+    if let Some(version) = args.kube_version.as_ref().filter(|version| !version.is_empty()) {
         capabilities.kube_version = KubeVersion::parse(version)
             .map_err(|error| anyhow!("invalid kube version '{version}': {error}"))?;
     }

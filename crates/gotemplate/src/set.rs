@@ -35,6 +35,10 @@ pub struct TemplateSet {
     deferred: HashMap<Str, Deferred, RandomState>,
 }
 
+/// A template that was parsed before it is executed.
+#[derive(Clone)]
+pub struct ParsedTemplate(pub(crate) Arc<Template>);
+
 /// A text that is parsed when it is asked for.
 #[derive(Clone)]
 struct Deferred {
@@ -102,6 +106,12 @@ impl TemplateSet {
     /// Whether nothing is defined under the name of a template that was deferred.
     pub fn is_unambiguous(&self) -> bool {
         self.deferred.keys().all(|name| !self.templates.contains_key(name))
+    }
+
+    /// Parses a template that was [deferred](Self::defer), in any thread, for [`Ctx::execute_parsed`](crate::Ctx::execute_parsed).
+    /// Nothing where there is none or it is no template: executing it tells why.
+    pub fn parse_ahead(&self, name: &str) -> Option<ParsedTemplate> {
+        self.deferred(name)?.ok().map(ParsedTemplate)
     }
 
     /// A template that was deferred, parsed now unless a call has had that done. Nothing where there is none.

@@ -16,7 +16,7 @@ use crate::error::{Error, Failure};
 use crate::host::Host;
 use crate::limits::{Limits, here, stack_floor};
 use crate::parse::{self, Template};
-use crate::set::TemplateSet;
+use crate::set::{ParsedTemplate, TemplateSet};
 use crate::value::{Map, Str, Value};
 
 type Exec<T> = Result<T, Box<Error>>;
@@ -126,7 +126,12 @@ impl<'a> Ctx<'a> {
     /// Like [`Ctx::execute`]; the tree of a template that was [deferred](TemplateSet::defer) is not kept.
     pub fn execute_once(&mut self, name: &str, data: &Value) -> Result<Vec<u8>, Error> {
         let Some(template) = self.set.deferred(name) else { return self.execute(name, data) };
-        let result = self.execute_template(template?, data.clone());
+        self.execute_parsed(ParsedTemplate(template?), data)
+    }
+
+    /// Executes a template of the set that was [parsed ahead](TemplateSet::parse_ahead).
+    pub fn execute_parsed(&mut self, template: ParsedTemplate, data: &Value) -> Result<Vec<u8>, Error> {
+        let result = self.execute_template(template.0, data.clone());
         self.including.clear();
         self.scope = None;
         result.map_err(|error| *error)

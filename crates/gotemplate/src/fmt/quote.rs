@@ -9,6 +9,15 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
 pub(super) fn quote(bytes: &[u8], ascii: bool) -> String {
     let mut out = String::with_capacity(bytes.len() + 2);
     out.push('"');
+    // Nearly all texts stand as they are.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if bytes.iter().all(is_plain)
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        out.push_str(text);
+        out.push('"');
+        return out;
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             escape(&mut out, c, '"', ascii);

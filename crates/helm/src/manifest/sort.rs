@@ -7,6 +7,7 @@ use super::hook::{self, Hook, Reading};
 use super::kinds::install_rank;
 use super::split::split;
 use crate::document;
+use crate::parallel;
 
 /// A document that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,23 +46,25 @@ pub struct Sorted {
 /// Splits files into documents and sorts them.
 pub fn sort(files: &BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
     let mut sorted = Sorted::default();
+    let mut texts = Vec::new();
     for (path, text) in files {
         if path.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
             continue;
         }
-        for (index, text) in split(text).into_iter().enumerate() {
-            let head = read_head(text).map_err(|message| ManifestError {
-                file: path.clone(),
-                message,
-                document: index,
-            })?;
-            match hook::read(&head, path, text) {
-                Reading::Plain => {
-                    sorted.documents.push(Document { path: path.clone(), text: text.to_owned(), head });
-                }
-                Reading::Unknown => sorted.skipped.push(path.clone()),
-                Reading::Hook(hook) => sorted.hooks.push(hook),
+        texts.extend(split(text).into_iter().enumerate().map(|(index, text)| (path, index, text)));
+    }
+    let heads = {
+        let texts: Vec<&str> = texts.iter().map(|(_, _, text)| *text).collect();
+        parallel::each(&texts, read_head)
+    };
+    for ((path, document, text), head) in texts.into_iter().zip(heads) {
+        let head = head.map_err(|message| ManifestError { file: path.clone(), message, document })?;
+        match hook::read(&head, path, text) {
+            Reading::Plain => {
+                sorted.documents.push(Document { path: path.clone(), text: text.to_owned(), head });
             }
+            Reading::Unknown => sorted.skipped.push(path.clone()),
+            Reading::Hook(hook) => sorted.hooks.push(hook),
         }
     }
     sorted.hooks.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));

@@ -42,15 +42,16 @@ impl Files {
         self.0.get(name).map_or_else(|| Str::from(""), |file| Str::from(&*file.data))
     }
 
-    /// Base names and texts as YAML; of files with one base name the last in order wins.
-    fn yaml(&self, text: impl Fn(&[u8]) -> String) -> Result<Value, Failure> {
+    /// Base names and texts as YAML; of files with one base name the last in order wins. Nothing where a text has
+    /// characters that YAML cannot have, as helm gives nothing then.
+    fn yaml(&self, text: impl Fn(&[u8]) -> String) -> Value {
         let mut map = JsonMap::new();
         for file in self.0.values() {
             let base = file.name.rsplit('/').next().unwrap_or(&file.name);
             map.insert(base.to_owned(), Json::String(text(&file.data)));
         }
-        let yaml = document::to_yaml(&Json::Object(map)).map_err(|error| Failure::new(error.to_string()))?;
-        Ok(Value::string(yaml.strip_suffix('\n').unwrap_or(&yaml)))
+        let yaml = document::to_yaml(&Json::Object(map)).unwrap_or_default();
+        Value::string(yaml.strip_suffix('\n').unwrap_or(&yaml))
     }
 }
 
@@ -149,11 +150,11 @@ fn glob(_: &mut Ctx<'_>, this: &Value, arguments: &mut [Value]) -> Result<Value,
 }
 
 fn as_config(_: &mut Ctx<'_>, this: &Value, _: &mut [Value]) -> Result<Value, Failure> {
-    files(this)?.yaml(|data| String::from_utf8_lossy(data).into_owned())
+    Ok(files(this)?.yaml(|data| String::from_utf8_lossy(data).into_owned()))
 }
 
 fn as_secrets(_: &mut Ctx<'_>, this: &Value, _: &mut [Value]) -> Result<Value, Failure> {
-    files(this)?.yaml(|data| STANDARD.encode(data))
+    Ok(files(this)?.yaml(|data| STANDARD.encode(data)))
 }
 
 fn lines(_: &mut Ctx<'_>, this: &Value, arguments: &mut [Value]) -> Result<Value, Failure> {

@@ -9,12 +9,15 @@ mod objects;
 mod values;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 
-use sluice_gotemplate::{Ctx, Functions, Host, Limits, MissingKey, TemplateSet, with_large_stack};
+use sluice_gotemplate::{
+    Ctx, Functions, Host, Limits, MissingKey, ParsedTemplate, TemplateSet, with_large_stack,
+};
 
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
+use crate::parallel;
 use crate::values::Values;
 
 pub use cache::TemplateCache;
@@ -80,15 +83,51 @@ pub fn render_here(
             None => Arc::new(parse(&templates)?),
         },
     };
-    let mut context = Ctx::new(&set, host, limits);
+    let context = Ctx::new(&set, host, limits);
+    let size = templates.iter().map(|template| template.file.data.len()).sum();
+    if cache.is_some() || !parallel::is_worth_while(size) {
+        return execute(&templates, context, || None);
+    }
+    let names: Vec<&str> = printing(&templates).map(|template| &*template.name).collect();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(AHEAD);
+        let set = &*set;
+        // Where no thread can be had, nothing comes and each template is parsed as it is executed.
+        let _ = std::thread::Builder::new().name("parser".into()).spawn_scoped(scope, move || {
+            let _ = names.into_iter().try_for_each(|name| sender.send(set.parse_ahead(name)));
+        });
+        execute(&templates, context, move || receiver.recv().ok().flatten())
+    })
+}
+
+/// How many templates may be parsed before they are executed: their trees are large.
+const AHEAD: usize = 4;
+
+/// The templates that make files, in the order in which they are executed.
+fn printing<'t, 'c>(
+    templates: &'t [context::Template<'c>],
+) -> impl Iterator<Item = &'t context::Template<'c>> {
+    templates.iter().filter(|template| !template.is_partial())
+}
+
+/// Executes what makes files; `parsed` gives the next template if another thread has parsed it.
+fn execute(
+    templates: &[context::Template<'_>],
+    mut context: Ctx<'_>,
+    mut parsed: impl FnMut() -> Option<ParsedTemplate>,
+) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered::new();
-    for template in templates.iter().filter(|template| !template.is_partial()) {
+    for template in printing(templates) {
         let data = template.data();
-        match context.execute_once(&template.name, &data) {
+        let output = match parsed() {
+            Some(parsed) => context.execute_parsed(parsed, &data),
+            None => context.execute_once(&template.name, &data),
+        };
+        match output {
             Ok(output) => rendered.insert(template.name.clone(), without_no_value(output)),
             Err(error) => {
                 // What cannot be parsed is told before anything that fails while it runs.
-                parse(&templates)?;
+                parse(templates)?;
                 return Err(error::execution_error(&template.name, &error));
             }
         };
