@@ -214,6 +214,11 @@ pub(crate) struct Writes(Vec<(u32, ScalarNode)>);
 
 const SHARED: u32 = 0x8000_0000;
 
+/// The line where a scalar was read; 0 for one that was made, shared or not.
+fn read_at(scalar: &ScalarNode) -> u32 {
+    if scalar.line & SHARED == 0 { scalar.line } else { 0 }
+}
+
 /// The mark of a scalar that stands in several places.
 pub(crate) fn shared(scalar: &ScalarNode) -> Option<u32> {
     (scalar.line & SHARED != 0).then_some(scalar.line)
@@ -307,8 +312,8 @@ pub(crate) fn is_same(one: &Node, other: &Node) -> bool {
     match (one, other) {
         (Node::Scalar(one), Node::Scalar(other)) => {
             one.text == other.text
-                && (one.tag, one.tagged, one.style, one.line)
-                    == (other.tag, other.tagged, other.style, other.line)
+                && (one.tag, one.tagged, one.style, read_at(one))
+                    == (other.tag, other.tagged, other.style, read_at(other))
         }
         (Node::Sequence(one), Node::Sequence(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
