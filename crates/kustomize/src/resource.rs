@@ -54,6 +54,9 @@ pub(crate) struct Previous {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meta {
     pub(crate) previous: Vec<Previous>,
+    /// Whether it had no name when one was to be remembered: a map may have been put in its place. The reference cannot
+    /// read what it has written down of such a resource.
+    pub(crate) nameless: bool,
     pub(crate) prefixes: Vec<SmolStr>,
     pub(crate) suffixes: Vec<SmolStr>,
     pub(crate) behavior: Behavior,
@@ -209,6 +212,8 @@ impl Resource {
                 name: id.name,
                 kind: id.gvk.kind,
             });
+        } else {
+            self.meta.nameless = true;
         }
         self.mark();
     }

@@ -372,7 +372,10 @@ fn read_yaml(input: &[u8]) {
     }
     if let Ok(value) = read {
         // What is written is read as the same; JSON knows no difference between 81 and `81.`, which comes out as 81.
-        if let Ok(text) = sluice_yaml::write(&value) {
+        // Only the text `<<` is not: as a key it is written plain, as the reference does, and then means to merge.
+        if let Ok(text) = sluice_yaml::write(&value)
+            && !text.contains("<<")
+        {
             let again = sluice_yaml::read(text.as_bytes());
             let json = serde_json::Value::from;
             assert_eq!(again.ok().map(json), Some(json(value)), "{text}");

@@ -26,6 +26,8 @@ struct Candidate {
 struct Candidates {
     all: Vec<Candidate>,
     by_previous_name: HashMap<SmolStr, Vec<usize>>,
+    /// Those that had no name at some time.
+    nameless: Vec<usize>,
     by_original_namespace: HashMap<SmolStr, Vec<usize>>,
 }
 
@@ -81,11 +83,15 @@ impl Candidates {
         let mut result = Self {
             all: Vec::with_capacity(map.resources.len()),
             by_previous_name: HashMap::new(),
+            nameless: Vec::new(),
             by_original_namespace: HashMap::new(),
         };
         for (at, resource) in map.resources.iter().enumerate() {
             let id = resource.id();
             let previous: Vec<ResId> = resource.previous_ids().collect();
+            if resource.meta.nameless {
+                result.nameless.push(at);
+            }
             for old in &previous {
                 let known = result.by_previous_name.entry(old.name.clone()).or_default();
                 if known.last() != Some(&at) {
@@ -196,8 +202,12 @@ impl<'c> Referrer<'c> {
         namespace: Option<&SmolStr>,
         in_map: bool,
     ) -> Result<Option<&'c Candidate>> {
-        let Some(named) = self.candidates.by_previous_name.get(old) else { return Ok(None) };
         let all = &self.candidates.all;
+        let mut nameless = self.candidates.nameless.iter().map(|at| &all[*at]);
+        if let Some(other) = nameless.find(|other| self.may_refer_to(other)) {
+            return Err(Error::new(format!("the name of resource \"{}\" was no text", other.id)));
+        }
+        let Some(named) = self.candidates.by_previous_name.get(old) else { return Ok(None) };
         let mut found: Vec<&'c Candidate> =
             named.iter().map(|at| &all[*at]).filter(|other| self.may_refer_to(other)).collect();
         if let Some(namespace) = namespace {
