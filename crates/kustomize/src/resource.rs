@@ -206,14 +206,14 @@ impl Resource {
     /// Remembers the current identifier before it changes.
     pub(crate) fn push_id(&mut self) {
         let id = self.id();
-        if !id.name.is_empty() {
+        if id.name.is_empty() {
+            self.meta.nameless = true;
+        } else {
             self.meta.previous.push(Previous {
                 namespace: id.effective_namespace(),
                 name: id.name,
                 kind: id.gvk.kind,
             });
-        } else {
-            self.meta.nameless = true;
         }
         self.mark();
     }
