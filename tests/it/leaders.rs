@@ -81,6 +81,11 @@ async fn reconciles(controller: &Controller) -> Result<u64> {
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
 }
 
+/// Whether a reconcile of a GitRepository has been counted.
+async fn works_on(controller: &Controller, name: &str) -> Result<bool> {
+    Ok(controller.metrics().await?.contains(&format!("kind=\"GitRepository\",name=\"{name}\"")))
+}
+
 /// Makes an object and waits until somebody has looked at it.
 async fn busy(setting: &Setting, controller: (&str, &str, &str, &str), name: &str) -> Result<()> {
     let (_, version, kind, spec) = controller;
@@ -172,8 +177,12 @@ async fn a_leader_that_hangs_writes_nothing_when_it_comes_back() -> Result<()> {
         leads(&second).await
     };
     let ((), taken) = tokio::try_join!(work, hang)?;
-    let (calls, looked) = (proxy.calls().len(), reconciles(&second).await?);
-    ensure!(looked > 0, "the second replica did nothing");
+    let begin = Instant::now();
+    while reconciles(&second).await? == 0 {
+        ensure!(begin.elapsed() < wait::PATIENCE, "the second replica did nothing:\n{}", second.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let calls = proxy.calls().len();
     first.resume()?;
     let begin = Instant::now();
     while first.is_running() {
@@ -261,14 +270,15 @@ async fn shards_share_the_work() -> Result<()> {
     for (controller, own, others) in
         [(&shard, "sharded", ["plain", "odd"]), (&rest, "plain", ["sharded", "odd"])]
     {
-        let metrics = controller.metrics().await?;
-        let works_on = |name: &str| metrics.contains(&format!("kind=\"GitRepository\",name=\"{name}\""));
-        ensure!(works_on(own), "nobody worked on {own}");
+        // A reconcile counts when it ends, which is after its first write of the status.
+        let begin = Instant::now();
+        while !works_on(controller, own).await? {
+            ensure!(begin.elapsed() < wait::PATIENCE, "nobody worked on {own}:\n{}", controller.log_tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         for other in others {
-            ensure!(
-                !works_on(other),
-                "two shards work on {other}, or one on a shard that is none of its own"
-            );
+            let twice = works_on(controller, other).await?;
+            ensure!(!twice, "two shards work on {other}, or one on a shard that is none of its own");
         }
     }
     ensure!(!seen(&api.get("odd").await?), "a shard without a controller was worked on");
