@@ -15,7 +15,7 @@ LOGS ?=
 # For soak.
 MINUTES ?= 10
 # For fuzz and chaos: the first seed. For fuzz: seconds for each of its targets (there are 16, so 60 is a quarter of an hour),
-# how many random overlays, and KiB of address space, beyond which an input ends the run.
+# how many random overlays and charts, and KiB of address space, beyond which an input ends the run.
 SEED ?= 1
 TIME ?= 60
 FUZZ_SECONDS ?= $(TIME)
@@ -172,11 +172,12 @@ soak: controlplane ## Hours of changes in MINUTES, with intervals of seconds: me
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/chaos --seed $(SEED) --faults 0 --soak $(MINUTES)
 
 .PHONY: fuzz
-fuzz: ## Mutated input of every kind that comes from outside, TIME seconds for each kind, then random overlays beside kustomize (TIME=60 SEED=1 OVERLAYS=1000)
+fuzz: ## Mutated input of every kind that comes from outside, TIME seconds for each kind, then random overlays beside kustomize and charts beside helm (TIME=60 SEED=1 OVERLAYS=1000)
 	@$(CARGO) build --quiet --locked --package sluice-fuzz
 	@ulimit -v $(FUZZ_MEMORY); $(TARGET)/debug/sluice-fuzz $(FUZZ_SECONDS) $(SEED)
 	@SLUICE_FUZZ_SECONDS=$(FUZZ_SECONDS) SLUICE_FUZZ_SEED=$(SEED) $(CARGO) test --quiet --locked --package notification-controller webhooks_of_all_types -- --nocapture
 	@SLUICE_SEED=$(SEED) SLUICE_CASES=$(OVERLAYS) $(CARGO) test --quiet --locked --package sluice-kustomize --test it random -- --nocapture
+	@SLUICE_SEED=$(SEED) SLUICE_CASES=$(OVERLAYS) $(CARGO) test --quiet --locked --package sluice-helm --test it random -- --nocapture
 
 .PHONY: build
 build: ## Release binaries

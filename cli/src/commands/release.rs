@@ -1,6 +1,7 @@
 //! A HelmRelease rendered from a chart of this machine: what `build` and `diff` have in common.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -119,7 +120,7 @@ pub(crate) async fn built(app: &App, args: &ReleaseArgs, lookup: Lookup) -> Resu
         }
         Lookup::Cluster { .. } => {
             let client = app.cluster().await?.client.clone();
-            let cluster = std::sync::Arc::new(Cluster::new(client.clone(), NAME_LABEL));
+            let cluster = Arc::new(Cluster::new(client.clone(), NAME_LABEL));
             let references = Layered(given, ClusterReferences(client.clone()));
             let work = async {
                 let values = compose(&references, &object, &mut redaction).await;
@@ -189,7 +190,7 @@ fn choose_values(object: &HelmRelease, path: &Path, chart: &mut Chart) -> Result
         merge_maps(merged.get_or_insert_default(), values);
     }
     if merged.is_some() {
-        chart.values = merged;
+        chart.values = merged.map(Arc::new);
     }
     Ok(())
 }

@@ -82,9 +82,10 @@ pub(crate) async fn upgrade(
     if upgrade.preserve_values {
         let recorded = sluice_helm::Chart::from(base.chart.clone());
         let old = coalesce(&recorded, &base.config)
-            .map_err(|error| Error::Render(format!("failed to rebuild old values: {error}")))?;
+            .map_err(|error| Error::Render(format!("failed to rebuild old values: {error}")))?
+            .to_values();
         merge_tables(&mut values, &base.config);
-        chart.values = Some(old);
+        chart.values = Some(Arc::new(old));
     }
     let method = method.unwrap_or_else(|| render::method_of(&last));
     let revision = last.version + 1;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use sluice_semver::{Constraints, Version};
 
 use super::Chart;
 use super::metadata::{Dependency, ImportValue};
-use crate::values::{CoalesceError, Values, coalesce, merge, merge_tables, path_value, table};
+use super::tree::{ChartId, Defaults, Requirement, Tree};
+use crate::values::{CoalesceError, Graph, Node, TableId, Values, coalesce_tree};
 
 /// Why dependencies cannot be processed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +34,17 @@ pub fn missing_dependencies(chart: &Chart) -> Result<(), DependencyError> {
 
 /// Applies versions, aliases, tags, conditions and `import-values`: afterwards the chart holds what is rendered.
 pub fn process_dependencies(chart: &mut Chart, values: &Values) -> Result<(), DependencyError> {
-    select(chart, values, "")?;
-    import_all(chart)?;
+    let processed = {
+        let mut process = Process { tree: Tree::of(chart), graph: Graph::default() };
+        if process.tree.heads.iter().all(|head| head.requirements.is_none()) {
+            return Ok(());
+        }
+        let values = process.graph.of(values);
+        process.select(Tree::ROOT, values, "")?;
+        process.import_all(Tree::ROOT)?;
+        process.tree.build(Tree::ROOT, &process.graph)
+    };
+    *chart = processed;
     Ok(())
 }
 
@@ -47,116 +56,151 @@ pub(crate) fn is_compatible(range: &str, version: &str) -> bool {
     }
 }
 
-fn select(chart: &mut Chart, values: &Values, path: &str) -> Result<(), CoalesceError> {
-    let Some(mut dependencies) = chart.metadata.dependencies.take() else { return Ok(()) };
-    let named = |subchart: &Chart, dependency: &Dependency| {
-        subchart.name() == dependency.name && is_compatible(&dependency.version, &subchart.metadata.version)
-    };
-    let mut subcharts: Vec<Chart> = chart
-        .subcharts
-        .iter()
-        .filter(|subchart| !dependencies.iter().flatten().any(|dependency| named(subchart, dependency)))
-        .cloned()
-        .collect();
-    for dependency in dependencies.iter_mut().flatten() {
-        if let Some(found) = chart.subcharts.iter().find(|subchart| named(subchart, dependency)) {
-            let mut subchart = found.clone();
-            if !dependency.alias.is_empty() {
-                subchart.metadata.name.clone_from(&dependency.alias);
-            }
-            subcharts.push(subchart);
-        }
-        if !dependency.alias.is_empty() {
-            dependency.name.clone_from(&dependency.alias);
-        }
-        dependency.enabled = true;
-    }
-    chart.subcharts = subcharts;
+/// Tables that may come of `import-values`; no chart has a hundredth of it.
+const MAX_TABLES: usize = 1_000_000;
 
-    let values = coalesce(chart, values)?;
-    let tags = values.get("tags").and_then(Value::as_object);
-    for dependency in dependencies.iter_mut().flatten() {
-        if let Some(tags) = tags {
-            dependency.enabled = enabled_by_tags(dependency, tags);
+struct Process<'a> {
+    tree: Tree<'a>,
+    graph: Graph<'a>,
+}
+
+impl<'a> Process<'a> {
+    /// Leaves out what is disabled, from the root down.
+    fn select(&mut self, chart: ChartId, values: TableId, path: &str) -> Result<(), CoalesceError> {
+        let Some(requirements) = self.tree.requirements_of(chart) else { return Ok(()) };
+        self.apply_aliases(chart, &requirements);
+        let composed = self.graph.deep_copy(values);
+        coalesce_tree(&self.tree, chart, &mut self.graph, composed, false)?;
+        let tags = self.graph.table(composed, "tags");
+        for index in &requirements {
+            let requirement = &mut self.tree.requirements[*index];
+            requirement.enabled =
+                tags.is_none_or(|tags| enabled_by_tags(requirement.source, &self.graph, tags));
+            if let Some(enabled) = condition(requirement.source, &self.graph, composed, path) {
+                requirement.enabled = enabled;
+            }
         }
-        if let Some(enabled) = condition(dependency, &values, path) {
-            dependency.enabled = enabled;
+        let (enabled, disabled): (Vec<usize>, Vec<usize>) =
+            requirements.iter().partition(|index| self.tree.requirements[**index].enabled);
+        let disabled: BTreeSet<&str> =
+            disabled.into_iter().map(|index| self.tree.requirements[index].name).collect();
+        let mut subcharts = self.tree.charts[chart].subcharts.clone();
+        subcharts.retain(|subchart| !disabled.contains(self.tree.name(*subchart)));
+        for subchart in &subcharts {
+            let path = format!("{path}{}.", self.tree.name(*subchart));
+            self.select(*subchart, composed, &path)?;
         }
+        let left: Vec<usize> = enabled
+            .into_iter()
+            .filter(|index| !disabled.contains(self.tree.requirements[*index].name))
+            .collect();
+        let metadata = self.tree.charts[chart].metadata;
+        self.tree.heads[metadata].requirements = (!left.is_empty()).then_some(left);
+        self.tree.set_subcharts(chart, subcharts);
+        Ok(())
     }
-    let disabled: BTreeSet<String> = dependencies
-        .iter()
-        .flatten()
-        .filter(|dependency| !dependency.enabled)
-        .map(|dependency| dependency.name.clone())
-        .collect();
-    chart.subcharts.retain(|subchart| !disabled.contains(subchart.name()));
-    dependencies
-        .retain(|entry| entry.as_ref().is_some_and(|dependency| !disabled.contains(&dependency.name)));
-    for subchart in &mut chart.subcharts {
-        let path = format!("{path}{}.", subchart.name());
-        select(subchart, &values, &path)?;
+
+    /// What `Chart.yaml` does not name stays; of what it names, each entry gets a copy under its alias.
+    fn apply_aliases(&mut self, chart: ChartId, requirements: &[usize]) {
+        let found = self.tree.charts[chart].subcharts.clone();
+        let named = |tree: &Tree<'a>, subchart: ChartId, index: usize| {
+            let (requirement, node) = (&tree.requirements[index], &tree.charts[subchart]);
+            tree.name(subchart) == requirement.name
+                && is_compatible(&requirement.source.version, tree.heads[node.metadata].version)
+        };
+        let mut subcharts: Vec<ChartId> = found
+            .iter()
+            .copied()
+            .filter(|subchart| !requirements.iter().any(|index| named(&self.tree, *subchart, *index)))
+            .collect();
+        for index in requirements {
+            let alias = self.tree.requirements[*index].source.alias.as_str();
+            if let Some(subchart) = found.iter().find(|subchart| named(&self.tree, **subchart, *index)) {
+                subcharts.push(self.tree.copy(*subchart, alias));
+            }
+            if !alias.is_empty() {
+                self.tree.requirements[*index].name = alias;
+            }
+        }
+        self.tree.set_subcharts(chart, subcharts);
     }
-    chart.metadata.dependencies = (!dependencies.is_empty()).then_some(dependencies);
-    Ok(())
+
+    /// Takes values over from children, the deepest first.
+    fn import_all(&mut self, chart: ChartId) -> Result<(), CoalesceError> {
+        for subchart in self.tree.charts[chart].subcharts.clone() {
+            self.import_all(subchart)?;
+        }
+        let Some(requirements) = self.tree.requirements_of(chart) else { return Ok(()) };
+        let values = self.graph.empty();
+        coalesce_tree(&self.tree, chart, &mut self.graph, values, true)?;
+        let imported = self.graph.empty();
+        for index in requirements {
+            let Requirement { source, name, imported: ref before, .. } = self.tree.requirements[index];
+            let mut done = Vec::new();
+            let imports = if before.is_some() { &[][..] } else { &source.import_values };
+            for import in imports {
+                let (child, parent): (Vec<&str>, _) = match import {
+                    ImportValue::Export(export) => (vec![name, "exports", export], "."),
+                    ImportValue::Table { child, parent } => (vec![name, child], parent.as_str()),
+                    ImportValue::Ignored => continue,
+                };
+                done.push(import);
+                let found = child.iter().try_fold(values, |table, path| self.graph.table_at(table, path));
+                match found {
+                    Some(table) => {
+                        let is_empty = self.graph.entries(table).next().is_none();
+                        let table = if is_empty { self.graph.empty() } else { table };
+                        let table = self.below(parent, table);
+                        self.graph.merge(imported, table);
+                        self.check_size(chart, imported)?;
+                    }
+                    None => self.tree.charts[chart]
+                        .warnings
+                        .push(format!("import-values: chart {name} has no table {}", child.join("."))),
+                }
+            }
+            self.tree.requirements[index].imported = Some(done);
+        }
+        // The imported tables may be tables of the values themselves.
+        self.check_size(chart, values)?;
+        let values = self.graph.deep_copy(values);
+        self.graph.merge(values, imported);
+        self.tree.charts[chart].defaults = Some(Defaults::Made(values));
+        Ok(())
+    }
+
+    fn check_size(&self, chart: ChartId, table: TableId) -> Result<(), CoalesceError> {
+        if self.graph.is_within(table, MAX_TABLES) {
+            return Ok(());
+        }
+        Err(CoalesceError::Endless { chart: self.tree.name(chart).to_owned() })
+    }
+
+    /// A table below the tables that a path names.
+    fn below(&mut self, path: &'a str, table: TableId) -> TableId {
+        if path == "." {
+            return table;
+        }
+        path.rsplit('.').fold(table, |inner, name| {
+            let outer = self.graph.empty();
+            self.graph.insert(outer, name, Node::Table(inner));
+            outer
+        })
+    }
 }
 
 /// One true tag is enough; without one, a false tag switches off.
-fn enabled_by_tags(dependency: &Dependency, tags: &Values) -> bool {
-    let mut set = dependency.tags.iter().filter_map(|tag| tags.get(tag)?.as_bool()).peekable();
+fn enabled_by_tags(dependency: &Dependency, graph: &Graph<'_>, tags: TableId) -> bool {
+    let mut set = dependency.tags.iter().filter_map(|tag| graph.value(tags, tag)?.as_bool()).peekable();
     set.peek().is_none() || set.any(|value| value)
 }
 
 /// The first path that leads to a bool decides.
-fn condition(dependency: &Dependency, values: &Values, path: &str) -> Option<bool> {
+fn condition(dependency: &Dependency, graph: &Graph<'_>, values: TableId, path: &str) -> Option<bool> {
     dependency
         .condition
         .trim()
         .split(',')
         .filter(|condition| !condition.is_empty())
-        .find_map(|condition| path_value(values, &format!("{path}{condition}"))?.as_bool())
-}
-
-/// Takes values over from children, the deepest first.
-fn import_all(chart: &mut Chart) -> Result<(), CoalesceError> {
-    for subchart in &mut chart.subcharts {
-        import_all(subchart)?;
-    }
-    let Some(mut dependencies) = chart.metadata.dependencies.take() else { return Ok(()) };
-    let mut values = merge(chart, &Values::new())?;
-    let mut imported = Values::new();
-    for dependency in dependencies.iter_mut().flatten() {
-        for import in &dependency.import_values {
-            let (child, parent) = match import {
-                ImportValue::Export(name) => (format!("{}.exports.{name}", dependency.name), "."),
-                ImportValue::Table { child, parent } => {
-                    (format!("{}.{child}", dependency.name), parent.as_str())
-                }
-                ImportValue::Ignored => continue,
-            };
-            match table(&values, &child) {
-                Some(found) => merge_tables(&mut imported, &at_path(parent, found)),
-                None => chart
-                    .warnings
-                    .push(format!("import-values: chart {} has no table {child}", dependency.name)),
-            }
-        }
-        dependency.raw_import_values =
-            dependency.import_values.iter().filter_map(ImportValue::normalised).collect();
-    }
-    merge_tables(&mut values, &imported);
-    chart.values = Some(values);
-    chart.metadata.dependencies = Some(dependencies);
-    Ok(())
-}
-
-/// `data` below the tables that a path names.
-fn at_path(path: &str, data: &Values) -> Values {
-    if path == "." {
-        return data.clone();
-    }
-    path.rsplit('.').fold(data.clone(), |inner, name| {
-        let mut outer = Values::new();
-        outer.insert(name.to_owned(), Value::Object(inner));
-        outer
-    })
+        .find_map(|condition| graph.value_at(values, &format!("{path}{condition}"))?.as_bool())
 }

@@ -312,7 +312,7 @@ fn assemble(files: Vec<File>, budget: &mut Budget, depth: usize) -> Result<Chart
         match &*file.name {
             "Chart.yaml" => {}
             "Chart.lock" => chart.lock = read_lock("Chart.lock", file)?,
-            "values.yaml" => chart.values = Some(read_values(&file.data)?),
+            "values.yaml" => chart.values = Some(Arc::new(read_values(&file.data)?)),
             "values.schema.json" => chart.schema = Some(file.clone()),
             "requirements.yaml" => {
                 let old = chart.metadata.api_version == "v1";

@@ -8,6 +8,7 @@ mod glob;
 mod ignore;
 mod load;
 mod metadata;
+mod tree;
 mod validate;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use decode::{DecodeError, Fields};
 pub(crate) use dependencies::is_compatible;
 pub(crate) use glob::match_path;
 pub(crate) use metadata::FIELDS;
+pub(crate) use tree::{ChartId, Defaults, Tree};
 
 /// A file of a chart. Copies share the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +65,8 @@ pub struct Chart {
     pub lock: Option<Lock>,
     /// Everything under `templates/`.
     pub templates: Vec<File>,
-    /// `values.yaml`; `None` where there is no such file.
-    pub values: Option<Values>,
+    /// `values.yaml`; `None` where there is no such file. Copies share it.
+    pub values: Option<Arc<Values>>,
     /// `values.schema.json`.
     pub schema: Option<File>,
     /// Files that no other field holds: `crds/`, `README.md` and what a template may read.
@@ -75,6 +77,9 @@ pub struct Chart {
     pub modified: Option<Timestamp>,
     /// Subcharts, by folder name until [`process_dependencies`] has put them in the order of `Chart.yaml`.
     pub subcharts: Vec<Chart>,
+    /// `root/charts/sub`, where templates and CRDs are said to be, if that is not below the path of the parent: processing
+    /// dependencies gives a new name to a chart with an alias, but not always to what is below it.
+    pub path: Option<String>,
     /// What a careful reader should know: accepted, but dubious.
     pub warnings: Vec<String>,
 }
@@ -113,6 +118,15 @@ impl Chart {
         &self.metadata.name
     }
 
+    /// Where templates are said to be, in a parent with such a path.
+    pub(crate) fn path_below(&self, parent: Option<&str>) -> String {
+        match (&self.path, parent) {
+            (Some(path), _) => path.clone(),
+            (None, Some(parent)) => format!("{parent}/charts/{}", self.name()),
+            (None, None) => self.name().to_owned(),
+        }
+    }
+
     /// Whether the chart only lends partials to others.
     pub fn is_library(&self) -> bool {
         self.metadata.kind.eq_ignore_ascii_case("library")
@@ -121,7 +135,7 @@ impl Chart {
     /// The files under `crds/`, those of subcharts after the parent's.
     pub fn crds(&self) -> Crds<'_> {
         let mut crds = Crds { paths: Vec::new(), files: Vec::new() };
-        self.collect_crds(self.name().to_owned(), &mut crds);
+        self.collect_crds(self.path_below(None), &mut crds);
         crds
     }
 
@@ -134,7 +148,7 @@ impl Chart {
         }
         crds.paths.push(path.clone());
         for subchart in &self.subcharts {
-            subchart.collect_crds(format!("{path}/charts/{}", subchart.name()), crds);
+            subchart.collect_crds(subchart.path_below(Some(&path)), crds);
         }
     }
 

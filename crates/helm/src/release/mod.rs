@@ -9,6 +9,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -234,7 +235,7 @@ pub struct RecordedChart {
     /// Files under `templates/`.
     pub templates: Vec<File>,
     /// Defaults, with what was imported from subcharts.
-    pub values: Option<Values>,
+    pub values: Option<Arc<Values>>,
     /// `values.schema.json`.
     pub schema: Option<File>,
     /// Other files.

@@ -111,7 +111,7 @@ fn chart(map: &Map<String, Value>) -> Result<RecordedChart, Problem> {
     }
     chart.templates = files(map, "templates")?;
     chart.files = files(map, "files")?;
-    chart.values = values(map, "values");
+    chart.values = values(map, "values").map(Arc::new);
     if let Some(Value::String(schema)) = map.get("schema") {
         let mut file = File::new("values.schema.json", bytes(schema)?);
         file.modified = moment(map, "schemamodtime").timestamp();

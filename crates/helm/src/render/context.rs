@@ -44,12 +44,13 @@ pub(super) fn all_templates(input: RenderInput<'_>) -> Vec<Template<'_>> {
         capabilities: objects::capabilities(input.capabilities),
         templates: Vec::new(),
     };
-    let values = values::to_template(input.chart, input.values);
-    walk.chart(input.chart, input.chart.name(), values.viewed_as(&VALUES), true);
+    let values = values::to_template(input.values);
+    walk.chart(input.chart, &input.chart.path_below(None), values.viewed_as(&VALUES), true);
     let mut templates = walk.templates;
+    // Of charts that share a path the last one counts.
+    templates.reverse();
     let depth = |name: &str| name.bytes().filter(|byte| *byte == b'/').count();
     templates.sort_by(|a, b| (depth(&b.name), &b.name).cmp(&(depth(&a.name), &a.name)));
-    // Of charts that share a path the last one counts.
     templates.dedup_by(|a, b| a.name == b.name);
     templates
 }
@@ -73,7 +74,7 @@ impl<'a> Walk<'a> {
         ]);
         for subchart in &chart.subcharts {
             let section = values::section(&values, subchart.name());
-            let path = format!("{path}/charts/{}", subchart.name());
+            let path = subchart.path_below(Some(path));
             let inner = self.chart(subchart, &path, section, false);
             subcharts.insert(subchart.name(), Value::Map(inner));
         }

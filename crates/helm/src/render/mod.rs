@@ -18,7 +18,7 @@ use sluice_gotemplate::{
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
 use crate::parallel;
-use crate::values::Values;
+use crate::values::Coalesced;
 
 pub use cache::TemplateCache;
 pub use error::RenderError;
@@ -42,7 +42,7 @@ pub struct RenderInput<'a> {
     /// The chart, with its dependencies processed.
     pub chart: &'a Chart,
     /// The coalesced values.
-    pub values: &'a Values,
+    pub values: &'a Coalesced<'a>,
     /// `.Release`.
     pub release: &'a ReleaseOptions,
     /// `.Capabilities`.

@@ -3,10 +3,9 @@
 use serde_json::Value as Json;
 use sluice_gotemplate::{Ctx, Failure, Map, MapKind, Method, Type, Value};
 
-use crate::chart::Chart;
 use crate::document;
 use crate::go::quote;
-use crate::values::Values;
+use crate::values::{Coalesced, Graph, Node, TableId, Values};
 
 /// `common.Values`
 pub(super) static VALUES: MapKind = MapKind { name: "common.Values", elem: Type::ANY, methods: METHODS };
@@ -29,10 +28,27 @@ const METHODS: &[Method] = &[
     Method { name: "YAML", params: &[], variadic: false, result: Type::STRING, call: yaml },
 ];
 
-/// The values of the root chart as templates see them: the tables that charts share are one map.
-pub(super) fn to_template(chart: &Chart, values: &Values) -> Map {
-    let map = plain(values);
-    share_globals(chart, &map);
+/// The values of the root chart as templates see them: a table that several charts hold is one map.
+pub(super) fn to_template(values: &Coalesced<'_>) -> Map {
+    let mut made = vec![None; values.graph().len()];
+    table_of(values.graph(), values.root(), &mut made)
+}
+
+fn table_of(graph: &Graph<'_>, table: TableId, made: &mut Vec<Option<Map>>) -> Map {
+    if let Some(map) = &made[table.index()] {
+        return map.clone();
+    }
+    let map = Map::of_entries(
+        &PLAIN,
+        graph.entries(table).map(|(key, node)| {
+            let value = match node {
+                Node::Plain(value) => to_value(value),
+                Node::Table(inner) => Value::Map(table_of(graph, inner, made)),
+            };
+            (key, value)
+        }),
+    );
+    made[table.index()] = Some(map.clone());
     map
 }
 
@@ -52,25 +68,6 @@ fn to_value(json: &Json) -> Value {
         Json::String(text) => Value::string(text),
         Json::Array(items) => Value::list(items.iter().map(to_value).collect()),
         Json::Object(map) => Value::Map(plain(map)),
-    }
-}
-
-/// Two levels below `global`, the tables of a parent are those of its children: who sets a key there, sets it for all.
-fn share_globals(chart: &Chart, values: &Map) {
-    let globals = values.get("global");
-    for subchart in &chart.subcharts {
-        let Some(Value::Map(section)) = values.get(subchart.name()) else { continue };
-        if let (Some(Value::Map(globals)), Some(Value::Map(own))) = (&globals, section.get("global")) {
-            for (key, table) in globals.entries() {
-                let (Value::Map(table), Some(Value::Map(own))) = (table, own.get(&key)) else { continue };
-                for (name, inner) in table.entries() {
-                    if matches!((&inner, own.get(&name)), (Value::Map(_), Some(Value::Map(_)))) {
-                        own.insert(&name, inner);
-                    }
-                }
-            }
-        }
-        share_globals(subchart, &section);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values: reading, setting, merging, checking.
 
 mod coalesce;
-mod path;
+mod graph;
 mod read;
 mod references;
 mod set;
@@ -10,13 +10,15 @@ mod validate;
 
 use serde_json::{Map, Value};
 
-pub use coalesce::{CoalesceError, coalesce, merge, merge_tables};
-pub use path::{path_value, table};
+pub use coalesce::{CoalesceError, Coalesced, coalesce, merge_tables};
 pub use read::{ValuesError, merge_maps, read_values};
 pub use references::{ReferenceError, ReferencedValues, compose, values_of_json};
 pub use set::SetError;
 pub use sources::{SourceError, ValueSources, set_from_file, set_json, set_literal, set_string, set_typed};
 pub use validate::{SchemaError, validate};
+
+pub(crate) use coalesce::coalesce_tree;
+pub(crate) use graph::{Graph, Node, TableId};
 
 /// A table of values. Numbers from files are floats, as Go's JSON decoder makes them; `--set` makes integers.
 pub type Values = Map<String, Value>;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Values;
+use super::{Coalesced, Graph, Node, TableId};
 use crate::chart::Chart;
 use crate::schema::{FetchSchema, check};
 
@@ -12,31 +12,38 @@ use crate::schema::{FetchSchema, check};
 pub struct SchemaError(String);
 
 /// Checks coalesced values.
-pub fn validate(chart: &Chart, values: &Values, fetch: &dyn FetchSchema) -> Result<(), SchemaError> {
+pub fn validate(chart: &Chart, values: &Coalesced<'_>, fetch: &dyn FetchSchema) -> Result<(), SchemaError> {
     let mut findings = String::new();
-    collect(chart, values, fetch, &mut findings);
+    collect(chart, values.graph(), values.root(), fetch, &mut findings);
     if findings.is_empty() { Ok(()) } else { Err(SchemaError(findings)) }
 }
 
-fn collect(chart: &Chart, values: &Values, fetch: &dyn FetchSchema, findings: &mut String) {
-    if let Some(schema) = &chart.schema {
-        // A copy, since a schema sees a value and not a table; charts with a schema are the smaller part.
-        if let Err(error) = check(&schema.data, &Value::Object(values.clone()), fetch) {
-            findings.push_str(&format!("{}:\n{error}\n", chart.name()));
-        }
+fn collect(
+    chart: &Chart,
+    graph: &Graph<'_>,
+    values: TableId,
+    fetch: &dyn FetchSchema,
+    findings: &mut String,
+) {
+    if let Some(schema) = &chart.schema
+        && let Err(error) = check(&schema.data, &Value::Object(graph.to_values(values)), fetch)
+    {
+        findings.push_str(&format!("{}:\n{error}\n", chart.name()));
     }
     for subchart in &chart.subcharts {
-        let found = match values.get(subchart.name()) {
-            None | Some(Value::Null) => continue,
-            Some(Value::Object(section)) => {
-                collect(subchart, section, fetch, findings);
+        let found = match graph.get(values, subchart.name()) {
+            None | Some(Node::Plain(Value::Null)) => continue,
+            Some(Node::Table(section)) => {
+                collect(subchart, graph, section, fetch, findings);
                 continue;
             }
-            Some(Value::Bool(_)) => "bool",
-            Some(Value::Number(number)) if number.is_f64() => "float64",
-            Some(Value::Number(_)) => "int64",
-            Some(Value::String(_)) => "string",
-            Some(Value::Array(_)) => "[]interface {}",
+            // Coalescing took the sections of all subcharts apart.
+            Some(Node::Plain(Value::Object(_))) => continue,
+            Some(Node::Plain(Value::Bool(_))) => "bool",
+            Some(Node::Plain(Value::Number(number))) if number.is_f64() => "float64",
+            Some(Node::Plain(Value::Number(_))) => "int64",
+            Some(Node::Plain(Value::String(_))) => "string",
+            Some(Node::Plain(Value::Array(_))) => "[]interface {}",
         };
         findings.push_str(&format!(
             "{}:\ninvalid type for values: expected object (map), got {found}\n",

@@ -51,3 +51,39 @@ fn alias_bombs_end() {
     let deep = "[".repeat(100_000);
     assert!(message(&deep).contains("YAML parse error on c/templates/a.yaml"));
 }
+
+/// What a chart says whose subchart `sub` has the tables `x` and `y`.
+fn imports(imports: &str) -> String {
+    let root = format!(
+        "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies: [{{name: sub, version: '*', import-values: [{imports}]}}]\n"
+    );
+    let tables = (0..40).fold(String::new(), |text, index| text + &format!("t{index}: {{k: {index}}}\n"));
+    let files = vec![
+        File::new("Chart.yaml", root.as_bytes()),
+        File::new("charts/sub/Chart.yaml", &b"apiVersion: v2\nname: sub\nversion: 1.0.0\n"[..]),
+        File::new("charts/sub/values.yaml", tables.as_bytes()),
+        File::new("templates/a.yaml", &b"a: {{ .Values | toJson | len }}"[..]),
+    ];
+    let mut chart = load_files(files).expect("a chart");
+    match render_chart(&mut chart, &Values::new(), &TemplateOptions::default(), &mut SystemHost, None) {
+        Ok(rendered) => rendered.manifest(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn tables_imported_into_themselves_end() {
+    let endless = "chart dependencies processing failed: import-values of chart c put tables into each other without end";
+    assert!(imports("{child: t0, parent: a}, {child: t1, parent: a.b}").contains("\na: "));
+    assert_eq!(imports("{child: t0, parent: a}, {child: t0, parent: a.b}"), endless);
+    // Twice in each of 40 levels: 2^40 tables.
+    let mut bomb = "{child: t0, parent: p}".to_owned();
+    let mut path = "p".to_owned();
+    for level in 1..40 {
+        bomb.push_str(&format!(
+            ", {{child: t{level}, parent: {path}.l}}, {{child: t{level}, parent: {path}.r}}"
+        ));
+        path.push_str(".l");
+    }
+    assert_eq!(imports(&bomb), endless);
+}

@@ -4,4 +4,6 @@ mod archives;
 mod charts;
 mod determinism;
 mod hostile;
+mod random;
+mod random_chart;
 mod reference;
