@@ -1,39 +1,10 @@
-//! Signed JSON web tokens: made for services that ask for one, and checked when a sender brings one.
+//! Signed JSON web tokens, checked when a sender brings one.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{self, RsaKeyPair, RsaPublicKeyComponents, UnparsedPublicKey};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
+use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde::Deserialize;
-use serde_json::{Value, json};
-
-/// A token of these claims, signed with an RSA key in PEM (RS256).
-pub(crate) fn sign(claims: &Value, key_id: Option<&str>, pem: &[u8]) -> Result<String, String> {
-    let key = PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|error| format!("the private key cannot be read: {error}"))?;
-    let key = match &key {
-        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
-        _ => return Err("the private key is no RSA key".to_owned()),
-    };
-    let key = key.map_err(|error| format!("the private key cannot be used: {error}"))?;
-    let mut header = json!({"alg": "RS256", "typ": "JWT"});
-    if let Some(id) = key_id {
-        header["kid"] = id.into();
-    }
-    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let signed = format!("{}.{}", encode(&header), encode(claims));
-    let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(
-        &signature::RSA_PKCS1_SHA256,
-        &ring::rand::SystemRandom::new(),
-        signed.as_bytes(),
-        &mut signature,
-    )
-    .map_err(|_| "the private key cannot sign".to_owned())?;
-    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
-}
+use serde_json::Value;
 
 /// A token that was taken apart, not checked.
 pub(crate) struct Token<'a> {
@@ -163,6 +134,7 @@ fn unsupported(algorithm: &str) -> String {
 pub(crate) mod tests {
     use super::*;
     use ring::signature::{EcdsaKeyPair, KeyPair};
+    use serde_json::json;
 
     /// An issuer's key pair, for tests.
     pub(crate) struct Issuer(EcdsaKeyPair);
@@ -201,15 +173,6 @@ pub(crate) mod tests {
         let key =
             rsa::RsaPrivateKey::from_components(field("n"), field("e"), number(RFC_7515_PRIVATE), vec![]);
         key.unwrap().to_pkcs1_pem(rsa::pkcs1::LineEnding::LF).unwrap().to_string()
-    }
-
-    #[test]
-    fn what_is_signed_verifies() {
-        let text = sign(&json!({"iss": "me"}), Some("k"), rsa_pem().as_bytes()).unwrap();
-        let key: Key = serde_json::from_str(RFC_7515_KEY).unwrap();
-        let token = Token::parse(&text).unwrap();
-        assert_eq!((key.verify(&token), token.key_id.as_deref()), (Ok(()), Some("k")));
-        assert!(sign(&json!({}), None, b"nonsense").is_err());
     }
 
     /// The example of RFC 7515, appendix A.2: RS256.

@@ -10,7 +10,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::gcp::access_token;
 use crate::tokens::Token;
-use crate::{Error, Tokens, http, jwt, variable};
+use crate::{Error, Tokens, http, variable};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 const INSTANCE: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -145,9 +145,7 @@ fn assertion(url: &str, client: &str, pem: &str, send_chain: bool) -> Result<Str
     let invalid = |what: &str| Error::Credentials(format!("the client certificate {what}"));
     let first = certificates.first().ok_or_else(|| invalid("is not in PEM format"))?;
     let der = STANDARD.decode(first).map_err(|_| invalid("is not in PEM format"))?;
-    let mut header = serde_json::json!({
-        "alg": "RS256", "typ": "JWT", "x5t": URL_SAFE_NO_PAD.encode(Sha1::digest(&der)),
-    });
+    let mut header = serde_json::json!({"x5t": URL_SAFE_NO_PAD.encode(Sha1::digest(&der))});
     if send_chain {
         header["x5c"] = certificates.clone().into();
     }
@@ -159,7 +157,7 @@ fn assertion(url: &str, client: &str, pem: &str, send_chain: bool) -> Result<Str
     let label = ["PRIVATE KEY", "RSA PRIVATE KEY"].into_iter().find(|label| !blocks(label).is_empty());
     let label = label.ok_or_else(|| invalid("has no private key beside it"))?;
     let key = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", wrapped(&blocks(label)[0]));
-    jwt::sign(&header, &claims, &key)
+    Ok(sluice_jwt::sign(&claims, &header, key.as_bytes())?)
 }
 
 fn wrapped(base64: &str) -> String {

@@ -70,3 +70,9 @@ fn refusal(status: u16, code: &str, message: &str) -> String {
     }
     text
 }
+
+impl From<sluice_jwt::Error> for Error {
+    fn from(error: sluice_jwt::Error) -> Self {
+        Self::Credentials(format!("the private key cannot be used: {error}"))
+    }
+}

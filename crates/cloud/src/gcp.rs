@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde::Deserialize;
 
 use crate::tokens::Token;
-use crate::{Error, Tokens, http, jwt};
+use crate::{Error, Tokens, http};
 
 /// The scope that allows all that an account may do.
 pub(crate) const PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -109,8 +109,8 @@ async fn key_token(
             let claims = serde_json::json!({
                 "iss": key.client_email, "scope": scope, "aud": service, "iat": now, "exp": now + 3600,
             });
-            let header = serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": key.private_key_id});
-            let assertion = jwt::sign(&header, &claims, &key.private_key)?;
+            let header = serde_json::json!({"kid": key.private_key_id});
+            let assertion = sluice_jwt::sign(&claims, &header, key.private_key.as_bytes())?;
             let form = [
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
                 ("assertion", assertion.as_str()),

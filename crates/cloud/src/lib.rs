@@ -17,7 +17,6 @@ mod error;
 mod gcp;
 pub mod git;
 pub mod http;
-mod jwt;
 pub mod registry;
 mod tokens;
 pub mod xml;

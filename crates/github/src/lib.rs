@@ -20,6 +20,7 @@ pub use data::{App, DataError};
 pub use tokens::Tokens;
 
 use data::Installation;
+use statement::statement;
 
 /// The user name that goes with a token.
 pub const USERNAME: &str = "x-access-token";
@@ -49,7 +50,7 @@ impl std::fmt::Debug for Token {
 pub enum Error {
     /// The key cannot be used.
     #[error("key 'githubAppPrivateKey': {0}")]
-    Key(String),
+    Key(sluice_jwt::Error),
     /// GitHub refused.
     #[error("{method} {url}: {status}{}", words(.message))]
     Refused {
@@ -115,7 +116,7 @@ struct Found {
 impl App {
     /// Asks for a new token. The client should not follow redirects.
     pub async fn token(&self, http: &Client) -> Result<Token, Error> {
-        let statement = statement::sign(&self.id, &self.key, Timestamp::now()).map_err(Error::Key)?;
+        let statement = statement(&self.id, &self.key)?;
         let installation = match &self.installation {
             Installation::Id(id) => id.clone(),
             Installation::Owner(owner) => self.find(http, owner, &statement).await?,
@@ -145,7 +146,7 @@ impl App {
         struct Named {
             slug: String,
         }
-        let statement = statement::sign(&self.id, &self.key, Timestamp::now()).map_err(Error::Key)?;
+        let statement = statement(&self.id, &self.key)?;
         Ok(ask::<Named>(http, Method::GET, self.url(&["app"]), &statement).await?.slug)
     }
 

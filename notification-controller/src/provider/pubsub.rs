@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::jiff::Timestamp;
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::http::{Client, Request};
 use super::{Error, Target};
@@ -58,6 +58,7 @@ fn token(target: &Target) -> Result<String, Error> {
     let claims = json!({
         "iss": account.client_email, "sub": account.client_email, "aud": SERVICE, "iat": now, "exp": now + 3600,
     });
-    crate::jose::sign(&claims, account.private_key_id.as_deref(), account.private_key.as_bytes())
-        .map_err(|problem| Error::Config(format!("the token cannot be used: {problem}")))
+    let header = account.private_key_id.map_or(Value::Null, |id| json!({"kid": id}));
+    sluice_jwt::sign(&claims, &header, account.private_key.as_bytes())
+        .map_err(|problem| Error::Config(format!("the private key in the token cannot be used: {problem}")))
 }
