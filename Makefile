@@ -105,7 +105,7 @@ bench-helm-releases: controlplane ## Seconds, CPU and memory for N HelmReleases 
 .PHONY: bench-push
 bench-push: controlplane ## From a webhook to applied objects, with N Kustomizations (N=100)
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
-	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench-push --count $(N)
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_push --count $(N)
 
 .PHONY: bench-sources
 bench-sources: controlplane ## Seconds, CPU and memory for N OCIRepositories and N HelmCharts (N=100)
@@ -132,8 +132,8 @@ bench-git: controlplane ## 1,000 GitRepositories of 20 URLs at rest, then large 
 
 .PHONY: bench-kustomize
 bench-kustomize: ## CPU and memory of five layers over 1,000 and 10,000 resources, beside kustomize
-	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples
-	@$(TARGET)/fast/examples/bench "$$(tests/tools/install.sh kustomize)" $(TARGET)/fast/examples/build 1000 10000
+	@$(CARGO) build --locked --profile fast --package sluice --package sluice-programs --bins
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_kustomize --kustomize "$$(tests/tools/install.sh kustomize)"
 
 .PHONY: bench-helm
 bench-helm: ## CPU time and memory of chart rendering beside helm's
@@ -154,10 +154,9 @@ bench-scale: controlplane ## Everything at once in growing numbers: table and pl
 
 .PHONY: bench-all
 bench-all: controlplane ## All benchmarks in one run, each beside its target (ALL=…)
-	@tests/tools/install.sh helm >/dev/null
+	@tests/tools/install.sh helm >/dev/null && tests/tools/install.sh registry >/dev/null
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
-	@$(CARGO) build --locked --profile fast --package sluice-kustomize --examples
-	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_all --folder $(TARGET)/fast --release $(TARGET)/release --kustomize "$$(tests/tools/install.sh kustomize)" $(ALL) $(if $(PAGE),--page $(PAGE))
+	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_all --release $(TARGET)/release --kustomize "$$(tests/tools/install.sh kustomize)" $(ALL) $(if $(PAGE),--page $(PAGE))
 
 .PHONY: chaos
 chaos: controlplane ## A fleet that changes while everything fails: kills, cuts, full disks (SEED=1 FAULTS=50)

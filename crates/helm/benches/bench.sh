@@ -5,17 +5,22 @@
 # check them against schemas and execute the templates; loading, dependencies and sorting are no part of it.
 # "again": templates are parsed in each round, as helm's are; "kept": they are parsed once, as in a controller.
 #
-#   bench.sh [ROUNDS]
+#   bench.sh [ROUNDS [SLUICE]]
+#
+# With a path of `sluice`, that program is measured, only as whole processes, and nothing is built.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$here/../../..
 rounds=${1:-10}
 helm=$("$root/tests/tools/install.sh" helm)
-cargo build --quiet --manifest-path "$root/Cargo.toml" --profile fast -p sluice-helm --example template
-target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-ours=$target/fast/examples/template
-(cd "$here/within" && GOFLAGS= go build -trimpath -o "$target/fast/within" .)
-within=$target/fast/within
+sluice=${2:-}
+if [ -z "$sluice" ]; then
+    cargo build --quiet --manifest-path "$root/Cargo.toml" --profile fast -p sluice-helm --example template
+    target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+    ours=$target/fast/examples/template
+    (cd "$here/within" && GOFLAGS= go build -trimpath -o "$target/fast/within" .)
+    within=$target/fast/within
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -65,13 +70,23 @@ round() {
     done
     cat "$work/round-1" "$work/round-41" | awk '{ sum = $1 + $2 - sum } END { printf "%.2f", sum * 1000 / 40 }'
 }
-for chart in small large; do
-    set -- template rel "$work/$chart" --include-crds
+# Helm's options behind the chart's name: whole processes.
+whole() {
+    label=$1
+    chart=$2
+    shift 2
+    set -- template rel "$work/$chart" "$@"
     theirs=$(measure "$helm" "$@")
-    mine=$(measure "$ours" "$@")
-    echo "$theirs $mine" | awk -v chart=$chart -v rounds="$rounds" '{
+    if [ -n "$sluice" ]; then mine=$(measure "$sluice" helm "$@"); else mine=$(measure "$ours" "$@"); fi
+    echo "$theirs $mine" | awk -v label="$label" -v rounds="$rounds" '{
         printf "%s: helm %.1f ms CPU, %.1f MB; ours %.1f ms CPU, %.1f MB: %.1f times faster, %.2f of the memory\n",
-            chart, $1 * 1000 / rounds, $2 / 1024, $3 * 1000 / rounds, $4 / 1024, $1 / ($3 > 0 ? $3 : 0.001), $4 / $2 }'
+            label, $1 * 1000 / rounds, $2 / 1024, $3 * 1000 / rounds, $4 / 1024, $1 / ($3 > 0 ? $3 : 0.001), $4 / $2 }'
+}
+whole small small --include-crds
+whole large large --include-crds
+whole "large without CRDs" large
+[ -z "$sluice" ] || exit 0
+for chart in small large; do
     theirs=$(round "$within" "$work/$chart")
     again=$(round "$ours" template rel "$work/$chart" --parse-again --repeat)
     kept=$(round "$ours" template rel "$work/$chart" --repeat)

@@ -64,3 +64,6 @@ pub const BINARIES: [(&str, f64); 5] = [
     ("notification-controller", 79.0),
     ("image-controller", 121.0),
 ];
+
+/// The stripped `flux` in MB.
+pub const CLI: f64 = 77.0;

@@ -2,4 +2,5 @@
 
 pub mod flux;
 pub mod measure;
+pub mod overlay;
 pub mod plot;

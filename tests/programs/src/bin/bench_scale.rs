@@ -7,7 +7,7 @@ use futures::TryFutureExt as _;
 use kube::api::DynamicObject;
 use serde_json::json;
 use sluice_programs::measure::{
-    self, NAMESPACE, all, apply, control_plane, is_ready, mebibytes, object, say,
+    self, NAMESPACE, PATIENCE, all, apply, control_plane, is_ready, mebibytes, object, say,
 };
 use sluice_programs::plot::{Line, svg};
 use sluice_tests::{Cluster, Controller, GitServer, Registry, Repository, Sink, Usage, wait};
@@ -182,7 +182,7 @@ impl Bench {
 
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let logs: Vec<String> = self.controllers.iter().map(Controller::log_tail).collect();
-        error.context(logs.join("\n---\n"))
+        error.context(format!("the controllers said: {}", logs.join("\n")))
     }
 
     async fn grow(&self, before: [usize; 5], counts: [usize; 5]) -> Result<()> {
@@ -258,7 +258,8 @@ impl Bench {
         self.cluster.request_reconcile(SOURCE, "GitRepository", "mono").await?;
         let name = format!("app-{}", one.unwrap_or_default());
         let changed = |map: &DynamicObject| map.data["data"]["value"] == value.as_str();
-        let first = wait::until(&maps, &name, "changed", changed).map_ok(|_| begin.elapsed().as_secs_f64());
+        let first = wait::until_within(&maps, &name, "changed", PATIENCE, changed)
+            .map_ok(|_| begin.elapsed().as_secs_f64());
         let revision = format!("main@sha1:{commit}");
         let at = |object: &DynamicObject| {
             object.data["status"]["lastAppliedRevision"] == revision.as_str() && is_ready(object)
@@ -274,7 +275,7 @@ fn line(row: &Row) -> String {
         .rest
         .iter()
         .zip(&row.peak)
-        .map(|((cores, now), peak)| format!("{cores:.3} / {now:.0} / {peak:.0}"))
+        .map(|((cores, now), peak)| format!("{cores:.4} / {now:.0} / {peak:.0}"))
         .collect();
     format!(
         "| {kustomizations} / {releases} / {git} / {oci} / {alerts} | {:.1} | {} | {:.2} | {:.1} | {:.1} |",

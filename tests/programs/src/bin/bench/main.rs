@@ -6,18 +6,17 @@ mod objects;
 mod report;
 mod subject;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, DynamicObject};
-use kube::runtime::{WatchStreamExt as _, watcher};
 use objects::deployments;
 use report::{Idle, Phase, Report};
 use serde_json::json;
-use sluice_tests::{Cluster, ControlPlane, Controller, GitServer, Options, Usage, condition, install_crds};
-use std::collections::{BTreeMap, HashSet};
+use sluice_programs::measure::{PARALLEL, all, apply, is_ready};
+use sluice_tests::{Cluster, ControlPlane, Controller, GitServer, Options, Usage, install_crds};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 use subject::Subject;
 
@@ -47,10 +46,6 @@ struct Arguments {
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 pub(crate) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
 pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
-/// How many requests of ours are under way at a time.
-const PARALLEL: usize = 32;
-/// Flux took 4 minutes for 1,000.
-const PATIENCE: Duration = Duration::from_mins(30);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -103,8 +98,7 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
     report::progress("install");
     let created = async {
         bench.cluster.apply(&objects::git_repository(repository.url())).await?;
-        let all = subject.objects(count);
-        stream::iter(all).map(|text| bench.apply(text)).buffer_unordered(PARALLEL).try_collect::<()>().await
+        apply(&bench.cluster, subject.objects(count)).await
     };
     phases.push(bench.phase("install", created, |object| subject.is_done(object, &first, "1.0.0")).await?);
 
@@ -125,17 +119,12 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
 }
 
 async fn namespaces(bench: &Bench, prefix: &str) -> Result<()> {
-    let all: Vec<_> = (0..bench.count)
-        .map(|index| format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {prefix}-{index}}}}}"))
-        .collect();
-    stream::iter(all).map(|text| bench.apply(text)).buffer_unordered(PARALLEL).try_collect().await
+    let namespace =
+        |index| format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {prefix}-{index}}}}}");
+    apply(&bench.cluster, (0..bench.count).map(namespace)).await
 }
 
 impl Bench {
-    async fn apply(&self, text: String) -> Result<()> {
-        self.cluster.apply(&text).await.map(drop)
-    }
-
     fn usage(&self) -> Result<BTreeMap<&'static str, Usage>> {
         self.controllers.iter().map(|(name, controller)| Ok((*name, controller.usage()?))).collect()
     }
@@ -159,8 +148,7 @@ impl Bench {
                 .await
         };
         let heard = |object: &DynamicObject| {
-            object.data["status"]["lastHandledReconcileAt"] == request.as_str()
-                && condition(object, "Ready") == Some("True")
+            object.data["status"]["lastHandledReconcileAt"] == request.as_str() && is_ready(object)
         };
         self.phase("unchanged", requested, heard).await
     }
@@ -176,7 +164,7 @@ impl Bench {
         let (version, kind) = self.subject.kind();
         let api = self.cluster.api(version, kind).await?;
         let begin = Instant::now();
-        tokio::try_join!(act, self.all(&api, |object| good(object)))
+        tokio::try_join!(act, all(&api, self.count, good))
             .with_context(|| format!("{name}\n{}", self.controllers[1].1.log_tail()))?;
         let seconds = begin.elapsed().as_secs_f64();
         let cpu = self
@@ -191,27 +179,6 @@ impl Bench {
         })
     }
 
-    async fn all(&self, api: &Api<DynamicObject>, good: impl Fn(&DynamicObject) -> bool) -> Result<()> {
-        let mut events =
-            pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
-        let mut done = HashSet::new();
-        let outcome = tokio::time::timeout(PATIENCE, async {
-            while done.len() < self.count {
-                let Some(object) = events.next().await else { return };
-                if let Ok(object) = object
-                    && good(&object)
-                {
-                    done.insert((object.metadata.namespace, object.metadata.name));
-                }
-            }
-        })
-        .await;
-        if outcome.is_err() || done.len() < self.count {
-            bail!("only {} of {} after {PATIENCE:?}", done.len(), self.count);
-        }
-        Ok(())
-    }
-
     /// The same objects created directly, until every Deployment is available: no controller can be faster.
     async fn limit(&self) -> Result<f64> {
         report::progress("the limit");
@@ -220,9 +187,9 @@ impl Bench {
         let (resource, _) = kube::discovery::pinned_kind(&self.cluster.client, &resource).await?;
         let api: Api<DynamicObject> = Api::all_with(self.cluster.client.clone(), &resource);
         let begin = Instant::now();
-        let all: Vec<_> = deployments(self.count, "limit").collect();
+        let objects: Vec<_> = deployments(self.count, "limit").collect();
         let created = async {
-            stream::iter(all)
+            stream::iter(objects)
                 .map(|objects| objects::create(&self.cluster.client, objects))
                 .buffer_unordered(PARALLEL)
                 .try_collect::<()>()
@@ -232,7 +199,7 @@ impl Bench {
             object.metadata.namespace.as_deref().is_some_and(|name| name.starts_with("limit-"))
                 && object.data["status"]["availableReplicas"] == 1
         };
-        tokio::try_join!(created, self.all(&api, available))?;
+        tokio::try_join!(created, all(&api, self.count, available))?;
         Ok(begin.elapsed().as_secs_f64())
     }
 }

@@ -3,16 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, DynamicObject};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::{Value, json};
-use sluice_tests::{
-    Cluster, ControlPlane, Controller, GitServer, Options, Repository, condition, install_crds, wait,
-};
-use std::collections::HashSet;
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use serde_json::json;
+use sluice_programs::measure::{NAMESPACE, all, apply, control_plane, is_ready, object, say};
+use sluice_tests::{Controller, GitServer, Repository, wait};
+use std::time::Instant;
 
 /// Seconds from a webhook to applied objects, on a control plane of its own.
 #[derive(Parser)]
@@ -28,18 +23,11 @@ struct Arguments {
 const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
 const RECEIVERS: &str = "notification.toolkit.fluxcd.io/v1";
-const NAMESPACE: &str = "flux-system";
-const PATIENCE: Duration = Duration::from_mins(10);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    say("starting a control plane");
-    let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
-    let client = plane.client().await?;
-    install_crds(&client).await?;
-    let cluster = Cluster { client, namespace: NAMESPACE.into() };
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}").await?;
+    let (plane, cluster) = control_plane().await?;
     let server = GitServer::start().await?;
     let repository = server.repository("app")?;
     for index in 0..arguments.count {
@@ -55,30 +43,25 @@ async fn main() -> Result<()> {
         Controller::builder(&plane, "kustomize-controller")?.argument(events).argument("--concurrent=20");
     let (source, kustomize) = tokio::try_join!(source.start(), kustomize.start())?;
 
-    say("installing");
-    let object = |version: &str, kind: &str, name: &str, spec: Value| {
-        json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string()
-    };
     let spec = json!({"interval": "1h", "url": repository.url(), "ref": {"branch": "main"}});
-    cluster.apply(&object(SOURCE, "GitRepository", "app", spec)).await?;
-    let applied = (0..arguments.count).map(|index| {
+    let resources = json!([{"kind": "GitRepository", "name": "app"}]);
+    let hook = json!({"type": "gitlab", "secretRef": {"name": "hook"}, "resources": resources});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook"}, "stringData": {"token": "t"}});
+    let first = [
+        object(SOURCE, "GitRepository", "app", spec),
+        secret.to_string(),
+        object(RECEIVERS, "Receiver", "hook", hook),
+    ];
+    let kustomization = |index: usize| {
         let spec = json!({
             "interval": "1h", "prune": true, "path": format!("./apps/{index}"), "targetNamespace": NAMESPACE,
             "sourceRef": {"kind": "GitRepository", "name": "app"},
         });
-        let text = object(KUSTOMIZE, "Kustomization", &format!("app-{index}"), spec);
-        let cluster = &cluster;
-        async move { cluster.apply(&text).await.map(drop) }
-    });
-    stream::iter(applied).buffer_unordered(16).try_collect::<()>().await?;
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook"}, "stringData": {"token": "t"}});
-    cluster.apply(&secret.to_string()).await?;
-    let resources = json!([{"kind": "GitRepository", "name": "app"}]);
-    let spec = json!({"type": "gitlab", "secretRef": {"name": "hook"}, "resources": resources});
-    cluster.apply(&object(RECEIVERS, "Receiver", "hook", spec)).await?;
+        object(KUSTOMIZE, "Kustomization", &format!("app-{index}"), spec)
+    };
+    apply(&cluster, first.into_iter().chain((0..arguments.count).map(kustomization))).await?;
     let receivers = cluster.api(RECEIVERS, "Receiver").await?;
-    let ready = |object: &DynamicObject| condition(object, "Ready") == Some("True");
-    let receiver = wait::until(&receivers, "hook", "ready", ready).await?;
+    let receiver = wait::until(&receivers, "hook", "ready", is_ready).await?;
     let path = receiver.data["status"]["webhookPath"].as_str().context("no path")?;
     let hook = format!("{}{path}", notification.webhooks());
     let kustomizations = cluster.api(KUSTOMIZE, "Kustomization").await?;
@@ -86,7 +69,7 @@ async fn main() -> Result<()> {
 
     let maps = cluster.api("v1", "ConfigMap").await?;
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let (mut one, mut all) = (Vec::new(), Vec::new());
+    let (mut one, mut every) = (Vec::new(), Vec::new());
     let controllers = [("source", &source), ("kustomize", &kustomize), ("notification", &notification)];
     let usage = || controllers.iter().map(|(_, controller)| controller.usage()).collect::<Result<Vec<_>>>();
     let before = usage()?;
@@ -115,18 +98,18 @@ async fn main() -> Result<()> {
         };
         let ((), changed, everywhere) = tokio::try_join!(pushed, changed, everywhere)?;
         one.push(changed.as_secs_f64());
-        all.push(everywhere.as_secs_f64());
+        every.push(everywhere.as_secs_f64());
     }
-    print(&format!(
+    say(&format!(
         "{} Kustomizations, {} pushes, seconds from the webhook",
         arguments.count, arguments.rounds
-    ));
-    for (what, times) in [("changed object applied", one), ("all at the revision", all)] {
-        print(&format!("{what:<24} {}", figures(times)));
+    ))?;
+    for (what, times) in [("changed object applied", one), ("all at the revision", every)] {
+        say(&format!("{what:<24} {}", figures(times)))?;
     }
     for ((name, _), (before, after)) in controllers.iter().zip(before.iter().zip(usage()?)) {
         let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64() / arguments.rounds as f64;
-        print(&format!("{name:<24} {cpu:.3} s CPU a push, peak {} MiB", after.peak / 1024 / 1024));
+        say(&format!("{name:<24} {cpu:.3} s CPU a push, peak {} MiB", after.peak / 1024 / 1024))?;
     }
     Ok(())
 }
@@ -139,21 +122,7 @@ fn write(repository: &Repository, index: usize, value: &str) -> Result<()> {
 /// Waits until all Kustomizations have applied a commit.
 async fn all_at(api: &Api<DynamicObject>, count: usize, commit: &str) -> Result<()> {
     let revision = format!("main@sha1:{commit}");
-    let mut objects =
-        pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
-    let mut done = HashSet::new();
-    let outcome = tokio::time::timeout(PATIENCE, async {
-        while done.len() < count {
-            let Some(object) = objects.next().await else { return };
-            if let Ok(object) = object
-                && object.data["status"]["lastAppliedRevision"] == revision.as_str()
-            {
-                done.insert(object.metadata.name);
-            }
-        }
-    });
-    ensure!(outcome.await.is_ok() && done.len() == count, "only {} of {count} are at {revision}", done.len());
-    Ok(())
+    all(api, count, |object| object.data["status"]["lastAppliedRevision"] == revision.as_str()).await
 }
 
 fn figures(mut times: Vec<f64>) -> String {
@@ -165,14 +134,4 @@ fn figures(mut times: Vec<f64>) -> String {
             .unwrap_or_default()
     };
     format!("median {:.3}, 95th percentile {:.3}, slowest {:.3}", at(0.5), at(0.95), at(1.0))
-}
-
-#[expect(clippy::print_stderr, reason = "progress of a program for people")]
-fn say(text: &str) {
-    eprintln!("{text} …");
-}
-
-#[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn print(text: &str) {
-    println!("{text}");
 }
