@@ -109,14 +109,14 @@ pub async fn cost(controller: &Controller, work: impl Future<Output = Result<()>
     Ok(Cost { seconds: begin.elapsed().as_secs_f64(), cpu })
 }
 
-/// The day, and on what it was measured.
+/// On what it was measured, and the day.
 pub fn machine() -> String {
     let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("an unknown processor", |(_, model)| model);
-    format!("{day} on {cores} cores of {model}, which also carry the control plane")
+    format!("{cores} cores of {model}, which also carry the control plane, {day}")
 }
 
 /// Replaces what stands between two marks of a page, or adds it with its marks at the end.

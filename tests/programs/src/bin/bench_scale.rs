@@ -316,7 +316,7 @@ fn write(page: &Path, rows: &[Row]) -> Result<()> {
     );
     std::fs::write(page.with_extension("svg"), picture)?;
     let mut text = format!(
-        "Measured on {} by `make bench-scale`. Columns of controllers: cores at rest / MiB resident at rest / peak MiB.\n\n\
+        "`make bench-scale` on {}. Columns of controllers: cores at rest / MiB resident at rest / peak MiB.\n\n\
          | Kustomizations / HelmReleases / GitRepositories / OCIRepositories / Alerts | from the size before, s | {} | \
          commit to one: it, s | all at it, s | commit to all, s |\n|---|---|---|---|---|---|---|---|---|\n",
         measure::machine(),

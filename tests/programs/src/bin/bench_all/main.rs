@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     let (missed, all) = table.missed();
     let minutes = begin.elapsed().as_secs_f64() / 60.0;
     let text = format!(
-        "Measured on {} by `make bench-all` in {minutes:.0} minutes: {} of {all} targets are met.\n\n{}",
+        "`make bench-all` on {}; it took {minutes:.0} minutes. {} of {all} targets are met.\n\n{}",
         measure::machine(),
         all - missed,
         table.markdown()
