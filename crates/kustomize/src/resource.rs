@@ -209,6 +209,7 @@ impl Resource {
         if id.name.is_empty() {
             self.meta.nameless = true;
         } else {
+            self.meta.previous.reserve_exact(1);
             self.meta.previous.push(Previous {
                 namespace: id.effective_namespace(),
                 name: id.name,

@@ -228,13 +228,18 @@ pub(crate) fn node_through_floats(value: &Value) -> Result<Node> {
         Value::Float(value) => float(*value),
         Value::String(text) => Node::string(text.as_str()),
         Value::Sequence(items) => {
-            Node::Sequence(items.iter().map(node_through_floats).collect::<Result<_>>()?)
+            let mut nodes = Vec::with_capacity(items.len());
+            for item in items {
+                nodes.push(node_through_floats(item)?);
+            }
+            Node::Sequence(nodes.into())
         }
-        Value::Mapping(entries) => Node::Mapping(
-            entries
-                .iter()
-                .map(|(key, value)| Ok((Node::string(key.as_str()), node_through_floats(value)?)))
-                .collect::<Result<_>>()?,
-        ),
+        Value::Mapping(entries) => {
+            let mut nodes = Vec::with_capacity(entries.len());
+            for (key, value) in entries {
+                nodes.push((Node::string(key.as_str()), node_through_floats(value)?));
+            }
+            Node::Mapping(nodes.into())
+        }
     })
 }

@@ -366,12 +366,15 @@ impl<'a> Composer<'a> {
                 }
                 EventKind::SequenceEnd | EventKind::MappingEnd => match stack.pop() {
                     Some(Frame::Sequence { mut items, anchor }) => {
+                        items.shrink_to_fit();
                         end_comments(&mut items.comments, comments);
                         (Node::Sequence(items), anchor)
                     }
                     Some(Frame::Mapping { mut entries, anchor, .. }) => {
                         end_comments(&mut entries.comments, comments);
                         move_last_foot(&mut entries);
+                        // Most mappings are small: room to grow would be a third of the memory of large documents.
+                        entries.shrink_to_fit();
                         (Node::Mapping(entries), anchor)
                     }
                     None => return Ok(Node::null()),

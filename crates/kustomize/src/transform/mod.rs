@@ -141,6 +141,7 @@ fn set_entry(node: &mut Node, key: &str, value: &str, mark: u32, writes: &mut Wr
             None => {
                 let mut scalar = tree::string(value);
                 scalar.line = mark;
+                entries.reserve_exact(1);
                 entries.push((tree::key(key), Node::Scalar(scalar)));
                 Ok(())
             }

@@ -34,10 +34,12 @@ pub(super) fn affix(map: &mut ResourceMap, affix: &str, specs: &[FieldSpec], sid
             if spec.spec.path == "metadata/name" && !affix.is_empty() {
                 // Kept as a list joined by commas in the reference, which splits at any comma.
                 let parts = affix.split(',').map(Into::into);
-                match side {
-                    Side::Prefix => resource.meta.prefixes.extend(parts),
-                    Side::Suffix => resource.meta.suffixes.extend(parts),
-                }
+                let affixes = match side {
+                    Side::Prefix => &mut resource.meta.prefixes,
+                    Side::Suffix => &mut resource.meta.suffixes,
+                };
+                affixes.reserve_exact(1);
+                affixes.extend(parts);
                 resource.push_id();
             }
             if !spec.applies_to(&resource.gvk()) {
