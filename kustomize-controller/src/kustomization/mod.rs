@@ -89,7 +89,8 @@ pub(crate) struct Context {
     pub(crate) triggers: Arc<Mutex<Triggers>>,
     /// Bounds the builds that run at once by the number of cores.
     pub(crate) builds: Semaphore,
-    pub(crate) memories: Mutex<HashMap<ObjectKey, Memory>>,
+    /// Boxed, since most of a map is empty places.
+    pub(crate) memories: Mutex<HashMap<ObjectKey, Box<Memory>>>,
 }
 
 /// Reconciles Kustomizations.

@@ -1,12 +1,13 @@
 //! core/v1 Events. A repeated event raises the count of the first one instead of adding another.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Event as CoreEvent, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ pub(super) fn start(
     stop: CancellationToken,
 ) -> Sender {
     let (queue, mut events) = mpsc::channel(QUEUE);
-    let mut writer = Writer { client, controller, instance, known: HashMap::new(), order: VecDeque::new() };
+    let mut writer = Writer { client, controller, instance, known: Known::default() };
     tasks.spawn(async move {
         loop {
             let event = tokio::select! {
@@ -62,55 +63,68 @@ pub(super) fn start(
     Sender { queue, metrics }
 }
 
-/// What makes two events the same one.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Identity {
-    uid: Option<String>,
-    warning: bool,
-    reason: String,
-    message: String,
+/// The events that were written last, so that a repetition is recognised. Thousands are kept: of each only a digest of
+/// what makes two events the same one, by a key that nobody outside of this process knows.
+#[derive(Default)]
+struct Known {
+    digests: RandomState,
+    /// What is unique in the event's name, and how often it was told.
+    counts: HashMap<u64, (u128, i32)>,
+    order: VecDeque<u64>,
+}
+
+impl Known {
+    fn digest(&self, event: &Event) -> u64 {
+        let warning = matches!(event.severity, Severity::Error | Severity::Warning);
+        self.digests.hash_one((&event.object.uid, warning, &event.reason, &event.message))
+    }
+
+    /// Notes one more of an event that is known: its name, and how often it has been told now.
+    fn repeat(&mut self, digest: u64, event: &Event) -> Option<(String, i32)> {
+        let (unique, count) = self.counts.get_mut(&digest)?;
+        *count += 1;
+        Some((name(event, *unique), *count))
+    }
+
+    fn insert(&mut self, digest: u64, unique: u128) {
+        if self.counts.insert(digest, (unique, 1)).is_none() {
+            self.order.push_back(digest);
+            if self.order.len() > REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.counts.remove(&oldest);
+            }
+        }
+    }
 }
 
 struct Writer {
     client: Client,
     controller: String,
     instance: String,
-    known: HashMap<Identity, (String, i32)>,
-    order: VecDeque<Identity>,
+    known: Known,
 }
 
 impl Writer {
     async fn write(&mut self, event: Event) -> kube::Result<()> {
-        let identity = Identity {
-            uid: event.object.uid.clone(),
-            warning: matches!(event.severity, Severity::Error | Severity::Warning),
-            reason: event.reason.clone(),
-            message: event.message.clone(),
-        };
+        let digest = self.known.digest(&event);
         let namespace = event.object.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let api = Api::<CoreEvent>::namespaced(self.client.clone(), &namespace);
-        if let Some((name, count)) = self.known.get_mut(&identity) {
-            *count += 1;
+        if let Some((name, count)) = self.known.repeat(digest, &event) {
             let patch = json!({
-                "count": *count,
+                "count": count,
                 "lastTimestamp": Time(event.timestamp),
                 "involvedObject": {"resourceVersion": event.object.resource_version},
             });
-            match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Err(kube::Error::Api(error)) if error.code == 404 => {}
                 other => return other.map(|_| ()),
             }
         }
-        let name = format!("{}.{:x}", event.object.name.as_deref().unwrap_or_default(), unique(&event));
-        let created = api.create(&PostParams::default(), &self.core_event(event, &namespace, name)).await?;
-        if self.known.insert(identity.clone(), (created.name_any(), 1)).is_none() {
-            self.order.push_back(identity);
-            if self.order.len() > REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-            }
-        }
+        let unique = unique(&event);
+        let name = name(&event, unique);
+        api.create(&PostParams::default(), &self.core_event(event, &namespace, name)).await?;
+        self.known.insert(digest, unique);
         Ok(())
     }
 
@@ -149,7 +163,49 @@ impl Writer {
     }
 }
 
+/// The name of an event about an object.
+fn name(event: &Event, unique: u128) -> String {
+    format!("{}.{unique:x}", event.object.name.as_deref().unwrap_or_default())
+}
+
 /// A number that no other event of the same object has: the time in nanoseconds.
 fn unique(event: &Event) -> u128 {
     u128::try_from(event.timestamp.as_nanosecond()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(message: &str) -> Event {
+        Event {
+            object: ObjectReference {
+                name: Some("app".to_owned()),
+                uid: Some("u".to_owned()),
+                ..ObjectReference::default()
+            },
+            severity: Severity::Info,
+            reason: "Progressing".to_owned(),
+            message: message.to_owned(),
+            metadata: std::collections::BTreeMap::default(),
+            timestamp: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn repetitions_are_counted_and_only_the_last_events_are_known() {
+        let mut known = Known::default();
+        let first = event("first");
+        let digest = known.digest(&first);
+        assert_eq!(known.repeat(digest, &first), None);
+        known.insert(digest, 0x1a);
+        assert_ne!(digest, known.digest(&event("second")));
+        assert_eq!(known.repeat(digest, &first), Some(("app.1a".to_owned(), 2)));
+        assert_eq!(known.repeat(digest, &first), Some(("app.1a".to_owned(), 3)));
+        for other in 0..REMEMBERED as u64 {
+            known.insert(digest.wrapping_add(1 + other), 1);
+        }
+        assert_eq!(known.repeat(digest, &first), None);
+        assert_eq!((known.counts.len(), known.order.len()), (REMEMBERED, REMEMBERED));
+    }
 }
