@@ -32,6 +32,13 @@ pub enum Next {
     Backoff,
 }
 
+impl Next {
+    /// An interval of zero asks for no further look, as in the reference, not for one after the other.
+    fn or_never(self) -> Self {
+        if self == Self::After(Duration::ZERO) { Self::AwaitChange } else { self }
+    }
+}
+
 /// Brings objects of one kind to their desired state.
 pub trait Reconciler: Send + Sync + 'static {
     /// The kind.
@@ -274,6 +281,7 @@ impl<R: Reconciler> Worker<R> {
             };
             let started = Instant::now();
             let (next, failed) = self.reconcile(&key, object).await;
+            let next = next.or_never();
             let elapsed = started.elapsed();
             let result = match next {
                 _ if failed => ReconcileResult::Error,
@@ -330,6 +338,14 @@ mod tests {
     fn object(metadata: &serde_json::Value) -> GitRepository {
         let spec = serde_json::json!({"url": "https://example.com", "interval": "1m"});
         serde_json::from_value(serde_json::json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn an_interval_of_zero_is_no_interval() {
+        assert_eq!(Next::After(Duration::ZERO).or_never(), Next::AwaitChange);
+        let millisecond = Next::After(Duration::from_millis(1));
+        assert_eq!(millisecond.or_never(), millisecond);
+        assert_eq!(Next::Now.or_never(), Next::Now);
     }
 
     #[test]

@@ -90,15 +90,31 @@ async fn send(client: &Client, mut request: Request<Body>) -> kube::Result<Respo
     }
 }
 
+/// How the messages of API servers begin that answer 500 although it is the object that is wrong, such as text where a
+/// number belongs.
+const BLAMES: [&str; 2] = ["failed to create typed patch object", "failed to convert new object"];
+
+/// Marks such an answer.
+#[derive(Clone, Copy)]
+struct OfTheContent;
+
+fn blames_the_content(content: &[u8]) -> bool {
+    let status: Result<kube::core::Status, _> = serde_json::from_slice(content);
+    status.is_ok_and(|status| BLAMES.iter().any(|begin| status.message.starts_with(begin)))
+}
+
 /// An answer with all of its content, unless it is a stream: connections break in the middle as well.
 async fn complete(kind: Kind, outcome: kube::Result<Response<Body>>) -> kube::Result<Response<Body>> {
     let answer = outcome?;
     if kind == Kind::Watch {
         return Ok(answer);
     }
-    let (parts, body) = answer.into_parts();
+    let (mut parts, body) = answer.into_parts();
     let content = axum::body::to_bytes(axum::body::Body::new(body), usize::MAX).await;
     let content = content.map_err(|error| kube::Error::Service(error.into_inner()))?;
+    if kind == Kind::Apply && parts.status.is_server_error() && blames_the_content(&content) {
+        parts.extensions.insert(OfTheContent);
+    }
     Ok(Response::from_parts(parts, Body::from(content)))
 }
 
@@ -152,6 +168,9 @@ fn trouble(kind: Kind, outcome: &kube::Result<Response<Body>>) -> Option<Trouble
         Err(_) if matches!(kind, Kind::Repeatable | Kind::Apply) => return Some(Trouble::Passing),
         Err(_) => return Some(Trouble::Lasting),
     };
+    if answer.extensions().get::<OfTheContent>().is_some() {
+        return None;
+    }
     let status = answer.status();
     let passing = match status {
         StatusCode::TOO_MANY_REQUESTS => true,
@@ -280,5 +299,26 @@ mod tests {
         let (client, seen) = server(&[Ok((409, None)); 2]);
         let (answer, _) = observed(client.send(request("PATCH", "/x", "application/apply-patch+yaml"))).await;
         assert_eq!((answer.unwrap().status().as_u16(), seen.lock().unwrap().len()), (200, 3));
+    }
+
+    #[tokio::test]
+    async fn an_object_that_does_not_fit_its_kind_is_nobodys_failure_although_the_server_says_so() {
+        let of_the_content =
+            "failed to create typed patch object (a/b; v1, Kind=ConfigMap): .data.a: expected string";
+        for (message, content, nobodys) in [
+            (of_the_content, "application/apply-patch+yaml", true),
+            (of_the_content, "application/merge-patch+json", false),
+            ("failed calling webhook", "application/apply-patch+yaml", false),
+        ] {
+            let service = tower::service_fn(move |_: Request<Body>| {
+                let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500, "message": message});
+                let answer =
+                    Response::builder().status(500).body(Body::from(status.to_string().into_bytes()));
+                std::future::ready(Ok::<_, std::io::Error>(answer.unwrap()))
+            });
+            let client = patient(Client::new(service, "default"));
+            let (answer, failed) = observed(client.send(request("PATCH", "/x", content))).await;
+            assert_eq!((answer.unwrap().status().as_u16(), failed), (500, !nobodys), "{message} {content}");
+        }
     }
 }
