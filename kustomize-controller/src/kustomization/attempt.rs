@@ -8,7 +8,7 @@ use sluice_api::meta::{Artifact, HEALTHY_CONDITION, READY_CONDITION};
 use sluice_artifact::Rules;
 use sluice_manifests::bases::Network;
 use sluice_manifests::{Built, Decryptor, Input, Purpose, Variables};
-use sluice_runtime::apply::{Action, IgnoreRules, Ledger, Plan};
+use sluice_runtime::apply::{Action, IgnoreRules, Ledger, Plan, inventory};
 use sluice_runtime::expressions::HealthRules;
 use sluice_runtime::{Failure, ObjectKey, conditions};
 
@@ -96,6 +96,7 @@ pub(super) async fn attempt(
     memory.applied = Some(Applied {
         inputs: inputs.clone(),
         checksum: run.checksum.clone(),
+        inventory: inventory::digest(run.status.inventory.as_ref()),
         checked: Instant::now(),
         cluster: identity.cluster.clone(),
     });
@@ -142,6 +143,7 @@ pub(super) fn nothing_changed(run: &Run, memory: &Memory, inputs: &Inputs) -> bo
     spec.decryption.is_none()
         && spec.health_check_exprs.is_empty()
         && applied.inputs == *inputs
+        && applied.inventory == inventory::digest(run.status.inventory.as_ref())
         && applied.checked.elapsed() < FULL_CHECK
         && conditions::is_true(&run.status.conditions, READY_CONDITION)
         && run.status.last_applied_revision == inputs.revision

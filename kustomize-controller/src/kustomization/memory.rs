@@ -21,6 +21,8 @@ pub(crate) struct Inputs {
 pub(crate) struct Applied {
     pub(crate) inputs: Inputs,
     pub(crate) checksum: String,
+    /// Stands for the inventory as it was written: another one is somebody else's.
+    pub(crate) inventory: u64,
     /// When the server was last asked about every object.
     pub(crate) checked: Instant,
     /// Where. Held so that the watches on it go on.

@@ -152,6 +152,12 @@ impl Applier<'_> {
             }
         }
         if let Some(error) = Error::of(errors) {
+            if error.is_missing() {
+                // Perhaps a definition is gone, or another one has come in its place.
+                for item in &items {
+                    self.cluster.forget_group(&item.id.group).await;
+                }
+            }
             return Err(nothing(error));
         }
         if self.options.preview {

@@ -69,7 +69,7 @@ impl Resource {
 }
 
 /// A name as one segment of a path, whatever is in it: names come from manifests.
-fn segment(name: &str) -> Cow<'_, str> {
+pub(super) fn segment(name: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     if name.bytes().all(plain) && name != "." && name != ".." {
         return Cow::Borrowed(name);
@@ -167,7 +167,7 @@ impl Cluster {
         at.is_some_and(|at| at.elapsed() < LISTED_WITHIN)
     }
 
-    async fn forget_group(&self, group: &str) {
+    pub(super) async fn forget_group(&self, group: &str) {
         self.kinds.lock().await.retain(|api_version, _| group_of(api_version) != group);
     }
 

@@ -19,6 +19,8 @@ pub enum Error {
     DryRun {
         /// The whole sentence.
         text: String,
+        /// Whether it found nothing to apply to: the namespace is not there, or the kind is not served any more.
+        missing: bool,
     },
     /// The server refused the object.
     #[error("{id} apply failed: {cause}")]
@@ -73,6 +75,15 @@ impl Error {
         }
     }
 
+    /// Whether something was not there that an object needs.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::DryRun { missing, .. } => *missing,
+            Self::Several(errors) => errors.iter().any(Self::is_missing),
+            _ => false,
+        }
+    }
+
     /// What a dry run answered.
     pub(crate) fn dry_run(id: &ObjectId, error: &Refusal) -> Self {
         let message = error.to_string();
@@ -85,7 +96,7 @@ impl Error {
                 reason => format!("{id} dry-run failed ({reason}): {message}"),
             }
         };
-        Self::DryRun { text }
+        Self::DryRun { text, missing: error.code() == 404 }
     }
 }
 
@@ -116,6 +127,12 @@ impl Refusal {
     /// Whether the object is not there.
     pub fn is_not_found(&self) -> bool {
         self.code() == 404
+    }
+
+    /// Whether there is nothing at all at the object's address: its kind is not served, at least not in this version. Of an
+    /// object that is not there the server says so.
+    pub(super) fn is_unserved(&self) -> bool {
+        self.code() == 404 && self.reason() != "NotFound"
     }
 
     /// The reason that people branch on: that of the server, or a conflict of field managers.

@@ -66,13 +66,19 @@ pub async fn wait(
     }
     let deadline = Instant::now() + patience.timeout;
     let notify = Arc::new(Notify::new());
-    let mut items: Vec<_> =
-        expectations.into_iter().map(|expected| Item { expected, state: State::Unresolved(None) }).collect();
+    let item = |expected| Item { expected, state: State::Unresolved(None), notify: notify.clone() };
+    let mut items: Vec<_> = expectations.into_iter().map(item).collect();
     loop {
         let mut unresolved = false;
         for item in &mut items {
-            // What takes longer counts as not resolved.
-            let _ = tokio::time::timeout_at(deadline, item.resolve(cluster, client, &notify)).await;
+            if matches!(item.state, State::Watched(_)) {
+                continue;
+            }
+            // What takes longer counts as not resolved. Boxed, as below: hundreds wait at once, and requests are large.
+            let _ = tokio::time::timeout_at(deadline, Box::pin(item.resolve(cluster, client))).await;
+            if let State::Hopeless(error) = &item.state {
+                return Err(error.clone());
+            }
             unresolved |= matches!(item.state, State::Unresolved(_));
         }
         let mut statuses: Vec<_> = items.iter().map(Item::status).collect();
@@ -80,7 +86,7 @@ pub async fn wait(
         for (item, status) in items.iter().zip(&mut statuses) {
             if status.0 == Status::InProgress && item.owns_pods() {
                 owns_pods = true;
-                if let Some(failed) = item.failed_pods(cluster, client).await {
+                if let Some(failed) = Box::pin(item.failed_pods(cluster, client)).await {
                     *status = (Status::Failed, failed);
                 }
             }
@@ -140,16 +146,28 @@ fn report(
 struct Item {
     expected: Expectation,
     state: State,
+    /// Woken by what is watched.
+    notify: Arc<Notify>,
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        if let State::Watched(watch) = &self.state {
+            watch.leave(&self.expected.id.namespace, &self.expected.id.name, &self.notify);
+        }
+    }
 }
 
 enum State {
-    /// The kind is not known to the server, or the object has no namespace although it needs one.
+    /// The kind is not known to the server, or cannot be watched.
     Unresolved(Option<String>),
+    /// There is no such object, whatever happens.
+    Hopeless(String),
     Watched(Arc<KindWatch>),
 }
 
 impl Item {
-    async fn resolve(&mut self, cluster: &Cluster, client: &Client, notify: &Arc<Notify>) {
+    async fn resolve(&mut self, cluster: &Cluster, client: &Client) {
         let State::Unresolved(error) = &mut self.state else { return };
         let Expectation { id, api_version, managed, judge: own, .. } = &self.expected;
         let resource = match cluster.resolve(api_version, &id.kind).await {
@@ -159,6 +177,14 @@ impl Item {
                 return;
             }
         };
+        if resource.namespaced && id.namespace.is_empty() {
+            let group = if id.group.is_empty() { String::new() } else { format!(".{}", id.group) };
+            self.state = State::Hopeless(format!(
+                "resource {}{group} {} is namespace scoped, but namespace is not set",
+                id.kind, id.name
+            ));
+            return;
+        }
         let shared = (own.is_none() && *managed).then(|| cluster.observer.managed(&resource));
         // Where the shared watch is not allowed, one on the object alone may be.
         let watch = match shared {
@@ -173,7 +199,7 @@ impl Item {
                 single
             }
         };
-        watch.notify(&id.namespace, &id.name, notify);
+        watch.notify(&id.namespace, &id.name, &self.notify);
         self.state = State::Watched(watch);
     }
 
@@ -210,6 +236,7 @@ impl Item {
     fn status(&self) -> (Status, String) {
         let watch = match &self.state {
             State::Unresolved(error) => return (Status::Unknown, error.clone().unwrap_or_default()),
+            State::Hopeless(error) => return (Status::Unknown, error.clone()),
             State::Watched(watch) => watch,
         };
         let Expectation { id, written, may_vanish, .. } = &self.expected;

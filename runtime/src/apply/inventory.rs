@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sluice_api::meta::{ResourceInventory, ResourceRef};
 
@@ -95,6 +96,15 @@ pub fn read(inventory: Option<&ResourceInventory>) -> Vec<Tracked> {
 /// The inventory of a set of changes, in their order.
 pub fn write(changes: &[Change]) -> ResourceInventory {
     ResourceInventory { entries: changes.iter().map(|change| change.tracked.to_entry()).collect() }
+}
+
+/// Stands for an inventory, in this process only.
+pub fn digest(inventory: Option<&ResourceInventory>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for entry in inventory.iter().flat_map(|inventory| &inventory.entries) {
+        (&entry.id, &entry.version).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The objects of the old inventory that the new one lacks.

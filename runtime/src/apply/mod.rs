@@ -29,6 +29,7 @@ mod observe;
 mod order;
 pub mod plan;
 mod prune;
+mod served;
 mod write;
 
 pub use applier::{Applier, Options, Outcome};

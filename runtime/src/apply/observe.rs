@@ -240,6 +240,18 @@ impl KindWatch {
         list.retain(|waiter| waiter.strong_count() > 0);
         list.push(Arc::downgrade(notify));
     }
+
+    /// Wakes `notify` no more for this object. Without it the next change of the object would clear up.
+    pub(super) fn leave(&self, namespace: &str, name: &str, notify: &Arc<Notify>) {
+        let mut waiting = lock(&self.shared.waiting);
+        let key = (namespace.to_owned(), name.to_owned());
+        if let Some(list) = waiting.get_mut(&key) {
+            list.retain(|waiter| waiter.strong_count() > 0 && waiter.as_ptr() != Arc::as_ptr(notify));
+            if list.is_empty() {
+                waiting.remove(&key);
+            }
+        }
+    }
 }
 
 impl Shared {

@@ -1,5 +1,6 @@
 //! Deleting what an owner no longer wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use super::cluster::Requests;
 use super::error::Refusal;
 use super::order::compare;
-use super::{Action, Change, Cluster, Tracked};
+use super::{Action, Change, Cluster, Object, ObjectId, Resource, Tracked};
 
 /// Deletes objects from one cluster with the rights of `client`.
 pub struct Pruner<'a> {
@@ -62,12 +63,32 @@ impl Pruner<'_> {
         Requests { client: self.client, field_manager: "" }
     }
 
+    /// An object, in the version that is served now. Nothing where it is gone, or its kind is.
+    async fn find(&self, tracked: &Tracked) -> Result<Option<(Arc<Resource>, Object)>, Refusal> {
+        let ObjectId { namespace, name, group, kind } = &tracked.id;
+        let mut fresh = false;
+        loop {
+            let served = self.cluster.served(&tracked.api_version(), group, kind).await?;
+            let Some(resource) = served else { return Ok(None) };
+            match self.requests().get(&resource, namespace, name).await {
+                Ok(live) => return Ok(Some((resource, live))),
+                // What is known of the kind is out of date.
+                Err(refusal) if refusal.is_unserved() && !fresh => {
+                    self.cluster.forget_group(group).await;
+                    fresh = true;
+                }
+                Err(refusal) if refusal.is_not_found() => return Ok(None),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+
     async fn delete(&self, tracked: &Tracked) -> Result<Action, String> {
         let id = &tracked.id;
         let query_failed = |error: Refusal| format!("{id} query failed: {error}");
-        let resource = self.cluster.resolve(&tracked.api_version(), &id.kind).await.map_err(query_failed)?;
-        let found = self.requests().find(&resource, &id.namespace, &id.name).await.map_err(query_failed)?;
-        let Some(live) = found else { return Ok(Action::Deleted) };
+        let Some((resource, live)) = self.find(tracked).await.map_err(query_failed)? else {
+            return Ok(Action::Deleted);
+        };
         let key = |name: &str| format!("{}/{name}", self.group);
         let owned = live.tag("labels", &key("name")) == self.owner_name
             && live.tag("labels", &key("namespace")) == self.owner_namespace;
@@ -93,13 +114,7 @@ impl Pruner<'_> {
         for change in changes.iter().filter(|change| change.action == Action::Deleted) {
             let id = &change.tracked.id;
             loop {
-                let resource = self.cluster.resolve(&change.tracked.api_version(), &id.kind).await;
-                let found = match resource {
-                    Ok(resource) => self.requests().find(&resource, &id.namespace, &id.name).await,
-                    // The kind went with its definition.
-                    Err(Refusal::Unmapped(_)) => Ok(None),
-                    Err(error) => Err(error),
-                };
+                let found = self.find(&change.tracked).await;
                 match found {
                     Ok(None) => break,
                     Ok(Some(_)) if Instant::now() < deadline => {}
