@@ -54,6 +54,8 @@ mod notification_bounds;
 mod notification_burst;
 mod notification_old;
 mod oci_repository;
+mod odd_kustomizations;
+mod odd_moments;
 mod old_manifests;
 mod registries;
 mod remote;
