@@ -114,6 +114,7 @@ async fn what_is_not_served_any_more_can_be_pruned() -> Result<()> {
         wait::gone(&things, "pruned").await?;
         ensure!(things.get_opt("deleted").await?.is_some(), "the wrong one was pruned");
         // The other one is wanted in a version that nobody serves, which is told and prunes nothing.
+        ops.request_reconcile(KUSTOMIZE, "Kustomization", "deleted").await?;
         let refused = wait::until(&api, "deleted", "refused", |object| {
             message(object).contains(&format!("no matches for kind \"Thing\" in version \"{group}/v1\""))
         })
