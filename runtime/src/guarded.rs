@@ -1,17 +1,18 @@
 //! Objects that may not decode, so that one of them does not end the watch of all.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An object, or why it does not decode.
 ///
 /// kube's `DeserializeGuard` does the same by way of a copy of each object; this is on the way of every watch event.
-/// Managed fields, which nobody reads and which are most of many objects, are not decoded at all.
+/// Managed fields, which nobody reads and which are most of many objects, are passed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded<K>(pub(crate) Result<K, Invalid>);
 
@@ -26,10 +27,7 @@ pub(crate) struct Invalid {
 
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Value::deserialize(deserializer)?;
-        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
-            metadata.remove("managedFields");
-        }
+        let object = Part::Object.deserialize(deserializer)?;
         match K::deserialize(&object) {
             Ok(object) => Ok(Self(Ok(object))),
             Err(error) => {
@@ -37,6 +35,48 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
                 Ok(Self(Err(Invalid { error: error.to_string(), metadata })))
             }
         }
+    }
+}
+
+/// What is read as a tree, without managed fields.
+#[derive(Clone, Copy)]
+enum Part {
+    Object,
+    Metadata,
+}
+
+impl<'de> DeserializeSeed<'de> for Part {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Object => "an object",
+            Self::Metadata => "metadata",
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut tree = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let value = match (self, name.as_str()) {
+                (Self::Object, "metadata") => fields.next_value_seed(Self::Metadata)?,
+                (Self::Metadata, "managedFields") => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                _ => fields.next_value()?,
+            };
+            tree.insert(name, value);
+        }
+        Ok(Value::Object(tree))
     }
 }
 
