@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use sluice_gotemplate::{Host, SystemHost};
-use sluice_helm::chart::{load, missing_dependencies};
+use sluice_helm::chart::{load, load_lean, missing_dependencies};
 use sluice_helm::lint::{LintOptions, Severity, lint};
 use sluice_helm::package::package;
 use sluice_helm::show::{Part, show};
@@ -124,9 +124,12 @@ struct TemplateArgs {
     /// Only what these templates made.
     #[arg(short, long, value_name = "TEMPLATE", action = clap::ArgAction::Append)]
     show_only: Vec<String>,
-    /// Make a name for the release.
+    /// Accepted without a NAME; as in helm, what is rendered gets the name release-name.
     #[arg(short, long)]
     generate_name: bool,
+    /// Make the name of the release with a template.
+    #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true)]
+    name_template: String,
     /// Write files into this folder, not to stdout.
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -139,6 +142,85 @@ struct TemplateArgs {
     /// Print what was rendered even when it is no YAML.
     #[arg(long)]
     debug: bool,
+    #[command(flatten)]
+    without_effect: WithoutEffect,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+}
+
+/// Flags of `helm template` about what is done with a cluster, where nothing is done.
+#[derive(Args)]
+struct WithoutEffect {
+    #[arg(long, hide = true)]
+    create_namespace: bool,
+    #[arg(long, hide = true)]
+    description: Option<String>,
+    #[arg(long, hide = true)]
+    devel: bool,
+    #[arg(long, hide = true)]
+    disable_openapi_validation: bool,
+    #[arg(long, hide = true)]
+    force_conflicts: bool,
+    #[arg(long, hide = true)]
+    force_replace: bool,
+    #[arg(short, long, hide = true)]
+    labels: Vec<String>,
+    #[arg(long, hide = true)]
+    replace: bool,
+    #[arg(long, hide = true)]
+    rollback_on_failure: bool,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    server_side: Option<Option<String>>,
+    #[arg(long, hide = true)]
+    take_ownership: bool,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    wait: Option<Option<String>>,
+    #[arg(long, hide = true)]
+    wait_for_jobs: bool,
+}
+
+/// Flags of helm for what other commands are for.
+#[derive(Args)]
+struct Elsewhere {
+    #[arg(long, hide = true)]
+    repo: Option<String>,
+    #[arg(long, hide = true)]
+    version: Option<String>,
+    #[arg(long, hide = true)]
+    verify: bool,
+    #[arg(long, hide = true)]
+    dependency_update: bool,
+    #[arg(long, hide = true)]
+    post_renderer: Option<String>,
+    #[arg(long, hide = true)]
+    enable_dns: bool,
+}
+
+impl Elsewhere {
+    /// Says what to do in the place of a flag. `--version` chooses among the versions of a repository, so it says nothing of
+    /// a chart on this machine.
+    fn check(&self) -> Result<()> {
+        if let Some(repository) = &self.repo {
+            let version =
+                self.version.as_ref().map_or_else(String::new, |version| format!(" --version {version}"));
+            bail!(
+                "--repo: charts are read from this machine: fetch it first, sluice helm pull --repo {repository}{version}"
+            );
+        }
+        if self.verify {
+            bail!("--verify: signatures of charts are not checked here");
+        }
+        if self.dependency_update {
+            bail!("--dependency-update: dependencies are not fetched here: put them into charts/ first");
+        }
+        if let Some(renderer) = &self.post_renderer {
+            bail!("--post-renderer {renderer}: there are no plugins: pipe what is printed to a program");
+        }
+        if self.enable_dns {
+            bail!("--enable-dns: names are not looked up here: getHostByName gives an empty text");
+        }
+        Ok(())
+    }
 }
 
 #[derive(Args)]
@@ -247,24 +329,23 @@ fn read_source(name: &str) -> Result<Vec<u8>, String> {
 }
 
 fn template(app: &App, args: TemplateArgs) -> Result<()> {
+    args.elsewhere.check()?;
     let (name, path) = match args.words.as_slice() {
         [] => bail!(
             "\"helm template\" requires at least 1 argument\n\nUsage:  helm template [NAME] [CHART] [flags]"
         ),
-        [name, _] if args.generate_name => {
-            bail!("cannot set --generate-name and also specify a name: {name}")
+        [_, _] if args.generate_name => bail!("cannot set --generate-name and also specify a name"),
+        [_, _] if !args.name_template.is_empty() => {
+            bail!("cannot set --name-template and also specify a name")
         }
         [name, path] => (name.clone(), PathBuf::from(path)),
         [path, ..] => {
-            let path = PathBuf::from(path);
-            let base = path.file_name().map_or_else(|| "chart".into(), |name| name.to_string_lossy());
-            let base = base.split('.').next().unwrap_or("chart");
-            let name = if args.generate_name {
-                format!("{base}-{}", Timestamp::now().as_second())
-            } else {
+            let name = if args.name_template.is_empty() {
                 "release-name".to_owned()
+            } else {
+                sluice_helm::release_name::from_template(&args.name_template)?
             };
-            (name, path)
+            (name, PathBuf::from(path))
         }
     };
     let values = args.values.merge()?;
@@ -286,7 +367,7 @@ fn template(app: &App, args: TemplateArgs) -> Result<()> {
         show_only: args.show_only,
         ..TemplateOptions::default()
     };
-    let mut chart = load(&found(&path)?)?;
+    let mut chart = load_lean(&found(&path)?)?;
     check_installable(&chart)?;
     missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
     let rendered = render_chart(&mut chart, &values, &options, &mut SystemHost, None)?;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use sluice_gotemplate::{Host, SystemHost, with_large_stack};
-use sluice_helm::chart::{load, missing_dependencies, process_dependencies};
+use sluice_helm::chart::{load, load_lean, missing_dependencies, process_dependencies};
 use sluice_helm::lint::{LintOptions, Severity, lint};
 use sluice_helm::package::package;
 use sluice_helm::render::{ReleaseOptions, RenderInput, TemplateCache};
@@ -101,7 +101,7 @@ fn render(path: &Path, values: &Values, options: &TemplateOptions) -> Result<(),
     if !options.show_only.is_empty() {
         return print(&template(path, values, options, &mut SystemHost, None)?);
     }
-    let mut chart = load(path)?;
+    let mut chart = load_lean(path)?;
     check_installable(&chart)?;
     missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
     let rendered = render_chart(&mut chart, values, options, &mut SystemHost, None)?;

@@ -1,5 +1,10 @@
 //! Which names a release may have.
 
+use sluice_gotemplate::{Ctx, Error, Functions, Limits, SystemHost, TemplateSet, Value};
+
+/// What messages call the template of a name.
+const TEMPLATE: &str = "name-template";
+
 /// Longest name of a release: labels hold 63 characters and charts add to them.
 const MAX_LENGTH: usize = 53;
 
@@ -35,9 +40,26 @@ pub fn validate(name: &str) -> Result<(), ReleaseNameError> {
     Ok(())
 }
 
+/// The name that a template makes, for `--name-template`. It sees no values.
+pub fn from_template(template: &str) -> Result<String, Error> {
+    let mut set = TemplateSet::new(TEMPLATE, Functions::helm());
+    set.parse(TEMPLATE, template)?;
+    let mut host = SystemHost;
+    let name = Ctx::new(&set, &mut host, Limits::default()).execute(TEMPLATE, &Value::Nil)?;
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::validate;
+    use super::{from_template, validate};
+
+    #[test]
+    fn templates_make_names() {
+        assert_eq!(from_template("x-{{ \"ABC\" | lower }}").expect("a name"), "x-abc");
+        assert_eq!(from_template("x{{ .Foo }}").expect("a name"), "x<no value>");
+        let error = from_template("{{ foo }}").expect_err("no such function");
+        assert_eq!(error.to_string(), "template: name-template:1: function \"foo\" not defined");
+    }
 
     #[test]
     fn names_are_those_that_dns_takes() {

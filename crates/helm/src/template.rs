@@ -1,6 +1,5 @@
 //! `helm template` in one call.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +8,8 @@ use sluice_gotemplate::{Host, Limits};
 
 use crate::capabilities::Capabilities;
 use crate::chart::{
-    Chart, DependencyError, File, LoadError, load, match_path, missing_dependencies, process_dependencies,
+    Chart, DependencyError, File, LoadError, load_lean, match_path, missing_dependencies,
+    process_dependencies,
 };
 use crate::manifest::{
     HookEvent, ManifestError, PostRenderError, PostRenderStrategy, PostRenderer, Sorted, post_render, sort,
@@ -115,6 +115,17 @@ pub enum TemplateError {
     /// A template failed.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// A file of the chart that was there when the chart was loaded and cannot be read now.
+    #[error("cannot read {file} of the chart: {problem}")]
+    Unread {
+        /// Its path within its chart.
+        file: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// Like [`TemplateError::Unread`], of a file that was being printed.
+    #[error("cannot read a file of the chart: {0}")]
+    Read(#[from] std::io::Error),
     /// A document that is no YAML.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -159,7 +170,7 @@ pub fn template(
     host: &mut (dyn Host + Send),
     renderer: Option<&mut dyn PostRenderer>,
 ) -> Result<String, TemplateError> {
-    let mut chart = load(path)?;
+    let mut chart = load_lean(path)?;
     check_installable(&chart)?;
     missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
     let rendered = render_chart(&mut chart, values, options, host, renderer)?;
@@ -216,6 +227,9 @@ pub fn render_chart_cached(
     let input =
         RenderInput { chart, values: &values, release: &release, capabilities: &options.capabilities };
     let mut files = render(input, host, options.limits, cache)?;
+    if let Some((file, problem)) = chart.unread_file() {
+        return Err(TemplateError::Unread { file: file.to_owned(), problem: problem.to_owned() });
+    }
     let notes = take_notes(chart.name(), &mut files);
     if let Some(renderer) = renderer {
         files = post_render(files, renderer, options.post_render_strategy)?;
@@ -272,31 +286,42 @@ impl RenderedChart {
     /// What `helm template` prints.
     pub fn text(&self, options: &TemplateOptions) -> Result<String, TemplateError> {
         let mut text = String::new();
-        let _ = self.print(options, &mut |part| {
+        self.print(options, &mut |part| {
             text.push_str(part);
-            Ok::<_, std::convert::Infallible>(())
-        });
+            Ok::<_, std::io::Error>(())
+        })?;
         if options.show_only.is_empty() { Ok(text) } else { show_only(&text, &options.show_only) }
     }
 
     /// Hands out what `helm template` prints, whatever it is to show only, in large pieces: the text as a whole is
     /// never in memory.
-    pub fn print<E>(
+    pub fn print<E: From<std::io::Error>>(
         &self,
         options: &TemplateOptions,
         out: &mut dyn FnMut(&str) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut pieces = Pieces { gathered: String::new(), out };
-        let objects = self.sorted.documents.iter().map(|object| (object.path.as_str(), object.text.as_str()));
-        let crds = self.crds.iter().map(|(path, file)| (path.as_str(), file.text()));
-        let mut documents = crds.chain(objects.map(|(path, text)| (path, Cow::Borrowed(text)))).peekable();
-        while let Some((path, text)) = documents.next() {
-            if documents.peek().is_some() {
-                pieces.document(path, &text)?;
+        // The end of all objects is trimmed, and no document is blank with its path in front.
+        let trimmed = |path: &str, text: &str| {
+            let whole = format!("---\n# Source: {path}\n{text}");
+            crate::go::trim(&whole).to_owned()
+        };
+        let mut crds = self.crds.iter().peekable();
+        while let Some((path, file)) = crds.next() {
+            if crds.peek().is_some() || !self.sorted.documents.is_empty() {
+                pieces.head(path)?;
+                file.data.each_piece(|piece| pieces.push(piece))?;
+                pieces.push("\n")?;
             } else {
-                // The end of all objects is trimmed, and no document is blank with its path in front.
-                let whole = format!("---\n# Source: {path}\n{text}");
-                pieces.push(crate::go::trim(&whole))?;
+                pieces.push(&trimmed(path, &file.text()))?;
+            }
+        }
+        let mut objects = self.sorted.documents.iter().peekable();
+        while let Some(object) = objects.next() {
+            if objects.peek().is_some() {
+                pieces.document(&object.path, &object.text)?;
+            } else {
+                pieces.push(&trimmed(&object.path, &object.text))?;
             }
         }
         pieces.push("\n")?;
@@ -323,14 +348,20 @@ impl<E> Pieces<'_, E> {
     const ENOUGH: usize = 64 << 10;
 
     fn document(&mut self, path: &str, text: &str) -> Result<(), E> {
-        ["---\n# Source: ", path, "\n", text, "\n"].into_iter().try_for_each(|part| self.push(part))
+        self.head(path)?;
+        self.push(text)?;
+        self.push("\n")
+    }
+
+    fn head(&mut self, path: &str) -> Result<(), E> {
+        ["---\n# Source: ", path, "\n"].into_iter().try_for_each(|part| self.push(part))
     }
 
     fn push(&mut self, part: &str) -> Result<(), E> {
         if self.gathered.len() + part.len() > Self::ENOUGH {
             self.finish()?;
         }
-        if part.len() > Self::ENOUGH {
+        if part.len() >= Self::ENOUGH {
             return (self.out)(part);
         }
         self.gathered.push_str(part);

@@ -124,9 +124,12 @@ fn clean(path: &str) -> String {
     segments.join("/")
 }
 
+/// What some editors put in front of UTF-8.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// Editors on Windows like to put a mark in front.
 pub(crate) fn without_bom(data: &[u8]) -> &[u8] {
-    data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data)
+    data.strip_prefix(BOM).unwrap_or(data)
 }
 
 #[cfg(test)]

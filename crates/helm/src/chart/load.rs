@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::archive::{self, ArchiveError};
+use super::archive::{self, ArchiveError, BOM};
 use super::budget::{Budget, MAX_CHART_BYTES, MAX_DEPTH, MAX_FILES};
 use super::ignore::{IgnoreError, IgnoreRules};
 use super::metadata::{Lock, Metadata};
 use super::validate::ValidationError;
-use super::{Chart, DecodeError, File};
+use super::{Chart, Content, DecodeError, File};
 use crate::document;
 use crate::values::{ValuesError, read_values};
 
@@ -152,6 +153,17 @@ pub fn load(path: &Path) -> Result<Chart, LoadError> {
     load_archive(&bytes)
 }
 
+/// Like [`load`], but large CRDs of a folder stay in their files until they are wanted: most who render do not. A file
+/// that can no longer be read then shows in [`Chart::unread_file`].
+pub fn load_lean(path: &Path) -> Result<Chart, LoadError> {
+    if !path.is_dir() {
+        return load(path);
+    }
+    let walk = walk_directory(path, MAX_OPEN)?;
+    let mut budget = walk.budget;
+    assemble(walk.files, &mut budget, 0)
+}
+
 /// Whether these bytes begin as gzip does.
 pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b\x08")
@@ -173,19 +185,23 @@ pub fn load_files(files: Vec<File>) -> Result<Chart, LoadError> {
 pub fn read_files(path: &Path) -> Result<Vec<File>, LoadError> {
     let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
     if fs::metadata(path).map_err(read_error)?.is_dir() {
-        return Ok(walk_directory(path)?.files);
+        return Ok(walk_directory(path, 0)?.files);
     }
     Ok(archive::archive_files(&fs::read(path).map_err(read_error)?)?)
 }
 
 /// Loads a chart from a folder; what `.helmignore` names is left out, symbolic links are followed.
 pub fn load_directory(directory: &Path) -> Result<Chart, LoadError> {
-    let walk = walk_directory(directory)?;
+    let walk = walk_directory(directory, 0)?;
     let mut budget = walk.budget;
     assemble(walk.files, &mut budget, 0)
 }
 
-fn walk_directory(directory: &Path) -> Result<Walk, LoadError> {
+/// Files that are kept open, and the bytes from which on it is worth while.
+const MAX_OPEN: usize = 200;
+const LARGE: u64 = 64 << 10;
+
+fn walk_directory(directory: &Path, may_open: usize) -> Result<Walk, LoadError> {
     let metadata = directory.join("Chart.yaml");
     if let Err(error) = fs::metadata(&metadata) {
         return Err(LoadError::NoChart { path: metadata.display().to_string(), error });
@@ -195,7 +211,7 @@ fn walk_directory(directory: &Path) -> Result<Walk, LoadError> {
         Ok(text) => IgnoreRules::parse(&String::from_utf8_lossy(&text))?,
         Err(_) => IgnoreRules::parse("")?,
     };
-    let mut walk = Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new() };
+    let mut walk = Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new(), may_open };
     walk.directory(directory, "")?;
     Ok(walk)
 }
@@ -206,6 +222,8 @@ struct Walk {
     budget: Budget,
     /// Where each open folder really is: a link back to one of them would never end.
     ancestors: Vec<PathBuf>,
+    /// How many more files may stay open.
+    may_open: usize,
 }
 
 impl Walk {
@@ -264,16 +282,38 @@ impl Walk {
         if self.files.len() >= MAX_FILES {
             return Err(LoadError::TooManyFiles(relative));
         }
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        let mut start = [0; 3];
+        if self.may_open > 0
+            && is_crd(&relative)
+            && metadata.len() >= LARGE
+            && file.read_at(&mut start, 0).is_ok_and(|read| read == 3 && !start.starts_with(BOM))
+        {
+            self.may_open -= 1;
+            if !self.budget.take(metadata.len()) {
+                return Err(LoadError::TooLarge(relative));
+            }
+            let data = Content::stored(file, metadata.len());
+            self.files.push(File { name: relative.into(), data, modified });
+            return Ok(());
+        }
         let data = read_shared(path, &mut file, metadata.len()).map_err(read_error)?;
         if !self.budget.take(data.len() as u64) {
             return Err(LoadError::TooLarge(relative));
         }
-        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         let trimmed = archive::without_bom(&data);
         let data = if trimmed.len() == data.len() { data } else { trimmed.into() };
-        self.files.push(File { name: relative.into(), data, modified });
+        self.files.push(File { name: relative.into(), data: data.into(), modified });
         Ok(())
     }
+}
+
+/// Whether a file of a chart or of a subchart is below its `crds/`; a subchart may be named so, too.
+fn is_crd(path: &str) -> bool {
+    path.starts_with("crds/")
+        || path
+            .rsplit_once("/crds/")
+            .is_some_and(|(chart, _)| chart != "charts" && !chart.ends_with("/charts"))
 }
 
 /// Reads a file into the place where it stays: much of a chart is never copied again.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod budget;
+mod content;
 mod decode;
 mod dependencies;
 mod glob;
@@ -18,9 +19,12 @@ use jiff::Timestamp;
 use crate::values::Values;
 
 pub use archive::{ArchiveError, archive_files};
+pub use content::Content;
 pub use dependencies::{DependencyError, missing_dependencies, process_dependencies};
 pub use ignore::{IgnoreError, IgnoreRules};
-pub use load::{LoadError, is_archive, load, load_archive, load_directory, load_files, read_files};
+pub use load::{
+    LoadError, is_archive, load, load_archive, load_directory, load_files, load_lean, read_files,
+};
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use validate::ValidationError;
 
@@ -36,7 +40,7 @@ pub struct File {
     /// Path below the chart's folder, with `/`.
     pub name: Arc<str>,
     /// Content.
-    pub data: Arc<[u8]>,
+    pub data: Content,
     /// When it was last changed, if that is known.
     pub modified: Option<Timestamp>,
 }
@@ -44,7 +48,7 @@ pub struct File {
 impl File {
     /// A file without a time.
     pub fn new(name: impl Into<Arc<str>>, data: impl Into<Arc<[u8]>>) -> Self {
-        File { name: name.into(), data: data.into(), modified: None }
+        File { name: name.into(), data: Content::from(data.into()), modified: None }
     }
 
     /// The content as text; bytes that are not UTF-8 are replaced.
@@ -150,6 +154,12 @@ impl Chart {
         for subchart in &self.subcharts {
             subchart.collect_crds(subchart.path_below(Some(&path)), crds);
         }
+    }
+
+    /// The file that a template or somebody else wanted and that could not be read, and why.
+    pub fn unread_file(&self) -> Option<(&str, &str)> {
+        let own = self.files.iter().find_map(|file| Some((&*file.name, file.data.failure()?)));
+        own.or_else(|| self.subcharts.iter().find_map(Chart::unread_file))
     }
 
     /// Warnings of this chart and its subcharts.

@@ -128,7 +128,7 @@ fn files(map: &Map<String, Value>, name: &str) -> Result<Vec<File>, Problem> {
         .map(|file| {
             Ok(File {
                 name: text(file, "name").into(),
-                data: bytes(&text(file, "data"))?,
+                data: bytes(&text(file, "data"))?.into(),
                 modified: moment(file, "modtime").timestamp(),
             })
         })

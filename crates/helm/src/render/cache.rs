@@ -6,6 +6,7 @@ use sluice_gotemplate::TemplateSet;
 
 use super::context::Template;
 use super::{RenderError, parse};
+use crate::chart::Content;
 
 /// The parsed templates of the charts that were rendered last. Safe to share between threads.
 pub struct TemplateCache {
@@ -21,7 +22,7 @@ impl std::fmt::Debug for TemplateCache {
 
 /// A parsed set and what it was parsed from.
 struct Compiled {
-    sources: Vec<(String, Arc<[u8]>)>,
+    sources: Vec<(String, Content)>,
     set: Arc<TemplateSet>,
 }
 
@@ -29,10 +30,11 @@ impl Compiled {
     fn is_of(&self, templates: &[Template<'_>]) -> bool {
         // Charts loaded once share their bytes, so most comparisons end at the pointer.
         self.sources.len() == templates.len()
-            && self.sources.iter().zip(templates).all(|((name, data), template)| {
-                *name == template.name
-                    && (Arc::ptr_eq(data, &template.file.data) || *data == template.file.data)
-            })
+            && self
+                .sources
+                .iter()
+                .zip(templates)
+                .all(|((name, data), template)| *name == template.name && *data == template.file.data)
     }
 }
 

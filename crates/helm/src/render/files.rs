@@ -69,12 +69,12 @@ impl Object for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.0.get(name.as_bytes()).map(|file| Value::Bytes(Str::from(file.data.clone())))
+        self.0.get(name.as_bytes()).map(|file| Value::Bytes(Str::from(file.data.shared())))
     }
 
     fn entries(&self) -> Option<Vec<(Value, Value)>> {
         let entry = |(name, file): (&Str, &File)| {
-            (Value::String(name.clone()), Value::Bytes(Str::from(file.data.clone())))
+            (Value::String(name.clone()), Value::Bytes(Str::from(file.data.shared())))
         };
         Some(self.0.iter().map(entry).collect())
     }
@@ -109,7 +109,7 @@ impl Object for Files {
 
     fn to_plain(&self) -> Value {
         Value::map(
-            self.0.iter().map(|(name, file)| (name.clone(), Value::string(STANDARD.encode(&file.data)))),
+            self.0.iter().map(|(name, file)| (name.clone(), Value::string(STANDARD.encode(&*file.data)))),
         )
     }
 

@@ -94,14 +94,23 @@ pub fn render_here(
         let set = &*set;
         // Where no thread can be had, nothing comes and each template is parsed as it is executed.
         let _ = std::thread::Builder::new().name("parser".into()).spawn_scoped(scope, move || {
-            let _ = names.into_iter().try_for_each(|name| sender.send(set.parse_ahead(name)));
+            let parse = |names: &[&str]| names.iter().map(|name| set.parse_ahead(name)).collect::<Vec<_>>();
+            let _ = names.chunks(TOGETHER).try_for_each(|names| sender.send(parse(names)));
         });
-        execute(&templates, context, move || receiver.recv().ok().flatten())
+        let mut parsed = Vec::new().into_iter();
+        execute(&templates, context, move || {
+            if parsed.len() == 0 {
+                parsed = receiver.recv().unwrap_or_default().into_iter();
+            }
+            parsed.next().flatten()
+        })
     })
 }
 
-/// How many templates may be parsed before they are executed: their trees are large.
-const AHEAD: usize = 4;
+/// How many templates are handed over at once, since each time may wake a thread, and how many times that may be done before
+/// they are executed: their trees are large.
+const TOGETHER: usize = 6;
+const AHEAD: usize = 1;
 
 /// The templates that make files, in the order in which they are executed.
 fn printing<'t, 'c>(
@@ -140,7 +149,7 @@ fn execute(
 fn parse_partials(templates: &[context::Template<'_>]) -> Option<TemplateSet> {
     let mut set = TemplateSet::new("gotpl", functions()).with_missing_key(MissingKey::Zero);
     for template in templates {
-        if template.is_partial() || !set.defer(&template.name, &template.file.data) {
+        if template.is_partial() || !set.defer(&template.name, &template.file.data.shared()) {
             set.parse(&template.name, &template.file.data).ok()?;
         }
     }

@@ -1,11 +1,16 @@
 //! Charts in archives: what is packed comes back, and what should not be there is refused.
 
+use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sluice_gotemplate::SystemHost;
 use sluice_helm::chart::{File, LoadError, load_archive, load_directory, load_files};
 use sluice_helm::package::package;
+use sluice_helm::template::render_chart;
+use sluice_helm::{TemplateOptions, Values, template};
 
 const CHART: &str =
     "apiVersion: v2\nname: c\nversion: 1.2.3\ndependencies: [{name: s, version: 1.x, repository: ''}]\n";
@@ -58,8 +63,8 @@ fn a_folder_is_read_without_what_helmignore_names() {
         ("templates/a.yaml", "\u{feff}a: 1"),
     ] {
         let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        std::fs::write(path, content).expect("a file");
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, content).expect("a file");
     }
     std::os::unix::fs::symlink("templates/a.yaml", folder.path().join("link.txt")).expect("a link");
     let chart = load_directory(folder.path()).expect("a chart");
@@ -154,4 +159,38 @@ fn charts_that_are_none_are_told_as_helm_tells_them() {
         message(&[("Chart.yaml", "name: a\nversion: 1.0.0\ndependencies: [{name: b}, {name: c, alias: b}]")]),
         "validation: more than one dependency with name or alias \"b\""
     );
+}
+
+#[test]
+fn crds_that_stay_in_their_files_print_as_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    let large = "# é\n".repeat(40_000) + "kind: Large\n";
+    write("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n");
+    write("crds/large.yaml", &large);
+    write("crds/small.yaml", "kind: Small\n");
+    write("charts/crds/Chart.yaml", "apiVersion: v2\nname: crds\nversion: 1.0.0\n");
+    write("charts/crds/crds/large.yaml", &large);
+    write("charts/crds/values.yaml", &format!("text: |\n  {}", large.replace('\n', "\n  ")));
+    for template in ["", "a: {{ .Files.Get \"crds/large.yaml\" | sha256sum }}{{ .Values.crds.text | len }}\n"]
+    {
+        write("templates/a.yaml", template);
+        for include_crds in [false, true] {
+            let options = TemplateOptions { include_crds, ..TemplateOptions::default() };
+            let mut chart = load_directory(folder.path()).expect("a chart");
+            let eager = render_chart(&mut chart, &Values::new(), &options, &mut SystemHost, None);
+            let eager = eager.and_then(|rendered| rendered.text(&options)).expect("a text");
+            let lean = template_of(folder.path(), &options);
+            assert!(eager == lean, "{template} {include_crds}");
+            assert_eq!(lean.len() > 2 * large.len(), include_crds);
+        }
+    }
+}
+
+fn template_of(folder: &Path, options: &TemplateOptions) -> String {
+    template(folder, &Values::new(), options, &mut SystemHost, None).expect("a text")
 }
