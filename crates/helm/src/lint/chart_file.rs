@@ -30,13 +30,18 @@ pub(super) fn check(file: Option<&File>, findings: &mut Findings) {
         return;
     }
     if let Err(error) = sluice_yaml::read_strict(&file.data) {
-        let text = format!("failed to strictly parse chart metadata file\n\t{error}");
+        let text =
+            format!("failed to strictly parse chart metadata file\n\terror converting YAML to JSON: {error}");
         findings.add_at(Severity::Warning, PATH, line_of(&error), text);
     }
-    for key in document.as_object().into_iter().flat_map(serde_json::Map::keys) {
-        findings.unless(FIELDS.contains(&key.as_str()), Severity::Warning, PATH, || {
-            format!("failed to strictly parse chart metadata file\n\tunknown field {}", quote(key))
-        });
+    let keys = document.as_object().into_iter().flat_map(serde_json::Map::keys);
+    if let Some(key) = keys.filter(|key| !FIELDS.contains(&key.as_str())).min() {
+        let text = format!(
+            "failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: \
+             unknown field {}",
+            quote(key)
+        );
+        findings.add(Severity::Warning, PATH, text);
     }
     names(&metadata, &document, findings);
     addresses(&metadata, findings);

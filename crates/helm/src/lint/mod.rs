@@ -123,10 +123,12 @@ pub fn lint(path: &Path, options: &LintOptions, host: &mut (dyn Host + Send)) ->
     let chart_file = find(&files, "Chart.yaml").cloned();
     chart_file::check(chart_file.as_ref(), &mut findings);
     check_values(&files, options, &mut findings);
+    let has_templates = files.iter().any(|file| file.name.starts_with(templates::TEMPLATES));
     let loaded = load_files(files);
     match &loaded {
         Ok(chart) => templates::check(chart, options, host, Limits::default(), &mut findings),
-        Err(error) => findings.add(Severity::Error, "templates/", error.to_string()),
+        Err(_) if !has_templates => templates::missing(&mut findings),
+        Err(error) => findings.add(Severity::Error, templates::TEMPLATES, error.to_string()),
     }
     match loaded {
         Ok(chart) => {

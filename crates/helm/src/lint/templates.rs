@@ -5,13 +5,19 @@ use sluice_gotemplate::{Host, Limits};
 use super::{Findings, LintOptions, Severity, deprecations, names};
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, process_dependencies};
+use crate::document;
 use crate::go::{quote, trim};
 use crate::manifest::{Head, read_head, split};
 use crate::render::{ReleaseOptions, RenderInput, render};
 use crate::schema::NoFetch;
 use crate::values::{coalesce, validate};
 
-const TEMPLATES: &str = "templates/";
+pub(super) const TEMPLATES: &str = "templates/";
+
+/// Says that there are no templates.
+pub(super) fn missing(findings: &mut Findings) {
+    findings.add(Severity::Warning, TEMPLATES, "directory does not exist");
+}
 
 /// Renders the chart and looks at every document.
 pub(super) fn check(
@@ -22,7 +28,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     if chart.templates.is_empty() {
-        findings.add(Severity::Warning, TEMPLATES, "directory does not exist");
+        missing(findings);
         return;
     }
     let mut capabilities = Capabilities::default();
@@ -89,9 +95,11 @@ fn check_text(path: &str, text: &str, capabilities: &Capabilities, findings: &mu
         );
     }
     for document in split(text) {
+        let document = with_indent(text, document);
         let head = match read_head(document) {
             Ok(head) => head,
             Err(error) => {
+                let error = error.replace("util.SimpleHead", "rules.k8sYamlStruct");
                 findings.add(Severity::Error, path, format!("unable to parse YAML: {error}"));
                 return false;
             }
@@ -101,9 +109,35 @@ fn check_text(path: &str, text: &str, capabilities: &Capabilities, findings: &mu
         {
             continue;
         }
+        if head.kind == "List" && has_policy(document) {
+            findings.add(
+                Severity::Error,
+                path,
+                "annotation 'helm.sh/resource-policy' within List objects are ignored",
+            );
+        }
         check_document(path, text, &head, capabilities, findings);
     }
     true
+}
+
+/// A document of a text with the blanks before its first line, which splitting takes away: the other lines have theirs.
+fn with_indent<'t>(text: &'t str, document: &'t str) -> &'t str {
+    let Some(start) = (document.as_ptr() as usize).checked_sub(text.as_ptr() as usize) else {
+        return document;
+    };
+    let Some(before) = text.get(..start) else { return document };
+    let indented = before.trim_end_matches([' ', '\t']).len();
+    text.get(indented..start + document.len()).unwrap_or(document)
+}
+
+/// Whether an item of a list has the annotation that only objects of their own may have.
+fn has_policy(list: &str) -> bool {
+    let Ok(list) = document::to_json(list.as_bytes()) else { return false };
+    let items = list.get("items").and_then(serde_json::Value::as_array);
+    items.into_iter().flatten().any(|item| {
+        item.pointer("/metadata/annotations").is_some_and(|all| all.get("helm.sh/resource-policy").is_some())
+    })
 }
 
 fn check_document(path: &str, text: &str, head: &Head, capabilities: &Capabilities, findings: &mut Findings) {
@@ -123,13 +157,6 @@ fn check_document(path: &str, text: &str, head: &Head, capabilities: &Capabiliti
                 head.kind,
                 quote(&head.name)
             ),
-        );
-    }
-    if head.kind == "List" && text.contains("helm.sh/resource-policy") {
-        findings.add(
-            Severity::Error,
-            path,
-            "annotation 'helm.sh/resource-policy' within List objects are ignored",
         );
     }
 }

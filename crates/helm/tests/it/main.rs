@@ -4,6 +4,7 @@ mod archives;
 mod charts;
 mod determinism;
 mod hostile;
+mod lint;
 mod random;
 mod random_chart;
 mod reference;
