@@ -30,7 +30,7 @@ pub(crate) struct HelmArgs {
 #[derive(Subcommand)]
 enum HelmCommand {
     /// Render a chart and print the manifests.
-    Template(TemplateArgs),
+    Template(Box<TemplateArgs>),
     /// Look for mistakes in charts.
     Lint(LintArgs),
     /// Pack charts into archives.
@@ -169,12 +169,12 @@ struct WithoutEffect {
     replace: bool,
     #[arg(long, hide = true)]
     rollback_on_failure: bool,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    server_side: Option<Option<String>>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    server_side: Option<String>,
     #[arg(long, hide = true)]
     take_ownership: bool,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    wait: Option<Option<String>>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "watcher")]
+    wait: Option<String>,
     #[arg(long, hide = true)]
     wait_for_jobs: bool,
 }
@@ -281,7 +281,7 @@ impl HelmArgs {
 
 pub(crate) async fn run(app: &App, args: HelmArgs) -> Result<()> {
     let result = match args.command {
-        HelmCommand::Template(args) => template(app, args),
+        HelmCommand::Template(args) => template(app, *args),
         HelmCommand::Lint(args) => lint_all(app, &args),
         HelmCommand::Package(args) => package_all(app, &args),
         HelmCommand::Pull(args) => helm_pull::run(app, &args).await,
