@@ -21,6 +21,11 @@ TIME ?= 60
 FUZZ_SECONDS ?= $(TIME)
 OVERLAYS ?= 1000
 FUZZ_MEMORY ?= 4194304
+# For roles: the API cases that make the controllers do what they are there for.
+ROLES ?= fields:: sync::a_dependent sync::deletion old_manifests:: apply::variables apply::encrypted artifact_generator:: \
+	bucket::a_bucket charts:: oci_repository:: helm_release::a_ helm_registry::every images::a_new images_git::a_tag \
+	images_login:: images_old:: notification:: notification_bounds:: notification_old:: leaders::a_leader_that_ends \
+	leaders::shards kms:: registries:: cloud::
 # For demo: 1 leaves everything running at the end.
 KEEP ?=
 
@@ -53,6 +58,11 @@ test: controlplane tools ## All tests, with a real control plane that they share
 .PHONY: test-api
 test-api: controlplane ## Only the cases that need a real API server (CASE=name selects some)
 	$(CARGO) test --package sluice-tests --locked -- $(CASE)
+
+.PHONY: roles
+roles: controlplane tools ## Whether each right in the roles of the controllers is needed by the cases that use most of them (ROLES="case …")
+	$(CARGO) build --workspace --bins --locked
+	@SLUICE_BIN_DIR=$(TARGET)/debug $(TARGET)/debug/roles -- $(CARGO) test --package sluice-tests --locked --test it -- $(ROLES)
 
 .PHONY: test-cosign
 test-cosign: controlplane tools ## The cases that need the real cosign, which takes minutes to build

@@ -17,8 +17,14 @@ pub struct Audit {
 /// One request of a controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// Whose account it was made with.
+    pub user: String,
+    /// In whose name it was made, if not in the account's own.
+    pub impersonated: Option<String>,
     /// `create`, `patch`, `get` …
     pub verb: String,
+    /// Empty for the core group.
+    pub group: String,
     /// Such as `deployments`, or `kustomizations/status`.
     pub resource: String,
     /// Empty for what has none.
@@ -34,9 +40,10 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it was to change something: reads and dry runs are not.
+    /// Whether it was to change something: reads and dry runs are not, nor is being the leader.
     pub fn is_write(&self) -> bool {
-        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+        self.resource != "leases"
+            && matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
             && !self.uri.contains("dryRun=")
     }
 }
@@ -51,18 +58,25 @@ impl Audit {
 
     /// The requests since the mark that `wanted` selects, oldest first. An entry is written before its answer is sent.
     pub fn calls(&self, mut wanted: impl FnMut(&Call) -> bool) -> Result<Vec<Call>> {
-        let mut file = File::open(&self.path).with_context(|| self.path.display().to_string())?;
-        file.seek(SeekFrom::Start(self.offset))?;
         let mut calls = Vec::new();
-        for line in BufReader::new(file).lines() {
-            // The last line may be half written.
-            let Ok(event) = serde_json::from_str::<Value>(&line?) else { break };
-            let call = call(&event);
+        self.each(|call| {
             if wanted(&call) {
                 calls.push(call);
             }
-        }
+        })?;
         Ok(calls)
+    }
+
+    /// Shows every request since the mark, oldest first, without keeping any.
+    pub fn each(&self, mut show: impl FnMut(Call)) -> Result<()> {
+        let mut file = File::open(&self.path).with_context(|| self.path.display().to_string())?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        for line in BufReader::new(file).lines() {
+            // The last line may be half written.
+            let Ok(event) = serde_json::from_str::<Value>(&line?) else { break };
+            show(call(&event));
+        }
+        Ok(())
     }
 
     /// The writes to objects of a namespace since the mark.
@@ -79,6 +93,9 @@ fn call(event: &Value) -> Call {
         resource = format!("{resource}/{subresource}");
     }
     Call {
+        user: text(&event["user"]["username"]),
+        impersonated: event["impersonatedUser"]["username"].as_str().map(str::to_owned),
+        group: text(&object["apiGroup"]),
         verb: text(&event["verb"]),
         resource,
         namespace: text(&object["namespace"]),

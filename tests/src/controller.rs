@@ -185,6 +185,12 @@ impl Controller {
             if let Some(namespace) = &settings.namespace {
                 command.env("RUNTIME_NAMESPACE", namespace).arg("--watch-all-namespaces=false");
             }
+            if settings.account
+                && identities::locked_down()
+                && ["kustomize-controller", "helm-controller"].contains(&settings.name.as_str())
+            {
+                command.arg(format!("--default-service-account={}", identities::APPLIER));
+            }
             if settings.name == "source-controller" {
                 command
                     .arg(format!("--storage-path={}", storage.display()))

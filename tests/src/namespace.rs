@@ -1,9 +1,11 @@
 //! A namespace for each test.
 
-use crate::control_plane::client;
+use crate::{control_plane::client, identities};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::{OnceLock, mpsc};
 use std::thread;
@@ -26,11 +28,30 @@ impl Namespace {
             metadata: ObjectMeta { name: Some(name.clone()), ..Default::default() },
             ..Default::default()
         };
-        Api::all(client.clone())
-            .create(&PostParams::default(), &object)
-            .await
-            .context("no namespace for the test")?;
+        let made = Api::all(client.clone()).create(&PostParams::default(), &object).await;
+        let made = made.context("no namespace for the test")?;
+        if identities::locked_down() {
+            Self::applier(client, &made).await?;
+        }
         Ok(Self { name, kubeconfig: plane.facts().kubeconfig.clone() })
+    }
+
+    /// The account that controllers apply as which may do nothing themselves.
+    async fn applier(client: &kube::Client, namespace: &core::Namespace) -> Result<()> {
+        let name = namespace.metadata.name.as_deref().unwrap_or_default();
+        let account = json!({"metadata": {"name": identities::APPLIER}});
+        let accounts: Api<core::ServiceAccount> = Api::namespaced(client.clone(), name);
+        accounts.create(&PostParams::default(), &serde_json::from_value(account)?).await?;
+        let binding = json!({
+            "metadata": {"name": name, "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": namespace.metadata.uid},
+            ]},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": identities::APPLIER, "namespace": name}],
+        });
+        let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+        bindings.create(&PostParams::default(), &serde_json::from_value(binding)?).await?;
+        Ok(())
     }
 
     /// Its name.

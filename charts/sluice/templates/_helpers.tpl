@@ -17,6 +17,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - source.toolkit.fluxcd.io
 {{- end }}
 
+{{/* The status of each of these resources, as a YAML list. */}}
+{{- define "sluice.statuses" -}}
+{{- range . }}
+- {{ . }}/status
+{{- end }}
+{{- end }}
+
 {{/* Where events are sent to. Takes the root context. */}}
 {{- define "sluice.eventsAddress" -}}
 {{- if .Values.eventsAddress -}}

@@ -37,8 +37,6 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
-- level: None
-  resources: [{group: coordination.k8s.io, resources: [leases]}]
 - level: Metadata
   userGroups: ["` + auditedGroup + `", "` + auditedAccounts + `"]
 - level: None
