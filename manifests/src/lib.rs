@@ -15,5 +15,5 @@ mod variables;
 pub use build::{Built, Input, Purpose, build};
 pub use decryption::Decryptor;
 pub use generate::scoped_join;
-pub use mask::{is_masked, mask};
+pub use mask::{has_plain_values, is_masked, mask};
 pub use variables::Variables;

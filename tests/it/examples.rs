@@ -2,6 +2,7 @@
 //! and in the one with tenants each attempt to leave one's namespace fails and is told to its own tenant only.
 
 use crate::gitops::{KUSTOMIZE, is_ready, message};
+use crate::guides::Guide;
 use anyhow::{Context, Result, ensure};
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -16,12 +17,13 @@ use tokio::process::Command;
 const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 
 /// A cluster with the controllers of an installation, and what they follow.
-struct Fleet {
-    controllers: Vec<Controller>,
-    repository: Repository,
+pub(crate) struct Fleet {
+    /// Notification-controller is the first.
+    pub(crate) controllers: Vec<Controller>,
+    pub(crate) repository: Repository,
     server: GitServer,
-    sink: Sink,
-    cluster: Cluster,
+    pub(crate) sink: Sink,
+    pub(crate) cluster: Cluster,
     plane: ControlPlane,
     folder: tempfile::TempDir,
 }
@@ -29,7 +31,7 @@ struct Fleet {
 impl Fleet {
     /// Installs the controllers with these flags of `sluice install`, and runs them as their accounts with the arguments
     /// of their Deployments.
-    async fn start(flags: &str) -> Result<Self> {
+    pub(crate) async fn start(flags: &str) -> Result<Self> {
         // Definitions, roles and the names of the examples are one of a kind: a control plane of its own.
         let plane = tokio::task::spawn_blocking(|| ControlPlane::start(Options::default())).await??;
         let cluster = Cluster { client: plane.client().await?, namespace: "flux-system".into() };
@@ -56,14 +58,18 @@ impl Fleet {
 
     async fn run(&mut self) -> Result<()> {
         let mut events = None;
-        for name in
-            ["notification-controller", "source-controller", "kustomize-controller", "helm-controller"]
-        {
+        for name in [
+            "notification-controller",
+            "source-controller",
+            "kustomize-controller",
+            "helm-controller",
+            "image-controller",
+        ] {
+            let Some(deployment) = self.cluster.find("apps/v1", "Deployment", name).await? else { continue };
             let account = account_kubeconfig(&self.plane, "flux-system", name, self.folder.path()).await?;
             let mut builder = Controller::builder(&self.plane, name)?
                 .kubeconfig(&account)
                 .variable("RUNTIME_NAMESPACE", "flux-system");
-            let deployment = self.cluster.get("apps/v1", "Deployment", name).await?;
             let args = &deployment.data["spec"]["template"]["spec"]["containers"][0]["args"];
             for argument in args.as_array().context("no arguments")?.iter().filter_map(Value::as_str) {
                 // Nobody serves the names of the cluster here, and /data is not ours.
@@ -84,7 +90,12 @@ impl Fleet {
     }
 
     /// Puts an example into the repository, with addresses that are served here, and follows one of its clusters.
-    async fn follow(&self, example: &str, cluster: &str, addresses: &[(&str, &str)]) -> Result<String> {
+    pub(crate) async fn follow(
+        &self,
+        example: &str,
+        cluster: &str,
+        addresses: &[(&str, &str)],
+    ) -> Result<String> {
         let root = sluice_tests::workspace().join("examples").join(example);
         let mut files = Vec::new();
         walk(&root, &mut files)?;
@@ -109,8 +120,13 @@ impl Fleet {
         wait::until(&api, name, "ready", is_ready).await.map(drop)
     }
 
+    /// Of an administrator.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.plane.facts().kubeconfig
+    }
+
     /// Adds to an error what the controllers said last.
-    fn explain(&self, outcome: Result<()>) -> Result<()> {
+    pub(crate) fn explain(&self, outcome: Result<()>) -> Result<()> {
         let logs = || self.controllers.iter().map(Controller::log_tail).collect::<Vec<_>>().join("\n---\n");
         outcome.with_context(logs)
     }
@@ -143,6 +159,7 @@ async fn monorepo_and_hub(fleet: &Fleet) -> Result<()> {
     ensure!(container["env"][1]["value"] == "production", "{container}");
     let cache = fleet.cluster.api_in("apps/v1", "Deployment", "infrastructure").await?.get("cache").await?;
     ensure!(cache.data.to_string().contains("64mb"), "{:?}", cache.data);
+    guides_of_one_repository(fleet).await?;
 
     // Without its root all of it goes.
     fleet.cluster.delete(KUSTOMIZE, "Kustomization", "flux-system").await?;
@@ -161,6 +178,45 @@ async fn monorepo_and_hub(fleet: &Fleet) -> Result<()> {
     wait::until(&kustomizations, "berlin", "ready", is_ready).await?;
     let agent = fleet.cluster.api_in("apps/v1", "Deployment", "agent").await?.get("agent").await?;
     ensure!(agent.metadata.labels.context("no labels")?["example.com/site"] == "berlin");
+    Guide { page: "guides/hub-and-spoke.md", ..Guide::default() }.run(fleet).await
+}
+
+/// What the guides tell to do where a cluster follows the example of one repository.
+async fn guides_of_one_repository(fleet: &Fleet) -> Result<()> {
+    fleet.repository.git(["update-ref", "refs/remotes/origin/main", "HEAD"])?;
+    let pages = [
+        Guide {
+            page: "guides/bootstrap.md",
+            elsewhere: &[
+                "sluice bootstrap ",
+                "sluice pull artifact ",
+                "sluice push artifact ",
+                "sluice logs ",
+            ],
+            ..Guide::default()
+        },
+        Guide { page: "guides/monorepo.md", elsewhere: &["sluice bootstrap "], ..Guide::default() },
+        Guide { page: "guides/ci.md", ..Guide::default() },
+        Guide {
+            page: "guides/helm.md",
+            instead: &[("--helmrelease-file=cache.yaml", "--helmrelease-file=infrastructure/cache.yaml")],
+            ..Guide::default()
+        },
+        Guide {
+            page: "getting-started.md",
+            instead: &[("Kustomization/podinfo", "Kustomization/apps")],
+            elsewhere: &["sluice bootstrap ", "sluice install ", "sluice uninstall", "sluice logs "],
+            ..Guide::default()
+        },
+        Guide {
+            page: "guides/migrating-from-flux.md",
+            elsewhere: &["sluice bootstrap ", "sluice migrate flux "],
+            ..Guide::default()
+        },
+    ];
+    for page in pages {
+        page.run(fleet).await?;
+    }
     Ok(())
 }
 
@@ -325,7 +381,13 @@ async fn tenants(fleet: &Fleet) -> Result<()> {
         .await?;
     let strays = fleet.sink.count(|delivery| (delivery.path == "/dev-team") == of_ops(delivery));
     ensure!(strays == 0, "{strays} alerts came to another tenant");
-    Ok(())
+    Guide {
+        page: "guides/multi-tenancy.md",
+        elsewhere: &["sluice install ", "sluice bootstrap "],
+        ..Guide::default()
+    }
+    .run(fleet)
+    .await
 }
 
 /// Everything that the attempts would have made is not there.

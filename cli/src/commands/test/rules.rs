@@ -39,14 +39,7 @@ pub(super) fn check(repository: &Repository) -> Result<Vec<Finding>> {
 
 /// A Secret that everybody can read who can read the repository.
 fn plain_secret(found: &Found) -> Option<Finding> {
-    let object = &found.object.0;
-    if object.get("sops").is_some() {
-        return None;
-    }
-    let filled = ["data", "stringData"].iter().filter_map(|field| object[field].as_object());
-    let plain = filled.flatten().any(|(_, value)| {
-        value.as_str().is_some_and(|text| !text.is_empty() && !text.contains("ENC[") && !text.contains("${"))
-    });
+    let plain = sluice_manifests::has_plain_values(&found.object.0);
     plain.then(|| found.finding(Level::Error, "unencrypted-secret", "its values are not encrypted"))
 }
 
