@@ -44,6 +44,21 @@ impl Amazon {
         Ok(Self { url, asked, task })
     }
 
+    /// Starts a controller that asks here with the identities of service accounts.
+    pub(crate) async fn controller(&self, setting: &Setting, name: &'static str) -> Result<Controller> {
+        let plane = setting.plane;
+        let builder = tokio::task::spawn_blocking(move || Controller::builder(plane, name)).await??;
+        let controller = builder
+            .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
+            .variable("AWS_ENDPOINT_URL_STS", &self.url)
+            .variable("AWS_ENDPOINT_URL_ECR", &self.url)
+            .namespace(&setting.namespace)
+            .start()
+            .await?;
+        setting.tokens_of_service_accounts().await?;
+        Ok(controller)
+    }
+
     /// Authorization and body of the requests that hold a text.
     pub(crate) fn asked(&self, text: &str) -> Vec<(String, String)> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,16 +111,7 @@ async fn bucket(State(asked): State<Asked>, uri: Uri, headers: HeaderMap) -> (St
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_read_with_keys_of_a_token_service() -> Result<()> {
     let (setting, amazon) = (Setting::new("cloud-bucket").await?, Amazon::start().await?);
-    let plane = setting.plane;
-    let source =
-        tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
-    let source = source
-        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
-        .variable("AWS_ENDPOINT_URL_STS", &amazon.url)
-        .namespace(&setting.namespace)
-        .start()
-        .await?;
-    setting.tokens_of_service_accounts().await?;
+    let source = amazon.controller(&setting, "source-controller").await?;
     let role = "arn:aws:iam::123456789012:role/read";
     let annotations = json!({"eks.amazonaws.com/role-arn": role});
     let login = |password: &str| json!({"username": "reader", "password": password});
@@ -179,17 +185,7 @@ async fn a_bucket_is_read_with_keys_of_a_token_service() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_asked_for_with_the_identity_of_its_service_account() -> Result<()> {
     let (setting, amazon) = (Setting::new("cloud").await?, Amazon::start().await?);
-    let plane = setting.plane;
-    let source =
-        tokio::task::spawn_blocking(move || Controller::builder(plane, "source-controller")).await??;
-    let source = source
-        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
-        .variable("AWS_ENDPOINT_URL_STS", &amazon.url)
-        .variable("AWS_ENDPOINT_URL_ECR", &amazon.url)
-        .namespace(&setting.namespace)
-        .start()
-        .await?;
-    setting.tokens_of_service_accounts().await?;
+    let source = amazon.controller(&setting, "source-controller").await?;
     let role = "arn:aws:iam::123456789012:role/pull";
     let objects = [
         json!({

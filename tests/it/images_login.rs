@@ -7,7 +7,7 @@ use crate::images::{AUTOMATION, IMAGE, REPOSITORY, author, deployment, images_wi
 use crate::setting::Setting;
 use anyhow::{Result, ensure};
 use serde_json::json;
-use sluice_tests::{Access, Controller, condition, reason, wait};
+use sluice_tests::{Access, condition, reason, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_automation_pushes_as_a_github_app_and_gets_another_token_when_one_is_refused() -> Result<()> {
@@ -48,17 +48,7 @@ async fn an_automation_pushes_as_a_github_app_and_gets_another_token_when_one_is
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_of_a_cloud_is_scanned_with_the_identity_of_its_service_account() -> Result<()> {
     let (setting, amazon) = (Setting::new("images-cloud").await?, Amazon::start().await?);
-    let plane = setting.plane;
-    let builder =
-        tokio::task::spawn_blocking(move || Controller::builder(plane, "image-controller")).await??;
-    let images = builder
-        .argument("--feature-gates=ObjectLevelWorkloadIdentity=true")
-        .variable("AWS_ENDPOINT_URL_STS", &amazon.url)
-        .variable("AWS_ENDPOINT_URL_ECR", &amazon.url)
-        .namespace(&setting.namespace)
-        .start()
-        .await?;
-    setting.tokens_of_service_accounts().await?;
+    let images = amazon.controller(&setting, "image-controller").await?;
     let role = "arn:aws:iam::123456789012:role/pull";
     let objects = [
         json!({
