@@ -99,12 +99,12 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         }
         Err(error) => return failure::usage(&output, &error, &words),
     };
-    let mut runtime = if parsed.command.is_local() {
-        tokio::runtime::Builder::new_current_thread()
-    } else {
-        tokio::runtime::Builder::new_multi_thread()
-    };
-    let runtime = match runtime.worker_threads(2).enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2);
+    if parsed.command.is_local() {
+        runtime = tokio::runtime::Builder::new_current_thread();
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output.failure(&format!("the program cannot start: {error}"));

@@ -96,7 +96,10 @@ impl Connection {
             None => match Kubeconfig::from_env() {
                 Ok(Some(config)) => return Ok(Some(config)),
                 Ok(None) => Kubeconfig::read(),
-                Err(error) => return Err(broken(error, &"$KUBECONFIG")),
+                Err(error) => {
+                    let files = std::env::var("KUBECONFIG").unwrap_or_default();
+                    return Err(broken(error, &format_args!("{files} (of $KUBECONFIG)")));
+                }
             },
         };
         match read {

@@ -264,16 +264,27 @@ pub(crate) fn usage(output: &Output, error: &clap::Error, words: &[OsString]) ->
             let what = text.split("\n\n").next().unwrap_or(&text);
             let what = what.strip_prefix("error: ").unwrap_or(what);
             output.failure(&what.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+            let mut advised = false;
+            let mut advise = |text: &str| {
+                advised = true;
+                output.hint(text);
+            };
             for kind in
                 [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
             {
                 match error.get(kind) {
-                    Some(ContextValue::String(word)) => output.hint(&format!("did you mean `{word}`?")),
+                    Some(ContextValue::String(word)) => advise(&format!("did you mean `{word}`?")),
                     Some(ContextValue::Strings(words)) if !words.is_empty() => {
-                        output.hint(&format!("did you mean `{}`?", words.join("` or `")));
+                        advise(&format!("did you mean `{}`?", words.join("` or `")));
                     }
                     _ => {}
                 }
+            }
+            if !advised {
+                let command = words.iter().skip(1).map(|word| word.to_string_lossy());
+                let command: Vec<_> = command.take_while(|word| !word.starts_with('-')).collect();
+                let command = [&["sluice".into()], command.as_slice(), &["--help".into()]].concat().join(" ");
+                output.hint(&format!("`{command}` tells what it takes"));
             }
             // Whoever runs `diff` in a pipeline takes 1 for drift.
             let differs = words.get(1).is_some_and(|word| word == "diff");

@@ -17,6 +17,7 @@ use crate::kinds::{
 use crate::object::{Object, Reference};
 use crate::table::Table;
 use crate::time;
+use crate::wait;
 
 /// Flags of `events`.
 #[derive(Args)]
@@ -209,6 +210,7 @@ async fn watch(app: &App, args: &EventsArgs, places: &[Place], namespace: bool) 
                 app.output.data(table.row(&row, get::look(app)))?;
             }
             Ok(_) => {}
+            Err(error) if wait::is_final(&error) => return Err(error.into()),
             Err(error) => app.output.failure(&failure::text(&error.into())),
         }
     }

@@ -18,6 +18,7 @@ use crate::object::Object;
 use crate::selector::StatusSelector;
 use crate::table::{Look, Table};
 use crate::time;
+use crate::wait;
 
 /// Flags of `get`.
 #[derive(Args, Debug)]
@@ -272,6 +273,8 @@ impl Request {
             while let Some((kind, event)) = events.next().await {
                 let object = match event {
                     Ok(object) => Object::from_server(object, kind),
+                    // Whoever may list and not watch is told so once.
+                    Err(error) if wait::is_final(&error) => return Err(error.into()),
                     Err(error) => {
                         app.output.failure(&failure::text(&error.into()));
                         continue;

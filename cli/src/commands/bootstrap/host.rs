@@ -139,7 +139,7 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
     // Nothing is made at the host for a cluster that cannot follow it.
     let namespace = app.namespace()?;
     let ground = Ground { app, components: &args.common.components, namespace: &namespace };
-    ground.check(&layout::sync_path(&args.common.path)?).await?;
+    ground.check(&layout::sync_path(&args.common.follow.path)?).await?;
     let mut host = Host::new(settings, authority.as_deref())?;
     app.output.action(&format!("connecting to {}", host.address()));
     let made = app.bounded("asking for the repository", host.ensure_repository()).await?;
@@ -184,14 +184,14 @@ pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
 /// User and password of a deploy token: those that the cluster has, or a new one's.
 async fn deploy_token(app: &App, common: &Common, host: &Host) -> Result<(String, String)> {
     let namespace = app.namespace()?;
-    let name = common.secret_name.clone().unwrap_or_else(|| namespace.clone());
+    let name = common.follow.secret(&namespace);
     let secrets: Api<Secret> = Api::namespaced(app.cluster().await?.client.clone(), &namespace);
-    let asking = async { Ok(secrets.get_opt(&name).await?) };
+    let asking = async { Ok(secrets.get_opt(name).await?) };
     let secret = app.bounded("asking for the source secret", asking).await?;
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
     let text = |key: &str| data.get(key).and_then(|value| String::from_utf8(value.0.clone()).ok());
     let known = text("username").zip(text("password"));
-    let title = layout::title(&namespace, &common.branch, &name, &common.path)?;
+    let title = layout::title(&namespace, &common.branch, name, &common.follow.path)?;
     let (made, username, password) =
         app.bounded("making a deploy token", host.deploy_token(&title, known)).await?;
     let what = if made { "configured deploy token" } else { "deploy token up to date" };

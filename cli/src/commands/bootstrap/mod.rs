@@ -45,7 +45,28 @@ enum Place {
     BitbucketServer(Box<HostArgs>),
 }
 
-/// The flags of all of them.
+/// What of the repository or artifact the cluster follows, and how.
+#[derive(Args, Clone, Debug)]
+struct Follow {
+    /// The directory of this cluster in it, such as clusters/production.
+    #[arg(long, default_value = "")]
+    path: String,
+    /// How often it is looked at.
+    #[arg(long, default_value = "1m", value_parser = arguments::duration)]
+    interval: Duration,
+    /// The Secret with the cluster's credentials for it [default: the namespace's name].
+    #[arg(long)]
+    secret_name: Option<String>,
+}
+
+impl Follow {
+    /// The name of the Secret with the credentials.
+    fn secret<'a>(&'a self, namespace: &'a str) -> &'a str {
+        self.secret_name.as_deref().unwrap_or(namespace)
+    }
+}
+
+/// The flags of all that follow Git.
 #[derive(Args, Clone, Debug)]
 struct Common {
     #[command(flatten)]
@@ -53,15 +74,8 @@ struct Common {
     /// The branch.
     #[arg(long, default_value = "main")]
     branch: String,
-    /// The directory of this cluster in the repository, such as clusters/production.
-    #[arg(long, default_value = "")]
-    path: String,
-    /// How often the repository is looked at.
-    #[arg(long, default_value = "1m", value_parser = arguments::duration)]
-    interval: Duration,
-    /// The Secret with the credentials of the repository [default: the namespace's name].
-    #[arg(long)]
-    secret_name: Option<String>,
+    #[command(flatten)]
+    follow: Follow,
     /// The cluster logs in with the token, and no deploy key is made.
     #[arg(long)]
     token_auth: bool,
@@ -138,7 +152,7 @@ impl Common {
         if self.branch.is_empty() {
             bail!("--branch is required");
         }
-        layout::directory(&self.path).map(drop)
+        layout::directory(&self.follow.path).map(drop)
     }
 
     fn authority(&self) -> Result<Option<Vec<u8>>> {

@@ -1,7 +1,6 @@
 //! Bootstrap from an artifact in a registry, without any Git: the same files in the same layout.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -10,9 +9,8 @@ use sluice_oci::{Client, Manifest, Reference};
 use super::ground::Ground;
 use super::layout::{self, Origin, Sync};
 use super::tree::Tree;
-use super::{check_components, run::ATTEMPTS};
+use super::{Follow, check_components, run::ATTEMPTS};
 use crate::app::App;
-use crate::arguments;
 use crate::commands::artifact::{self, InsecureArgs, RegistryArgs};
 use crate::failure;
 use crate::installation::Components;
@@ -29,15 +27,8 @@ pub(super) struct OciArgs {
     /// Its tag.
     #[arg(long = "tag", default_value = "latest", value_name = "TAG")]
     followed_tag: String,
-    /// The directory of this cluster in the artifact, such as clusters/production.
-    #[arg(long, default_value = "")]
-    path: String,
-    /// How often the registry is looked at.
-    #[arg(long, default_value = "1m", value_parser = arguments::duration)]
-    interval: Duration,
-    /// The Secret with the cluster's credentials for the registry; made from --creds [default: the namespace's name].
-    #[arg(long)]
-    secret_name: Option<String>,
+    #[command(flatten)]
+    follow: Follow,
     #[command(flatten)]
     registry: RegistryArgs,
     #[command(flatten)]
@@ -61,15 +52,15 @@ pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
         bail!("{url} names a digest, which never changes: give a tag to follow");
     }
     let namespace = app.namespace()?;
-    let secret_name = args.secret_name.clone().unwrap_or_else(|| namespace.clone());
+    let secret_name = args.follow.secret(&namespace);
     let ground = Ground { app, components: &args.components, namespace: &namespace };
-    let directory = layout::own_directory(&args.path, &namespace)?;
+    let directory = layout::own_directory(&args.follow.path, &namespace)?;
     let address = format!("oci://{}", reference.context());
     let mut sync = Sync {
         namespace: &namespace,
         url: &address,
-        path: &args.path,
-        interval: args.interval,
+        path: &args.follow.path,
+        interval: args.follow.interval,
         secret: None,
         service_account: args.components.is_locked_down().then_some("kustomize-controller"),
         origin: Origin::Oci {
@@ -78,10 +69,10 @@ pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
             insecure: args.insecure.insecure_registry,
         },
     };
-    ground.check(&layout::sync_path(&args.path)?).await?;
+    ground.check(&layout::sync_path(&args.follow.path)?).await?;
     let login = args.registry.docker_config(&reference)?;
-    let live = ground.secret(&secret_name).await?;
-    sync.secret = (login.is_some() || live.is_some()).then_some(secret_name.as_str());
+    let live = ground.secret(secret_name).await?;
+    sync.secret = (login.is_some() || live.is_some()).then_some(secret_name);
     let files = BTreeMap::from([
         (format!("{directory}/{}", layout::COMPONENTS), args.components.text(&namespace)?),
         (format!("{directory}/{}", layout::SYNC), sync.text()?),
@@ -94,7 +85,7 @@ pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
         if let Some(login) = login {
             let data = BTreeMap::from([(".dockerconfigjson".to_owned(), login)]);
             let type_ = Some("kubernetes.io/dockerconfigjson");
-            ground.put_secret(&secret_name, live.as_ref(), type_, &data).await?;
+            ground.put_secret(secret_name, live.as_ref(), type_, &data).await?;
         }
         ground.follow(&tree, &directory, &OCI_REPOSITORY, &format!("{tag}@{digest}")).await
     };

@@ -94,7 +94,7 @@ pub(super) const ATTEMPTS: usize = 3;
 
 impl Bootstrap<'_> {
     pub(super) async fn run(mut self) -> Result<()> {
-        let path = layout::sync_path(&self.common.path)?;
+        let path = layout::sync_path(&self.common.follow.path)?;
         self.ground().check(&path).await?;
         if self.host.is_none() {
             self.login = self.known_key(self.login.clone()).await?;
@@ -112,7 +112,7 @@ impl Bootstrap<'_> {
         let remote =
             Remote::new(&self.push_url, &self.common.branch, &self.push_login, authority.as_deref())?;
 
-        let directory = layout::own_directory(&self.common.path, &self.namespace)?;
+        let directory = layout::own_directory(&self.common.follow.path, &self.namespace)?;
         let components = self.common.components.text(&self.namespace)?;
         let message = format!("Add Flux v{} component manifests", env!("CARGO_PKG_VERSION"));
         let clone = self
@@ -130,7 +130,7 @@ impl Bootstrap<'_> {
 
         let mut sync = self.sync(&self.url);
         let secret = self.secret_name();
-        sync.secret = self.needs_secret().then_some(secret.as_str());
+        sync.secret = self.needs_secret().then_some(secret);
         let text = sync.text()?;
         let clone = self
             .commit(&remote, "Add Flux sync manifests", |clone| {
@@ -159,8 +159,8 @@ impl Bootstrap<'_> {
         Sync {
             namespace: &self.namespace,
             url,
-            path: &self.common.path,
-            interval: self.common.interval,
+            path: &self.common.follow.path,
+            interval: self.common.follow.interval,
             secret: None,
             service_account: self.common.components.is_locked_down().then_some("kustomize-controller"),
             origin: Origin::Git {
@@ -171,8 +171,8 @@ impl Bootstrap<'_> {
         }
     }
 
-    fn secret_name(&self) -> String {
-        self.common.secret_name.clone().unwrap_or_else(|| self.namespace.clone())
+    fn secret_name(&self) -> &str {
+        self.common.follow.secret(&self.namespace)
     }
 
     fn needs_secret(&self) -> bool {
@@ -193,7 +193,7 @@ impl Bootstrap<'_> {
     /// The key that the cluster has already stands for one that would be made.
     async fn known_key(&self, login: Login) -> Result<Login> {
         let Login::Key { made: true, known_hosts, .. } = &login else { return Ok(login) };
-        let Some(secret) = self.ground().secret(&self.secret_name()).await? else {
+        let Some(secret) = self.ground().secret(self.secret_name()).await? else {
             return Ok(login);
         };
         Ok(key_of(&secret, known_hosts).unwrap_or(login))
@@ -251,7 +251,7 @@ impl Bootstrap<'_> {
         if !self.needs_secret() {
             return Ok(());
         }
-        let name = self.secret_name();
+        let name = self.secret_name().to_owned();
         let live = self.ground().secret(&name).await?;
         if matches!(self.login, Login::NewKey) {
             let kept = live.as_ref().and_then(|secret| key_of(secret, ""));
@@ -270,7 +270,7 @@ impl Bootstrap<'_> {
         let wanted = self.login.data(authority);
         self.ground().put_secret(&name, live.as_ref(), None, &wanted).await?;
         if let (Some(host), Login::Key { pair, .. }) = (&self.host, &self.login) {
-            let title = layout::title(&self.namespace, &self.common.branch, &name, &self.common.path)?;
+            let title = layout::title(&self.namespace, &self.common.branch, &name, &self.common.follow.path)?;
             let registering = host.register_key(&title, &pair.public);
             let what = if self.app.bounded("registering the deploy key", registering).await? {
                 "configured deploy key"
