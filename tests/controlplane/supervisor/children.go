@@ -18,6 +18,7 @@ type Cluster struct {
 	waits  sync.WaitGroup
 	pids   map[string]int
 	exits  chan exit
+	harmed bool // somebody has killed a part by order
 }
 
 // A part is a child and how it was started.
@@ -97,6 +98,7 @@ func (c *Cluster) order(line string) (int, error) {
 	}
 	switch verb {
 	case "kill":
+		c.harmed = true
 		child.wanted.Store(true)
 		_ = child.command.Process.Kill()
 		<-child.ended
@@ -111,6 +113,16 @@ func (c *Cluster) order(line string) (int, error) {
 		return c.pids[name], err
 	}
 	return 0, fmt.Errorf("%q is neither kill nor start", line)
+}
+
+// revive starts a part again that ended by itself, as a kubelet does, unless it was killed since or runs already. Like
+// order it must be called where the parts were started.
+func (c *Cluster) revive(name string) error {
+	if c.parts[name].wanted.Load() {
+		return nil
+	}
+	_, err := c.order("start " + name)
+	return err
 }
 
 // tail is the end of a file.

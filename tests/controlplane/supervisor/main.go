@@ -107,12 +107,22 @@ func run() error {
 		return err
 	}
 
+	revivals := make(chan string, 8)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case exit := <-cluster.exits:
+			if cluster.harmed {
+				// An API server gives up when its etcd was killed. On a whole control plane nobody has a reason to.
+				time.AfterFunc(time.Second, func() { revivals <- exit.name })
+				continue
+			}
 			return fmt.Errorf("%s ended by itself: %v; its last words:\n%s", exit.name, exit.err, tail(exit.log))
+		case name := <-revivals:
+			if err := cluster.revive(name); err != nil {
+				return err
+			}
 		case line := <-orders:
 			id, err := cluster.order(line)
 			answer := map[string]any{"id": id}

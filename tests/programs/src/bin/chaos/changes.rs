@@ -30,6 +30,9 @@ pub(crate) struct Changes {
     index: Vec<(String, String)>,
 }
 
+/// Files that come and go are at most so many: a fleet that grows is no measure of memory that must not.
+const MOST_EXTRA: usize = 40;
+
 fn map(name: &str, value: &str) -> String {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {LABEL: ""}}, "data": {"value": value}})
         .to_string()
@@ -91,7 +94,7 @@ impl Changes {
                 self.value(fleet, team, app)?;
                 commit(&fleet.teams[team], format!("value of app-{team}-{app}"))?
             }
-            4 | 5 => {
+            4 | 5 if self.extra.len() < MOST_EXTRA => {
                 self.serial += 1;
                 let (serial, name) = (self.serial, format!("extra-{}", self.serial));
                 fleet.teams[team].write(&format!("{app}/{name}.yaml"), map(&name, "extra"))?;
@@ -100,7 +103,7 @@ impl Changes {
                 lock(&self.held).insert(name.clone(), "extra".into());
                 commit(&fleet.teams[team], format!("new map {name}"))?
             }
-            6 => match self.extra.pop_first() {
+            4..=6 => match self.extra.pop_first() {
                 Some((team, app, serial)) => {
                     let name = format!("extra-{serial}");
                     // No longer held before the commit: who sees the commit may delete it.
