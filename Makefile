@@ -14,7 +14,7 @@ FAULTS ?= 50
 LOGS ?=
 # For soak.
 MINUTES ?= 10
-# For fuzz and chaos: the first seed. For fuzz: seconds for each of its targets (there are 16, so 60 is a quarter of an hour),
+# For fuzz and chaos: the first seed. For fuzz: seconds for each of its targets (there are 20, so 60 is twenty minutes),
 # how many random overlays and charts, and KiB of address space, beyond which an input ends the run.
 SEED ?= 1
 TIME ?= 60

@@ -7,7 +7,9 @@
 //! What a controller keeps to itself is fed by a test of its own, with [`campaign`] and [`check`].
 
 mod campaign;
+mod expressions;
 mod git;
+mod index;
 mod mutate;
 mod outside;
 mod registry;
@@ -117,6 +119,13 @@ mod tests {
     #[test]
     fn answers_of_git_servers_and_registries_are_borne() {
         for name in ["git-listing", "git-fetch", "git-pack", "registry-answers"] {
+            check(name);
+        }
+    }
+
+    #[test]
+    fn expressions_values_and_indexes_bear_anything() {
+        for name in ["cel", "patterns", "set-values", "helm-index"] {
             check(name);
         }
     }
