@@ -125,7 +125,6 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         return Ok(());
     }
     let policy = flags.policy()?;
-    let bodies = Arc::<event::Bodies>::default();
     let logins = provider::Logins { identities, http: sluice_http::Clients::default() };
     let dispatcher = courier::Dispatcher::new(manager.clone(), policy.clone(), logins, figures);
     let outbox = outbox::Outbox::new(dispatcher, manager.tasks.clone(), manager.stop.clone());
@@ -134,7 +133,7 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         alerts,
         providers,
         limiter: event::Limiter::new(flags.rate_limit_interval),
-        bodies: bodies.clone(),
+        bodies: event::Bodies::default(),
         groups: group::Groups::new(outbox, manager.tasks.clone(), manager.stop.clone()),
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
         patterns: alert::Patterns::default(),
@@ -150,7 +149,7 @@ async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Resu
         no_cross_namespace_refs: flags.no_cross_namespace_refs,
         issuers: receiver::Issuers::new(policy),
         compiled: receiver::Compiled::default(),
-        bodies,
+        bodies: event::Bodies::default(),
     });
     let routes = receiver::routes(webhooks);
     let routes = measured::measured(&manager.metrics, "receiver", "/hook/", paths, routes);

@@ -11,6 +11,7 @@ pub mod apply;
 pub mod cache;
 pub mod client;
 pub mod conditions;
+mod connections;
 pub mod controller;
 pub mod dependencies;
 pub mod errors;

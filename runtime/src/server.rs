@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connections::{self, Limits};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
 /// Binds an address in Go's form: `:8080` stands for all interfaces.
@@ -47,12 +48,7 @@ pub(crate) fn metrics(metrics: Arc<Metrics>) -> Router {
 
 /// Serves until `stop`.
 pub(crate) fn serve(listener: TcpListener, routes: Router, tasks: &TaskTracker, stop: CancellationToken) {
-    tasks.spawn(async move {
-        let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "an HTTP endpoint ended");
-        }
-    });
+    tasks.spawn(connections::serve(listener, routes, Limits::default(), stop));
 }
 
 #[cfg(test)]

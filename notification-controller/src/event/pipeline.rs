@@ -20,7 +20,7 @@ pub(crate) struct Pipeline {
     pub(crate) alerts: Arc<Cache<Alert>>,
     pub(crate) providers: Arc<Cache<Provider>>,
     pub(crate) limiter: Limiter,
-    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) bodies: Bodies,
     pub(crate) groups: Groups<Dispatcher>,
     pub(crate) no_cross_namespace_refs: bool,
     pub(crate) patterns: Patterns,
