@@ -108,6 +108,10 @@ pub async fn remote(
     };
     if let Some(cloud) = cloud {
         let tls = secret.as_ref().map_or_else(|| Ok(Tls::default()), |secret| tls(&url, secret))?;
+        let account = &object.spec.service_account_name;
+        let middlemen =
+            access.identities.refuse_middlemen(account, proxy.is_some(), tls.authorities.is_some());
+        middlemen.map_err(invalid)?;
         let work = identity(access, object, cloud, &url, proxy.clone());
         let credentials = tokio::time::timeout(object.spec.timeout().to_std(), work).await;
         let late = || invalid("the cloud did not answer in time".to_owned());
@@ -149,7 +153,12 @@ async fn identity(
         let provider = provider.as_str();
         return Err(invalid(format!("the provider '{provider}' needs an https URL without a port")));
     }
-    let options = sluice_http::Options { proxy, redirects: false, ..sluice_http::Options::default() };
+    let options = sluice_http::Options {
+        proxy,
+        proxies_plain: false,
+        redirects: false,
+        ..sluice_http::Options::default()
+    };
     let client = access.http.get(&options).map_err(|error| invalid(error.to_string()))?;
     let namespace = object.namespace().unwrap_or_default();
     let (account, path) = (&object.spec.service_account_name, url.path());

@@ -68,6 +68,23 @@ impl Identities {
         self.gate
     }
 
+    /// Whether an object that names this account, or none, is who this process is. What it is then must be shown to nobody
+    /// whom the object chooses.
+    pub fn is_own(&self, account: &str) -> bool {
+        account.is_empty() && self.default_account.is_empty()
+    }
+
+    /// Refuses to have this process show who it is where the object's proxy can play the host: `lenient` means that the
+    /// object also says whose certificates are good, or that any is.
+    pub fn refuse_middlemen(&self, account: &str, proxy: bool, lenient: bool) -> Result<(), String> {
+        if self.is_own(account) && proxy && lenient {
+            return Err("the identity of the controller is not used where an object has both a proxy of its own \
+                        and certificate authorities of its own or 'insecure': leave out one of them, or log in by a Secret or a ServiceAccount"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     /// Logs in at the registry `host` of a cloud.
     pub async fn registry(
         &self,

@@ -4,6 +4,7 @@ mod adverse;
 mod apply;
 mod artifact;
 mod artifact_generator;
+mod attacks;
 mod bad_input;
 mod bootstrap;
 mod bucket;

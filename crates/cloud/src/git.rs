@@ -9,6 +9,7 @@ use reqwest::Client;
 use sha2::{Digest as _, Sha256};
 
 use crate::aws::signature;
+use crate::hosts::is_devops_host;
 use crate::registry::{Cloud, Role};
 use crate::tokens::Token;
 use crate::{AwsLogin, Error, Keys, Tokens, http, variable};
@@ -49,7 +50,7 @@ pub async fn login(
     let foreign = |service: &str| Error::Options(format!("'{host}' is no host of {service}"));
     match cloud {
         Cloud::Azure(identity) => {
-            if !is_devops(host) {
+            if !is_devops_host(host) {
                 return Err(foreign("Azure DevOps"));
             }
             let token = identity.token(client, tokens, DEVOPS_SCOPE).await?;
@@ -84,11 +85,6 @@ pub async fn login(
     }
 }
 
-fn is_devops(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    host == "dev.azure.com" || host.strip_suffix(".visualstudio.com").is_some_and(|name| !name.is_empty())
-}
-
 /// The region in a host such as `git-codecommit.eu-west-1.amazonaws.com`.
 fn codecommit_region(host: &str) -> Option<&str> {
     let rest = host.strip_prefix("git-codecommit-fips.").or_else(|| host.strip_prefix("git-codecommit."))?;
@@ -117,12 +113,12 @@ mod tests {
     #[test]
     fn only_the_clouds_own_hosts_get_a_login() {
         for host in ["dev.azure.com", "acme.visualstudio.com"] {
-            assert!(is_devops(host), "{host}");
+            assert!(is_devops_host(host), "{host}");
         }
         for host in
             ["dev.azure.com.example.test", "visualstudio.com", ".visualstudio.com", "evil-dev.azure.com"]
         {
-            assert!(!is_devops(host), "{host}");
+            assert!(!is_devops_host(host), "{host}");
         }
         assert_eq!(codecommit_region("git-codecommit.eu-west-1.amazonaws.com"), Some("eu-west-1"));
         assert_eq!(codecommit_region("git-codecommit-fips.us-east-2.amazonaws.com"), Some("us-east-2"));

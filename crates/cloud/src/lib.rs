@@ -4,6 +4,7 @@
 //!   that the cloud trusts, or from what surrounds the process.
 //! - [`registry`] and [`git`]: what the clouds' registries and Git services take for these.
 //! - [`clusters`]: where the clouds' clusters are, and tokens that open them.
+//! - [`hosts`]: which addresses are the clouds' own.
 //! - [`Tokens`] keeps what is temporary for as long as it lasts; what one tenant got is never another's.
 //! - [`sign`] signs requests as Amazon wants it. [`http`] and [`xml`] are what all of this, and `sluice-bucket`, send and
 //!   read with.
@@ -16,6 +17,7 @@ pub mod clusters;
 mod error;
 mod gcp;
 pub mod git;
+pub mod hosts;
 pub mod http;
 pub mod registry;
 mod tokens;

@@ -68,6 +68,9 @@ pub struct Options {
     pub insecure: bool,
     /// The proxy; without one, that of the environment.
     pub proxy: Option<Proxy>,
+    /// Whether what goes without TLS goes through the proxy, too. Not so for requests that carry what the proxy must not
+    /// see, such as those to the services on a machine that tell credentials.
+    pub proxies_plain: bool,
     /// The server is only spoken to without TLS: no certificates need to be read.
     pub plain: bool,
     /// Whether redirects are followed: at most ten, never from https to http.
@@ -89,6 +92,7 @@ impl Default for Options {
             replaces_authorities: false,
             insecure: false,
             proxy: None,
+            proxies_plain: true,
             plain: false,
             redirects: true,
             http1_only: false,
@@ -181,7 +185,10 @@ pub fn builder(options: &Options) -> Result<ClientBuilder, Error> {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &options.proxy {
-        let mut all = reqwest::Proxy::all(proxy.address.trim()).map_err(|_| Error::Proxy)?;
+        let address = proxy.address.trim();
+        let made =
+            if options.proxies_plain { reqwest::Proxy::all(address) } else { reqwest::Proxy::https(address) };
+        let mut all = made.map_err(|_| Error::Proxy)?;
         if let Some(username) = &proxy.username {
             all = all.basic_auth(username, proxy.password.as_deref().unwrap_or_default());
         }

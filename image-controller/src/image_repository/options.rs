@@ -40,6 +40,12 @@ pub(crate) async fn client(
         let url = found.with_login().ok_or_else(|| invalid("key 'address' is no URL".to_owned()))?;
         (options.proxy, proxy) = (Some(url), Some(found));
     }
+    if spec.provider() != CloudProvider::Generic {
+        let lenient = spec.insecure || options.ca.is_some();
+        let middlemen =
+            shared.identities.refuse_middlemen(&spec.service_account_name, proxy.is_some(), lenient);
+        middlemen.map_err(|problem| refused(&problem))?;
+    }
     options.credentials = credentials(shared, namespace, spec, image, proxy).await?;
     shared.registries.client(&image.registry, options).map_err(|error| authentication(&error))
 }
@@ -53,7 +59,7 @@ async fn credentials(
 ) -> Result<Credentials, Failure> {
     let provider = spec.provider();
     if provider != CloudProvider::Generic {
-        let options = Options { proxy, ..Options::default() };
+        let options = Options { proxy, proxies_plain: false, ..Options::default() };
         let http = shared.http.get(&options).map_err(|error| authentication(&error))?;
         let (account, host) = (&spec.service_account_name, image.registry.to_string());
         let login = shared.identities.registry(&http, namespace, provider, account, &host).await;

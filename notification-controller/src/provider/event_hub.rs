@@ -31,12 +31,15 @@ pub(crate) fn request(target: &Target, event: &Event) -> Result<Request, Error> 
     if target.address.is_empty() {
         return Err(Error::Config("provider type 'azureeventhub' needs the hub in spec.address".to_owned()));
     }
-    let host = if namespace.contains(".servicebus.") {
-        namespace.to_owned()
-    } else {
-        format!("{namespace}.{}", suffix(&std::env::var("AZURE_AUTHORITY_HOST").unwrap_or_default()))
-    };
-    Request::json(messages(&host, &target.address)?, event)?.bearer(Some(token))
+    Request::json(messages(&host(namespace), &target.address)?, event)?.bearer(Some(token))
+}
+
+/// The host of a namespace, which is a name or the host itself.
+pub(super) fn host(namespace: &str) -> String {
+    if namespace.contains(".servicebus.") {
+        return namespace.to_owned();
+    }
+    format!("{namespace}.{}", suffix(&std::env::var("AZURE_AUTHORITY_HOST").unwrap_or_default()))
 }
 
 /// Where the namespaces of a cloud are.
@@ -51,7 +54,8 @@ fn suffix(authority: &str) -> &'static str {
     }
 }
 
-fn messages(host: &str, hub: &str) -> Result<Url, Error> {
+/// Where messages for a hub go.
+pub(super) fn messages(host: &str, hub: &str) -> Result<Url, Error> {
     let invalid =
         |error: &dyn std::fmt::Display| Error::Config(format!("the event hub's address is invalid: {error}"));
     let mut url = Url::parse(&format!("https://{host}")).map_err(|error| invalid(&error))?;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use sluice_access::{Denied, Identities};
 use sluice_api::source::CloudProvider;
+use sluice_cloud::hosts;
 use sluice_cloud::registry::Cloud;
 use sluice_http::{Clients, Options, Proxy};
 use sluice_runtime::errors::chain;
+
+use super::event_hub;
 
 /// Azure DevOps, whose name is a number that is the same for everybody.
 const DEVOPS_SCOPE: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
@@ -53,6 +56,27 @@ pub(super) fn is_meant(
     Ok(!token && !address.contains("SharedAccessKey"))
 }
 
+/// Refuses to show who this process is to hosts that are not the cloud's.
+pub(super) fn refuse_strangers(type_: &str, address: &str, channel: &str) -> Result<(), String> {
+    let (ours, service) = match type_ {
+        "azuredevops" => (hosts::is_devops(address), "Azure DevOps"),
+        "azureeventhub" => {
+            let url =
+                event_hub::messages(&event_hub::host(channel), address).map_err(|error| error.to_string())?;
+            (hosts::is_event_hubs(url.as_str()), "Azure Event Hubs")
+        }
+        // Its host is not a matter of the Provider.
+        _ => return Ok(()),
+    };
+    if ours {
+        return Ok(());
+    }
+    Err(format!(
+        "the Provider's host is none of {service}: the identity of the controller is not shown to it; name a Secret with the \
+         key 'token', or a ServiceAccount"
+    ))
+}
+
 /// A token for a Provider of a type, within a time.
 pub(super) async fn token(
     logins: &Logins,
@@ -71,7 +95,7 @@ pub(super) async fn token(
             })?;
         // The identity of this process is not shown to a proxy that a tenant chooses.
         let proxy = proxy.filter(|_| !account.is_empty());
-        let options = Options { proxy, redirects: false, ..Options::default() };
+        let options = Options { proxy, proxies_plain: false, redirects: false, ..Options::default() };
         let client = logins.http.get(&options).map_err(|error| chain(&error))?;
         let tokens = logins.identities.tokens();
         let token = match identity {
@@ -95,7 +119,23 @@ pub(super) const GATE: &str = "to use spec.serviceAccountName for provider authe
 
 #[cfg(test)]
 mod tests {
-    use super::is_meant;
+    use super::{is_meant, refuse_strangers};
+
+    #[test]
+    fn who_this_process_is_is_shown_to_the_cloud_only() {
+        for (type_, address, channel, good) in [
+            ("azuredevops", "https://dev.azure.com/org/project/_git/repo", "", true),
+            ("azuredevops", "https://dev.azure.com.evil.test/org/project/_git/repo", "", false),
+            ("azureeventhub", "hub", "fleet", true),
+            ("azureeventhub", "hub", "fleet.servicebus.windows.net", true),
+            ("azureeventhub", "hub", "fleet.servicebus.evil.test", false),
+            ("azureeventhub", "hub", "evil.test/x.servicebus.windows.net", false),
+            ("azureeventhub", "hub", "evil.test:443/?", false),
+            ("googlepubsub", "project", "topic", true),
+        ] {
+            assert_eq!(refuse_strangers(type_, address, channel).is_ok(), good, "{address} {channel}");
+        }
+    }
 
     #[test]
     fn a_token_goes_before_an_identity_and_both_are_an_error_where_flux_says_so() {

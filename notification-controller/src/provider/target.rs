@@ -65,6 +65,11 @@ pub(crate) async fn open(
         if let Some(proxy) = &proxy {
             policy.check_proxy(proxy)?;
         }
+        let authorities = credentials.tls.authorities.is_some();
+        logins.identities.refuse_middlemen(account, proxy.is_some(), authorities)?;
+        if logins.identities.is_own(account) {
+            identity::refuse_strangers(&type_, &address, &spec.channel)?;
+        }
         let token = identity::token(logins, &type_, &namespace, account, proxy.clone(), timeout).await?;
         credentials.access_token = Some(token);
     }

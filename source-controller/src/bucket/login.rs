@@ -3,8 +3,9 @@
 use kube::ResourceExt as _;
 use sluice_api::source::{Bucket, BucketSpec, CloudProvider, StsProvider};
 use sluice_bucket::{Azure, AzureLogin, Error, GCS_SCOPE, Gcs, S3, Store};
+use sluice_cloud::hosts;
 use sluice_cloud::registry::{Cloud, Role};
-use sluice_cloud::{AwsLogin, Error as CloudError, GcpLogin, Keys, Ldap, ServiceAccountKey};
+use sluice_cloud::{AwsLogin, AzureIdentity, Error as CloudError, GcpLogin, Keys, Ldap, ServiceAccountKey};
 use sluice_http::{Options, Proxy, Tls};
 
 use super::{azure, failure};
@@ -41,11 +42,15 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
         Some(reference) if spec.provider() == CloudProvider::Generic => tls(&read(&reference.name).await?)?,
         _ => Tls::default(),
     };
-    let options = Options { tls: certificates, proxy, ..Options::default() };
+    // Content comes from the bucket's server only: one that leads elsewhere could have this controller read, and publish,
+    // what only it can reach.
+    let options = Options { tls: certificates, proxy, redirects: false, ..Options::default() };
     let http = |options: &Options| {
         shared.http.get(options).map_err(|error| failure::authentication(error.to_string()))
     };
     let client = http(&options)?;
+    // Services on the machine that tell credentials are never asked by way of a tenant's proxy.
+    let logins = http(&Options { proxies_plain: false, ..options.clone() })?;
     let invalid = |error: Error| failure::listing(spec, &error);
     // What a token service says is about credentials, whatever it is.
     let refused = |error: CloudError| failure::authentication(error.to_string());
@@ -59,7 +64,7 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
     };
     match spec.provider() {
         CloudProvider::Generic | CloudProvider::Aws => {
-            let mut service = client.clone();
+            let mut service = logins;
             let login = match (secret, &spec.sts) {
                 (Some(secret), _) => AwsLogin::Keys(keys(&secret)?),
                 (None, Some(sts)) if sts.provider == StsProvider::Ldap => {
@@ -75,6 +80,14 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
                     AwsLogin::Ldap(ldap(&read(name).await?, &sts.endpoint)?)
                 }
                 (None, sts) if spec.provider() == CloudProvider::Aws => {
+                    if let Some(sts) = sts.as_ref().filter(|sts| !hosts::is_token_service(&sts.endpoint)) {
+                        let message = format!(
+                            "spec.sts.endpoint '{}' is no token service of Amazon's: the identity of the controller or of a \
+                             ServiceAccount is not shown to it",
+                            sts.endpoint
+                        );
+                        return Err(Failure::stalled("InvalidSTSConfiguration", &message));
+                    }
                     let (region, endpoint) =
                         (spec.region.clone(), sts.as_ref().map(|sts| sts.endpoint.clone()));
                     match ambient().await? {
@@ -104,7 +117,7 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
                     _ => GcpLogin::Ambient,
                 },
             };
-            let token = login.token(&client, tokens, GCS_SCOPE).await.map_err(refused)?;
+            let token = login.token(&logins, tokens, GCS_SCOPE).await.map_err(refused)?;
             Ok(Store::Gcs(Gcs::new(client, None, &spec.bucket_name, token)))
         }
         CloudProvider::Azure => {
@@ -115,7 +128,19 @@ pub(super) async fn store(shared: &Shared, object: &Bucket) -> Result<Store, Fai
                 },
                 _ => azure::login(secret.as_ref(), &spec.endpoint)?,
             };
-            let credentials = login.credentials(&client, tokens).await;
+            let own = matches!(
+                login,
+                AzureLogin::Given(_)
+                    | AzureLogin::As(AzureIdentity::Secret { .. } | AzureIdentity::Certificate { .. })
+            );
+            if !own && !hosts::is_blob_storage(&spec.endpoint) {
+                return Err(failure::authentication(format!(
+                    "the endpoint '{}' is no host of Azure Blob Storage: the identity of the controller or of a ServiceAccount \
+                     is not shown to it; name a Secret with credentials for it",
+                    spec.endpoint
+                )));
+            }
+            let credentials = login.credentials(&logins, tokens).await;
             let credentials = credentials.map_err(|error| failure::authentication(error.to_string()))?;
             let store = Azure::new(client, &spec.endpoint, &spec.bucket_name, credentials);
             store.map(Store::Azure).map_err(invalid)

@@ -54,14 +54,19 @@ pub(super) async fn client(
     let credentials = match docker {
         Some(docker) => docker.find(&reference.registry, &reference.repository),
         None if spec.provider() != CloudProvider::Generic => {
-            let options = Options { proxy: proxy.clone().map(plain), ..Options::default() };
+            let failed = |problem| Failure::fetch("AuthenticationFailed", problem);
+            let lenient = spec.insecure || tls.authorities.is_some();
+            let account = &spec.service_account_name;
+            shared.identities.refuse_middlemen(account, proxy.is_some(), lenient).map_err(failed)?;
+            let proxy = proxy.clone().map(plain);
+            let options = Options { proxy, proxies_plain: false, ..Options::default() };
             let http = shared.http.get(&options);
-            let http = http.map_err(|error| Failure::fetch("AuthenticationFailed", chain(&error)))?;
-            let (account, host) = (&spec.service_account_name, reference.registry.to_string());
+            let http = http.map_err(|error| failed(chain(&error)))?;
+            let host = reference.registry.to_string();
             let login = shared.identities.registry(&http, &namespace, spec.provider(), account, &host).await;
             Some(login.map_err(|denied| match denied {
                 Denied::Gate => Failure::gate(),
-                Denied::Problem(problem) => Failure::fetch("AuthenticationFailed", problem),
+                Denied::Problem(problem) => failed(problem),
             })?)
         }
         None => None,
