@@ -104,6 +104,10 @@ impl Fetch for Buckets {
         Ok(stored.await.map(|stored| Outcome::Stored(Box::new(stored))))
     }
 
+    fn forget(&self, key: &ObjectKey) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     fn succeed(object: &Bucket, success: &mut Success<'_, Bucket>, outcome: Outcome) {
         // Either way the artifact holds what the patterns leave.
         success.status.observed_ignore.clone_from(&object.spec.ignore);

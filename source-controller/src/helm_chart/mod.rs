@@ -1,14 +1,14 @@
 //! HelmChart: one version of a chart becomes an artifact.
 
 mod build;
+mod built;
 mod dependencies;
 mod failure;
 mod local;
 mod origin;
 mod remote;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::{Bucket, GitRepository, HelmChart, HelmChartStatus, HelmRepository};
@@ -19,6 +19,7 @@ use crate::source::{
     Context, Draft, Event, Failure, Fetch, Source, Sources, Success, artifact, impl_source, publish,
 };
 use build::{Build, Goal};
+use built::Builds;
 use origin::Origin;
 
 impl_source!(HelmChart, HelmChartStatus, url);
@@ -30,7 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         helm_repositories: watch(&shared, &mut controller),
         git_repositories: watch(&shared, &mut controller),
         buckets: watch(&shared, &mut controller),
-        built: Mutex::default(),
+        builds: Builds::default(),
     };
     let sources = Sources::new(shared, &controller, charts);
     controller.run(sources).await;
@@ -60,8 +61,7 @@ struct HelmCharts {
     helm_repositories: Arc<Cache<HelmRepository>>,
     git_repositories: Arc<Cache<GitRepository>>,
     buckets: Arc<Cache<Bucket>>,
-    /// Of which artifact, by digest, a chart was last built, and for which generation.
-    built: Mutex<HashMap<ObjectKey, (i64, String)>>,
+    builds: Builds,
 }
 
 /// What a run came to.
@@ -90,10 +90,10 @@ impl Fetch for HelmCharts {
         if let Some(artifact) = origin.artifact() {
             draft.status.observed_source_artifact_revision.clone_from(&artifact.revision);
         }
-        let goal = Goal::new(object, draft);
+        let (goal, key) = (Goal::new(object, draft), ObjectKey::of(&**object));
         if let (Origin::Tree(_), Some(digest)) = (&origin, &digest)
             && goal.stored.is_some()
-            && self.is_built(object, draft.generation, digest)
+            && self.builds.has(&key, draft.generation, digest, draft.status.artifact.as_ref())
         {
             draft.reached();
             return Ok(Ok(Outcome::Kept { verified: false }));
@@ -112,7 +112,7 @@ impl Fetch for HelmCharts {
         };
         draft.reached();
         let Some(build) = build else {
-            self.remember(object, draft.generation, digest);
+            self.builds.remember(key, draft.generation, digest.as_deref(), draft.status.artifact.as_ref());
             return Ok(Ok(Outcome::Kept { verified }));
         };
         if build.dependencies > 0 {
@@ -131,10 +131,14 @@ impl Fetch for HelmCharts {
         })
         .await;
         Ok(stored.map(|(published, url)| {
-            self.remember(object, draft.generation, digest);
             let artifact = Box::new(artifact(published, build.version.clone()));
+            self.builds.remember(key, draft.generation, digest.as_deref(), Some(&artifact));
             Outcome::Stored { artifact, url, build: Box::new(build), verified }
         }))
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.builds.forget(key);
     }
 
     fn succeed(object: &HelmChart, success: &mut Success<'_, HelmChart>, outcome: Outcome) {
@@ -179,20 +183,6 @@ impl Fetch for HelmCharts {
                 success.store(*artifact, url, reason, message.clone());
                 success.in_storage(reason, |_| message);
             }
-        }
-    }
-}
-
-impl HelmCharts {
-    fn is_built(&self, object: &HelmChart, generation: i64, digest: &str) -> bool {
-        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        built.get(&ObjectKey::of(object)).is_some_and(|(then, of)| *then == generation && of == digest)
-    }
-
-    fn remember(&self, object: &HelmChart, generation: i64, digest: Option<String>) {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(digest) = digest {
-            built.insert(ObjectKey::of(object), (generation, digest));
         }
     }
 }

@@ -117,6 +117,10 @@ impl Fetch for HelmRepositories {
         }))
     }
 
+    fn forget(&self, key: &ObjectKey) {
+        self.forget_index(key);
+    }
+
     fn succeed(object: &HelmRepository, success: &mut Success<'_, HelmRepository>, outcome: Outcome) {
         match outcome {
             Outcome::Kept => {

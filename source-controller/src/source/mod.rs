@@ -23,7 +23,7 @@ use sluice_api::meta::{
 };
 use sluice_runtime::conditions::Summary;
 use sluice_runtime::controller::{Next, Reconciler};
-use sluice_runtime::{Controller, Severity, errors, finalizer};
+use sluice_runtime::{Controller, ObjectKey, Severity, errors, finalizer};
 
 pub(crate) use context::Context;
 pub(crate) use draft::Draft;
@@ -137,6 +137,11 @@ pub(crate) trait Fetch: Send + Sync + Sized + 'static {
         draft: &mut Draft<Self::Object>,
     ) -> impl Future<Output = kube::Result<Result<Self::Outcome, Failure>>> + Send;
 
+    /// Forgets what is kept of an object that is deleted.
+    fn forget(&self, key: &ObjectKey) {
+        let _ = key;
+    }
+
     /// What a success means. Failures of before are gone from the status already.
     fn succeed(object: &Self::Object, success: &mut Success<'_, Self::Object>, outcome: Self::Outcome);
 }
@@ -221,6 +226,7 @@ impl<F: Fetch> Sources<F> {
             context.emit(object, Event::new(Severity::Error, "GarbageCollectionFailed", message));
             return Ok(Next::Backoff);
         }
+        self.fetch.forget(&ObjectKey::of(&**object));
         let message = "garbage collected artifacts for deleted resource";
         context.emit(object, Event::new(Severity::Trace, "GarbageCollectionSucceeded", message));
         finalizer::remove(&context.shared.manager.client, &context.cache, object).await?;
