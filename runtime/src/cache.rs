@@ -80,16 +80,20 @@ impl<K: Resource> Cache<K> {
     }
 
     /// Takes over an object that this process has just written, so that the next reconcile does not see an older
-    /// one. An object that the watch has dropped meanwhile stays dropped.
-    pub fn observe_write(&self, object: Arc<K>) {
+    /// one. An object that the watch has dropped meanwhile stays dropped. Managed fields are left out, as they are of
+    /// objects that come by the watch: nobody reads them, and they are most of an object.
+    pub fn observe_write(&self, mut object: K) -> Arc<K> {
+        object.meta_mut().managed_fields = None;
+        let object = Arc::new(object);
         let key = ObjectKey::of(&*object);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = objects.get_mut(&key)
             && known.meta().uid == object.meta().uid
             && is_newer(&*object, &**known)
         {
-            *known = object;
+            *known = object.clone();
         }
+        object
     }
 
     /// Stores an object that the watch reported. `None` when what is there is newer or the same.
@@ -195,6 +199,7 @@ fn is_newer<K: Resource>(a: &K, b: &K) -> bool {
 mod tests {
     use futures::stream;
     use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
     use super::*;
 
@@ -245,14 +250,16 @@ mod tests {
         use watcher::Event::{Apply, Delete};
         let cache = Cache::default();
         follow(&cache, vec![Apply(object("a", 1))]).await;
-        cache.observe_write(Arc::new(object("a", 9)));
+        let mut written = object("a", 9);
+        written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
+        assert_eq!(cache.observe_write(written).metadata.managed_fields, None);
         assert!(follow(&cache, vec![Apply(object("a", 5))]).await.is_empty());
         let version = |cache: &Cache<ConfigMap>| {
             cache.get(&ObjectKey::new("ns", "a")).and_then(|a| a.metadata.resource_version.clone())
         };
         assert_eq!(version(&cache).as_deref(), Some("9"));
         follow(&cache, vec![Delete(object("a", 10))]).await;
-        cache.observe_write(Arc::new(object("a", 11)));
+        cache.observe_write(object("a", 11));
         assert_eq!(
             version(&cache),
             None,

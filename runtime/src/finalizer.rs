@@ -56,11 +56,7 @@ where
     ]);
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
     match api.patch(&object.name_any(), &PatchParams::default(), &Patch::<()>::Json(operations)).await {
-        Ok(written) => {
-            let written = Arc::new(written);
-            cache.observe_write(written.clone());
-            Ok(Some(written))
-        }
+        Ok(written) => Ok(Some(cache.observe_write(written))),
         Err(kube::Error::Api(error)) if error.code == 404 => Ok(None),
         Err(error) => Err(error),
     }

@@ -67,11 +67,7 @@ where
                 return Ok(Some(current));
             }
             match self.patch(&current, patch).await {
-                Ok(written) => {
-                    let written = Arc::new(written);
-                    self.cache.observe_write(written.clone());
-                    return Ok(Some(written));
-                }
+                Ok(written) => return Ok(Some(self.cache.observe_write(written))),
                 Err(kube::Error::Api(error)) if error.code == 404 => return Ok(None),
                 Err(kube::Error::Api(error)) if error.code == 409 && attempt < ATTEMPTS => {
                     tokio::time::sleep(delay).await;

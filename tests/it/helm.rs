@@ -10,6 +10,18 @@ use std::ops::Deref;
 pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 
+/// A template with a hook for each event that the values name, of the fate that they say.
+pub(crate) const HOOKS: &str = "{{- range $event, $fate := .Values.hooks }}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ $.Release.Name }}-{{ $event }}
+  annotations: {helm.sh/hook: {{ $event }}, helm.sh/hook-delete-policy: before-hook-creation, test.sluice.dev/pod: {{ $fate }}}
+spec: {restartPolicy: Never, containers: [{name: hook, image: example.com/hook}]}
+{{- end }}
+";
+
 /// What such a case works with. Nothing reconciles by the clock: intervals are an hour.
 pub(crate) struct HelmOps {
     // In the order in which they are dropped: first those who use the rest.

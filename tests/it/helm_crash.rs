@@ -1,6 +1,6 @@
 //! `kill -9` of a helm-controller at each step of each action, and at any moment.
 
-use crate::helm::{HELM, HelmOps, helm_ops, of};
+use crate::helm::{HELM, HOOKS, HelmOps, helm_ops, of};
 use anyhow::{Context, Result, ensure};
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
@@ -11,19 +11,7 @@ use std::time::Duration;
 pub(crate) fn gated(version: &str) -> TestChart {
     TestChart::new("gated", version)
         .file("values.yaml", "hooks: {}\npods: run\ntext: plain\nheld: false\n")
-        .file(
-            "templates/hooks.yaml",
-            "{{- range $event, $fate := .Values.hooks }}
----
-apiVersion: v1
-kind: Pod
-metadata:
-  name: {{ $.Release.Name }}-{{ $event }}
-  annotations: {helm.sh/hook: {{ $event }}, helm.sh/hook-delete-policy: before-hook-creation, test.sluice.dev/pod: {{ $fate }}}
-spec: {restartPolicy: Never, containers: [{name: hook, image: example.com/hook}]}
-{{- end }}
-",
-        )
+        .file("templates/hooks.yaml", HOOKS)
         .file(
             "templates/deployment.yaml",
             "apiVersion: apps/v1

@@ -1,6 +1,6 @@
 //! What options of actions change: definitions, tests, remedies, histories, and charts of other names.
 
-use crate::helm::{HELM, HelmOps, helm_ops, message, of};
+use crate::helm::{HELM, HOOKS, HelmOps, helm_ops, message, of};
 use anyhow::{Result, ensure};
 use kube::api::Api;
 use serde_json::{Value, json};
@@ -12,18 +12,10 @@ const DEFINITION: &str = "widgets.options.sluice.dev";
 fn chart(name: &str, version: &str) -> TestChart {
     TestChart::new(name, version)
         .file("values.yaml", "hooks: {}\ntext: plain\n")
+        .file("templates/hooks.yaml", HOOKS)
         .file(
-            "templates/hooks.yaml",
-            "{{- range $event, $fate := .Values.hooks }}
----
-apiVersion: v1
-kind: Pod
-metadata:
-  name: {{ $.Release.Name }}-{{ $event }}
-  annotations: {helm.sh/hook: {{ $event }}, helm.sh/hook-delete-policy: before-hook-creation, test.sluice.dev/pod: {{ $fate }}}
-spec: {restartPolicy: Never, containers: [{name: hook, image: example.com/hook}]}
-{{- end }}
-{{- range $name, $fate := dict \"good\" \"complete\" \"bad\" \"fail\" }}
+            "templates/tests.yaml",
+            "{{- range $name, $fate := dict \"good\" \"complete\" \"bad\" \"fail\" }}
 ---
 apiVersion: v1
 kind: Pod

@@ -1,11 +1,14 @@
 //! Objects of a manifest to the cluster: those that are new, those that differ, and away with those that are no more.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use kube::api::{Patch, PatchParams, PropagationPolicy, ValidationDirective};
 use serde_json::{Value, json};
 use sluice_releases::{Item, foreign, is_kept};
-use sluice_runtime::apply::{Object, Refusal, Requests};
+use sluice_runtime::apply::{Object, ObjectId, Refusal, Requests, Resource};
 
 use super::{Error, FIELD_MANAGER, Method, Session, manager, merge};
 
@@ -26,13 +29,39 @@ pub(crate) struct Applying<'a> {
     pub(crate) strict: bool,
 }
 
-/// An object as the server has it now.
+/// An object that the server has now, without its content: what is waited for takes little memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) item: Item,
+    pub(crate) id: ObjectId,
+    pub(crate) api_version: String,
+    pub(crate) resource: Arc<Resource>,
     pub(crate) created: bool,
     /// The resource version.
     pub(crate) version: u64,
+    /// Whether nobody is at work on it: a Deployment that is paused.
+    pub(crate) paused: bool,
+    /// Whether it goes when it is done: a Job with a time to live.
+    pub(crate) vanishes: bool,
+}
+
+impl Written {
+    pub(crate) fn new(item: &Item, created: bool, answer: &Object) -> Self {
+        let spec = |field: &str| item.object.fields().get("spec").and_then(|spec| spec.get(field));
+        Self {
+            id: item.id.clone(),
+            api_version: item.object.api_version().to_owned(),
+            resource: item.resource.clone(),
+            created,
+            version: answer.resource_version().parse().unwrap_or_default(),
+            paused: item.id.kind == "Deployment" && spec("paused") == Some(&Value::Bool(true)),
+            vanishes: is_job(&item.id) && spec("ttlSecondsAfterFinished").is_some(),
+        }
+    }
+}
+
+/// Whether something is a Job.
+pub(crate) fn is_job(id: &ObjectId) -> bool {
+    id.group == "batch" && id.kind == "Job"
 }
 
 /// What came of an update.
@@ -49,12 +78,11 @@ fn requests<'s>(session: &Session<'s>) -> Requests<'s> {
 /// Refuses objects that are there and belong to somebody else.
 pub(crate) async fn check_ownership(
     session: &Session<'_>,
-    items: &[Item],
+    items: impl Iterator<Item = &Item>,
     release: &str,
     namespace: &str,
 ) -> Result<(), Error> {
     let looks: Vec<BoxFuture<'_, Result<Option<String>, Refusal>>> = items
-        .iter()
         .map(|item| {
             async move {
                 let found = requests(session)
@@ -81,7 +109,7 @@ pub(crate) async fn check_ownership(
 /// Brings the cluster from the objects of one manifest to those of another.
 pub(crate) async fn update(
     session: &Session<'_>,
-    current: &[Item],
+    current: Vec<Item>,
     wanted: Vec<Item>,
     how: Applying<'_>,
 ) -> Applied {
@@ -107,7 +135,8 @@ pub(crate) async fn update(
         applied.error = Some(Error::Apply(errors.join(" && ")));
         return applied;
     }
-    for item in current.iter().filter(|item| !wanted.iter().any(|kept| kept.id == item.id)) {
+    let kept: HashSet<&ObjectId> = wanted.iter().map(|item| &item.id).collect();
+    for item in current.iter().filter(|item| !kept.contains(&item.id)) {
         if let Err(error) = remove(session, item).await {
             session.log.push(format!("warning: failed to delete {}: {error}", item.id));
         }
@@ -148,8 +177,7 @@ async fn write(
         let what = if before.is_some() { "cannot patch" } else { "failed to create resource" };
         format!("{what} {:?} with kind {}: {error}", item.object.name(), item.object.kind())
     })?;
-    let version = answer.resource_version().parse().unwrap_or_default();
-    Ok(Written { item, created, version })
+    Ok(Written::new(&item, created, &answer))
 }
 
 async fn write_by_server(

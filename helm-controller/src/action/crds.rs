@@ -98,8 +98,7 @@ pub(crate) async fn apply(session: &Session<'_>, crds: Crds) -> Result<bool, Err
         if let Some((group, kind)) = item.object.defines() {
             session.cluster.define(group, kind).await;
         }
-        let version = answer.resource_version().parse().unwrap_or_default();
-        written.push(Written { item, created: live.is_none(), version });
+        written.push(Written::new(&item, live.is_none(), &answer));
     }
     if written.is_empty() {
         return Ok(false);

@@ -5,7 +5,7 @@ use futures::{FutureExt, StreamExt, stream};
 use kube::api::PropagationPolicy;
 use sluice_helm::manifest::uninstall_rank;
 use sluice_releases::{Item, ManifestError, parse};
-use sluice_runtime::apply::{Object, Requests};
+use sluice_runtime::apply::{ObjectId, Requests, Resource, Tracked};
 
 use super::{FIELD_MANAGER, Session};
 
@@ -36,10 +36,10 @@ pub(crate) async fn delete_all(
     session: &Session<'_>,
     items: Vec<Item>,
     propagation: PropagationPolicy,
-) -> (Vec<Item>, Vec<String>) {
+) -> (Vec<Tracked>, Vec<String>) {
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for group in items.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
-        let deletions: Vec<BoxFuture<'_, Result<&Item, String>>> = group
+        let deletions: Vec<BoxFuture<'_, Result<Tracked, String>>> = group
             .iter()
             .filter(|item| {
                 if item.is_kept() {
@@ -49,13 +49,14 @@ pub(crate) async fn delete_all(
             })
             .map(|item| {
                 let propagation = propagation.clone();
-                async move { delete(session, item, propagation).await.map(|()| item) }.boxed()
+                let deletion = async move { delete(session, &item.resource, &item.id, propagation).await };
+                deletion.map(|done| done.map(|()| tracked(item))).boxed()
             })
             .collect::<Vec<_>>();
         let mut deletions = stream::iter(deletions).buffered(CONCURRENCY);
         while let Some(result) = deletions.next().await {
             match result {
-                Ok(item) => deleted.push(item.clone()),
+                Ok(gone) => deleted.push(gone),
                 Err(error) => errors.push(error),
             }
         }
@@ -63,17 +64,21 @@ pub(crate) async fn delete_all(
     (deleted, errors)
 }
 
+/// An object as it is waited for.
+pub(crate) fn tracked(item: &Item) -> Tracked {
+    Tracked { id: item.id.clone(), version: item.object.version().to_owned() }
+}
+
 /// Deletes one object, whoever made it.
 pub(crate) async fn delete(
     session: &Session<'_>,
-    item: &Item,
+    resource: &Resource,
+    id: &ObjectId,
     propagation: PropagationPolicy,
 ) -> Result<(), String> {
     let requests = Requests { client: session.client, field_manager: FIELD_MANAGER };
-    let mut target: Object = item.object.clone();
-    target.metadata_mut().remove("uid");
-    match requests.delete_by(&item.resource, &target, propagation).await {
-        Err(error) if !error.is_not_found() => Err(format!("failed to delete {}: {error}", item.id)),
+    match requests.delete_named(resource, (&id.namespace, &id.name), "", propagation).await {
+        Err(error) if !error.is_not_found() => Err(format!("failed to delete {id}: {error}")),
         _ => Ok(()),
     }
 }

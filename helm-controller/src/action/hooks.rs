@@ -96,7 +96,8 @@ async fn run_one(
         created.push(answer.resource_version().parse().unwrap_or_default());
     }
     for (item, version) in items.iter().zip(created) {
-        if let Err(error) = wait::ended(session, item, version, timeout).await {
+        let ended = Box::pin(session.without(release, wait::ended(session, item, version, timeout)));
+        if let Err(error) = ended.await {
             return Err(Failure { created: Some(items), message: error.to_string() });
         }
     }
@@ -111,11 +112,13 @@ async fn items(session: &Session<'_>, release: &Release, index: usize) -> Result
 }
 
 async fn remove(session: &Session<'_>, items: &[Item], timeout: Duration) -> Result<(), Error> {
-    let items: Vec<Item> = items.iter().filter(|item| !item.object.is_crd()).cloned().collect();
-    for item in &items {
-        delete::delete(session, item, PropagationPolicy::Background).await.map_err(Error::Apply)?;
+    let mut gone = Vec::with_capacity(items.len());
+    for item in items.iter().filter(|item| !item.object.is_crd()) {
+        let deletion = delete::delete(session, &item.resource, &item.id, PropagationPolicy::Background);
+        deletion.await.map_err(Error::Apply)?;
+        gone.push(delete::tracked(item));
     }
-    wait::gone(session, &items, timeout).await
+    wait::gone(session, gone, timeout).await
 }
 
 /// Deletes the objects of a hook. That it cannot be done is told, and is no failure of the release.

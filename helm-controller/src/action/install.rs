@@ -49,10 +49,10 @@ pub(crate) async fn install(
     }
     let revision = last.as_ref().map_or(1, |last| last.version + 1);
     let Install { chart, values, capabilities, render: options, common, method, .. } = install;
-    let chart = sluice_helm::Chart::clone(&chart);
+    let chart = Arc::unwrap_or_clone(chart);
     let turnover = render::Turnover { revision, is_upgrade: false };
-    let mut release =
-        render::render(cluster, session.client, capabilities, chart, values, options, turnover).await?;
+    let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
+    let mut release = Box::pin(rendering).await?;
     release.info.first_deployed = now();
     release.info.last_deployed = release.info.first_deployed.clone();
     release.info.status = Status::PendingInstall;
@@ -61,10 +61,10 @@ pub(crate) async fn install(
 
     let items = resolve(cluster, parse(&release.manifest)?, &namespace).await?;
     if !install.adopt {
-        check_ownership(session, &items, &name, &namespace).await?;
+        Box::pin(check_ownership(session, items.iter(), &name, &namespace)).await?;
     }
     if install.create_namespace {
-        create_namespace(session, &namespace).await?;
+        Box::pin(create_namespace(session, &namespace)).await?;
     }
     if let Some(mut last) = last {
         last.info.status = Status::Superseded;
@@ -74,7 +74,7 @@ pub(crate) async fn install(
 
     let outcome = async {
         if common.hooks {
-            hooks::run(session, &mut release, HookEvent::PreInstall, common.timeout, |_| true)
+            Box::pin(hooks::run(session, &mut release, HookEvent::PreInstall, common.timeout, |_| true))
                 .await
                 .map_err(|error| error.within("failed pre-install: "))?;
         }
@@ -86,13 +86,14 @@ pub(crate) async fn install(
             replace: false,
             strict: install.strict,
         };
-        let applied = update(session, &[], items, how).await;
+        let applied = Box::pin(update(session, Vec::new(), items, how)).await;
         if let Some(error) = applied.error {
             return Err(error);
         }
-        wait::ready(session, &applied.written, common.waiting, common.timeout).await?;
+        let ready = wait::ready(session, &applied.written, common.waiting, common.timeout);
+        session.without(&mut release, ready).await?;
         if common.hooks {
-            hooks::run(session, &mut release, HookEvent::PostInstall, common.timeout, |_| true)
+            Box::pin(hooks::run(session, &mut release, HookEvent::PostInstall, common.timeout, |_| true))
                 .await
                 .map_err(|error| error.within("failed post-install: "))?;
         }

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use sluice_helm::release::{Moment, Release};
+use sluice_helm::release::{Moment, Packed, RecordError, Release};
 use sluice_releases::ManifestError;
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::expressions::HealthRules;
@@ -76,6 +76,12 @@ pub(crate) enum Error {
     /// The process is to end, and the wait was given up for that.
     #[error("wait canceled: the controller is shutting down")]
     Stopped,
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Self::Storage(error.to_string())
+    }
 }
 
 impl Error {
@@ -132,7 +138,7 @@ pub(crate) struct Session<'a> {
     /// Cancelled when the process is to end: no wait goes on.
     stop: CancellationToken,
     turn: tokio::sync::Mutex<Turn>,
-    written: Mutex<Vec<Release>>,
+    written: Mutex<Vec<Packed>>,
 }
 
 impl<'a> Session<'a> {
@@ -177,32 +183,50 @@ impl<'a> Session<'a> {
 
     /// Records a new revision.
     pub(crate) async fn create(&self, release: &Release) -> Result<(), Error> {
-        self.storage.create(release).await?;
-        self.note(release);
+        self.note_packed(self.storage.create(release).await?);
         Ok(())
     }
 
     /// Records a change of a revision.
     pub(crate) async fn update(&self, release: &Release) -> Result<(), Error> {
-        self.storage.update(release).await?;
-        self.note(release);
+        self.note_packed(self.storage.update(release).await?);
         Ok(())
     }
 
-    /// Notes a revision that is not in the storage any more.
+    /// Notes how a revision stands, whether it is in the storage or not.
     pub(crate) fn note(&self, release: &Release) {
+        match Packed::of(release) {
+            Ok(packed) => self.note_packed(packed),
+            Err(error) => self.log.push(format!("error: {error}")),
+        }
+    }
+
+    fn note_packed(&self, packed: Packed) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        match written.iter_mut().find(|known| known.version == release.version) {
-            Some(known) => *known = release.clone(),
-            None => written.push(release.clone()),
+        match written.iter_mut().find(|known| known.version() == packed.version()) {
+            Some(known) => *known = packed,
+            None => written.push(packed),
         }
     }
 
     /// The revisions that were written since the last call, as they are now, oldest first.
     pub(crate) fn take_written(&self) -> Vec<Release> {
         let mut written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
-        written.sort_by_key(|release| release.version);
-        written
+        written.sort_by_key(Packed::version);
+        written.iter().filter_map(|packed| packed.open().ok()).collect()
+    }
+
+    /// Waits for something that does not take the release, which lies packed so long: many wait at the same time.
+    pub(crate) async fn without<T>(
+        &self,
+        release: &mut Release,
+        wait: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let packed = Packed::of(release)?;
+        *release = Release::default();
+        let result = wait.await;
+        *release = packed.open()?;
+        result
     }
 }
 

@@ -1,6 +1,7 @@
 //! Charts to releases that are not recorded yet.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use sluice_gotemplate::Limits;
 use sluice_helm::chart::missing_dependencies;
@@ -11,6 +12,7 @@ use sluice_helm::template::{TemplateOptions, check_installable, render_chart_cac
 use sluice_helm::{Capabilities, Values};
 use sluice_releases::Lookups;
 use sluice_runtime::apply::Cluster;
+use tokio::sync::Semaphore;
 
 use super::{Error, Method};
 
@@ -44,6 +46,11 @@ pub(crate) struct Turnover {
     /// Whether there is one before.
     pub(crate) is_upgrade: bool,
 }
+
+/// Places for charts that are rendered at the same time. More than cores are for those whose templates ask the server;
+/// beyond that nothing gets faster, and each takes memory.
+static PLACES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(2 + available_parallelism().map_or(1, usize::from)));
 
 /// Renders a chart. What comes back has neither state nor times.
 pub(crate) async fn render(
@@ -96,6 +103,8 @@ pub(crate) async fn render(
         release.info.notes = rendered.notes;
         Ok(release)
     };
+    // Never closed.
+    let _place = PLACES.acquire().await;
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(Error::Render(format!("rendering ended in a bug of Sluice: {error}"))))

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use sluice_helm::manifest::HookEvent;
-use sluice_helm::release::{HookRun, Status};
+use sluice_helm::release::{HookRun, Packed, Status};
 use sluice_releases::{parse, resolve};
 use sluice_runtime::apply::Cluster;
 
 use super::apply::Applying;
 use super::install::fail;
-use super::upgrade::{change, clean_up, current, supersede};
+use super::upgrade::{Change, clean_up, current, supersede};
 use super::{Common, Error, Method, Session, now, render};
 
 /// Where to go back to and how.
@@ -36,7 +36,7 @@ pub(crate) async fn rollback(
 ) -> Result<(), Error> {
     let name = rollback.name.as_str();
     let revisions = session.storage.revisions(name).await?;
-    let Some(mut last) = session.storage.last_of(&revisions).await? else {
+    let Some(last) = session.storage.last_of(&revisions).await? else {
         return Err(Error::State("release: not found".to_owned()));
     };
     if last.info.status.is_pending() {
@@ -46,7 +46,7 @@ pub(crate) async fn rollback(
         return Err(Error::State(format!("release has no {} version", rollback.version)));
     };
     let method = rollback.method.unwrap_or_else(|| render::method_of(&target));
-    let mut release = target.clone();
+    let mut release = target;
     release.version = last.version + 1;
     release.info.first_deployed = last.info.first_deployed.clone();
     release.info.last_deployed = now();
@@ -73,8 +73,11 @@ pub(crate) async fn rollback(
         strict: false,
     };
     let events = (HookEvent::PreRollback, HookEvent::PostRollback);
-    let common = &rollback.common;
-    let (written, outcome) = change(session, &mut release, &current, wanted, how, events, common).await;
+    let put_away = Packed::of(&last)?;
+    drop(last);
+    let change = Change { current, wanted, how, events };
+    let (written, outcome) = change.make(session, &mut release, &rollback.common).await;
+    let mut last = put_away.open()?;
     match outcome {
         Ok(()) => {
             release.info.status = Status::Deployed;

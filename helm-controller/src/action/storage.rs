@@ -8,13 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use sluice_helm::release::{
-    Moment, Release, SECRET_TYPE, Status, decode, encode, label_selector, record_labels, record_name,
+    Moment, Packed, Release, SECRET_TYPE, Status, decode, label_selector, record_labels, record_name,
 };
 use sluice_runtime::errors::{describe, is_not_found};
 
 use super::Error;
 
-/// The records of releases in one namespace.
+/// The records of releases in one namespace. Requests are boxed, so that actions, which wait long, stay small.
 #[derive(Clone)]
 pub(crate) struct Storage {
     api: Api<Secret>,
@@ -43,7 +43,8 @@ impl Storage {
     /// All revisions of a release, oldest first. Only metadata is read.
     pub(crate) async fn revisions(&self, release: &str) -> Result<Vec<Revision>, Error> {
         let parameters = ListParams::default().labels(&label_selector(release, None));
-        let list = self.api.list_metadata(&parameters).await.map_err(|error| Error::storage(&error))?;
+        let list =
+            Box::pin(self.api.list_metadata(&parameters)).await.map_err(|error| Error::storage(&error))?;
         let mut revisions: Vec<_> = list
             .into_iter()
             .filter_map(|secret| {
@@ -81,7 +82,8 @@ impl Storage {
     }
 
     async fn read(&self, name: &str) -> Result<Option<Release>, Error> {
-        let Some(secret) = self.api.get_opt(name).await.map_err(|error| Error::storage(&error))? else {
+        let Some(secret) = Box::pin(self.api.get_opt(name)).await.map_err(|error| Error::storage(&error))?
+        else {
             return Ok(None);
         };
         let data = secret.data.unwrap_or_default();
@@ -100,29 +102,34 @@ impl Storage {
         }
     }
 
-    /// Records a new revision.
-    pub(crate) async fn create(&self, release: &Release) -> Result<(), Error> {
-        let secret = secret(release, true)?;
-        match self.api.create(&PostParams::default(), &secret).await {
-            Ok(_) => Ok(()),
+    /// Records a new revision. Gives what was recorded.
+    pub(crate) async fn create(&self, release: &Release) -> Result<Packed, Error> {
+        let packed = Packed::recorded(release)?;
+        let secret = secret(release, packed.text(), true);
+        match Box::pin(self.api.create(&PostParams::default(), &secret)).await {
+            Ok(_) => Ok(packed),
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                Err(Error::Storage("release: already exists".to_owned()))
+                let name = record_name(&release.name, release.version);
+                Err(Error::Storage(format!(
+                    "release: already exists: the Secret {name} is there, and cannot be read as a record of this release"
+                )))
             }
             Err(error) => Err(Error::storage(&error)),
         }
     }
 
-    /// Records a change of a revision.
-    pub(crate) async fn update(&self, release: &Release) -> Result<(), Error> {
-        let secret = secret(release, false)?;
+    /// Records a change of a revision. Gives what was recorded.
+    pub(crate) async fn update(&self, release: &Release) -> Result<Packed, Error> {
+        let packed = Packed::recorded(release)?;
+        let secret = secret(release, packed.text(), false);
         let name = record_name(&release.name, release.version);
-        let replaced = self.api.replace(&name, &PostParams::default(), &secret).await;
-        replaced.map(drop).map_err(|error| Error::storage(&error))
+        let replaced = Box::pin(self.api.replace(&name, &PostParams::default(), &secret)).await;
+        replaced.map(|_| packed).map_err(|error| Error::storage(&error))
     }
 
     /// Forgets a revision.
     pub(crate) async fn delete(&self, release: &str, version: i64) -> Result<(), Error> {
-        match self.api.delete(&record_name(release, version), &DeleteParams::default()).await {
+        match Box::pin(self.api.delete(&record_name(release, version), &DeleteParams::default())).await {
             Err(error) if !is_not_found(&error) => Err(Error::storage(&error)),
             _ => Ok(()),
         }
@@ -158,19 +165,18 @@ fn user_labels(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String>
     labels
 }
 
-fn secret(release: &Release, is_new: bool) -> Result<Secret, Error> {
-    let text = encode(release).map_err(|error| Error::Storage(error.to_string()))?;
+fn secret(release: &Release, text: &str, is_new: bool) -> Secret {
     let now = Moment::from(jiff::Timestamp::now());
-    Ok(Secret {
+    Secret {
         metadata: ObjectMeta {
             name: Some(record_name(&release.name, release.version)),
             labels: Some(record_labels(release, &now, is_new)),
             ..ObjectMeta::default()
         },
         type_: Some(SECRET_TYPE.to_owned()),
-        data: Some([(KEY.to_owned(), ByteString(text.into_bytes()))].into()),
+        data: Some([(KEY.to_owned(), ByteString(text.as_bytes().to_vec()))].into()),
         ..Secret::default()
-    })
+    }
 }
 
 impl Error {

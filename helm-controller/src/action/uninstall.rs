@@ -57,7 +57,7 @@ pub(crate) async fn uninstall(session: &Session<'_>, uninstall: Uninstall) -> Re
     }
     let mut late: Vec<String> = Vec::new();
     if common.waiting != Waiting::Hooks
-        && let Err(error) = wait::gone(session, &deleted, common.timeout).await
+        && let Err(error) = session.without(&mut release, wait::gone(session, deleted, common.timeout)).await
     {
         if session.is_stopped() {
             return Err(error);

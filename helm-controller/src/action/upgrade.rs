@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::api::PropagationPolicy;
 use sluice_helm::manifest::HookEvent;
-use sluice_helm::release::{Release, Status};
+use sluice_helm::release::{Packed, Release, Status};
 use sluice_helm::values::{coalesce, merge_tables};
 use sluice_helm::{Capabilities, Values};
 use sluice_releases::{Item, parse, resolve};
@@ -44,10 +44,10 @@ async fn base(
     session: &Session<'_>,
     name: &str,
     revisions: &[Revision],
-    last: &Release,
+    last: Release,
 ) -> Result<Release, Error> {
     if last.info.status == Status::Deployed {
-        return Ok(last.clone());
+        return Ok(last);
     }
     let deployed = revisions.iter().rev().find(|revision| revision.status == Status::Deployed);
     if let Some(deployed) = deployed
@@ -56,7 +56,7 @@ async fn base(
         return Ok(found);
     }
     if matches!(last.info.status, Status::Failed | Status::Superseded) {
-        return Ok(last.clone());
+        return Ok(last);
     }
     Err(Error::State(format!("{name:?} has no deployed releases")))
 }
@@ -76,9 +76,10 @@ pub(crate) async fn upgrade(
     if last.info.status.is_pending() {
         return Err(Error::State("another operation (install/upgrade/rollback) is in progress".to_owned()));
     }
-    let mut base = base(session, &name, &revisions, &last).await?;
+    let (last_version, labels, last_method) = (last.version, last.labels.clone(), render::method_of(&last));
+    let base = base(session, &name, &revisions, last).await?;
     let Upgrade { chart, mut values, capabilities, render: options, common, method, .. } = upgrade;
-    let mut chart = sluice_helm::Chart::clone(&chart);
+    let mut chart = Arc::unwrap_or_clone(chart);
     if upgrade.preserve_values {
         let recorded = sluice_helm::Chart::from(base.chart.clone());
         let old = coalesce(&recorded, &base.config)
@@ -87,19 +88,18 @@ pub(crate) async fn upgrade(
         merge_tables(&mut values, &base.config);
         chart.values = Some(Arc::new(old));
     }
-    let method = method.unwrap_or_else(|| render::method_of(&last));
-    let revision = last.version + 1;
-    let turnover = render::Turnover { revision, is_upgrade: true };
-    let mut release =
-        render::render(cluster, session.client, capabilities, chart, values, options, turnover).await?;
+    let method = method.unwrap_or(last_method);
+    let turnover = render::Turnover { revision: last_version + 1, is_upgrade: true };
+    let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
+    let mut release = Box::pin(rendering).await?;
     release.info.first_deployed = base.info.first_deployed.clone();
     release.info.last_deployed = now();
     release.info.status = Status::PendingUpgrade;
     "Preparing upgrade".clone_into(&mut release.info.description);
     release.apply_method = Some(render::recorded(method));
-    release.labels.clone_from(&last.labels);
+    release.labels = labels;
 
-    let current = current(session, &base).await?;
+    let current = Box::pin(current(session, &base)).await?;
     let wanted = resolve(cluster, parse(&release.manifest)?, &namespace).await?;
     if !upgrade.adopt {
         let is_new = |item: &&Item| {
@@ -107,8 +107,7 @@ pub(crate) async fn upgrade(
                 .iter()
                 .any(|known| known.id == item.id && known.object.api_version() == item.object.api_version())
         };
-        let new: Vec<_> = wanted.iter().filter(is_new).cloned().collect();
-        check_ownership(session, &new, &name, &namespace).await?;
+        Box::pin(check_ownership(session, wanted.iter().filter(is_new), &name, &namespace)).await?;
     }
     session.storage.trim(&name, upgrade.max_history).await?;
     session.create(&release).await?;
@@ -122,7 +121,11 @@ pub(crate) async fn upgrade(
         strict: upgrade.strict,
     };
     let events = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);
-    let (written, outcome) = change(session, &mut release, &current, wanted, how, events, &common).await;
+    let put_away = Packed::of(&base)?;
+    drop(base);
+    let change = Change { current, wanted, how, events };
+    let (written, outcome) = change.make(session, &mut release, &common).await;
+    let mut base = put_away.open()?;
     match outcome {
         Ok(()) => {
             release.info.status = Status::Deployed;
@@ -135,7 +138,7 @@ pub(crate) async fn upgrade(
             fail(session, &mut release, format!("Upgrade {name:?} failed: {error}")).await;
             session.note(&base);
             if upgrade.cleanup {
-                clean_up(session, &written).await;
+                Box::pin(clean_up(session, &written)).await;
             }
             Err(error)
         }
@@ -156,35 +159,45 @@ pub(super) async fn current(session: &Session<'_>, release: &Release) -> Result<
     Ok(items)
 }
 
-/// Runs the hooks before, writes the objects, waits, and runs the hooks after.
-pub(super) async fn change(
-    session: &Session<'_>,
-    release: &mut Release,
-    current: &[Item],
-    wanted: Vec<Item>,
-    how: Applying<'_>,
-    (before, after): (HookEvent, HookEvent),
-    common: &Common,
-) -> (Vec<Written>, Result<(), Error>) {
-    let prefix = |event: HookEvent| format!("{} hooks failed: ", event.name());
-    if common.hooks
-        && let Err(error) = hooks::run(session, release, before, common.timeout, |_| true).await
-    {
-        return (Vec::new(), Err(error.within(&prefix(before))));
+/// From the objects of one revision to those of another.
+pub(super) struct Change<'a> {
+    pub(super) current: Vec<Item>,
+    pub(super) wanted: Vec<Item>,
+    pub(super) how: Applying<'a>,
+    /// The hooks before and after.
+    pub(super) events: (HookEvent, HookEvent),
+}
+
+impl Change<'_> {
+    /// Runs the hooks before, writes the objects, waits, and runs the hooks after.
+    pub(super) async fn make(
+        self,
+        session: &Session<'_>,
+        release: &mut Release,
+        common: &Common,
+    ) -> (Vec<Written>, Result<(), Error>) {
+        let Self { current, wanted, how, events: (before, after) } = self;
+        let prefix = |event: HookEvent| format!("{} hooks failed: ", event.name());
+        if common.hooks
+            && let Err(error) = Box::pin(hooks::run(session, release, before, common.timeout, |_| true)).await
+        {
+            return (Vec::new(), Err(error.within(&prefix(before))));
+        }
+        let applied = Box::pin(update(session, current, wanted, how)).await;
+        if let Some(error) = applied.error {
+            return (applied.written, Err(error));
+        }
+        let ready = wait::ready(session, &applied.written, common.waiting, common.timeout);
+        if let Err(error) = session.without(release, ready).await {
+            return (applied.written, Err(error));
+        }
+        if common.hooks
+            && let Err(error) = Box::pin(hooks::run(session, release, after, common.timeout, |_| true)).await
+        {
+            return (applied.written, Err(error.within(&prefix(after))));
+        }
+        (applied.written, Ok(()))
     }
-    let applied = update(session, current, wanted, how).await;
-    if let Some(error) = applied.error {
-        return (applied.written, Err(error));
-    }
-    if let Err(error) = wait::ready(session, &applied.written, common.waiting, common.timeout).await {
-        return (applied.written, Err(error));
-    }
-    if common.hooks
-        && let Err(error) = hooks::run(session, release, after, common.timeout, |_| true).await
-    {
-        return (applied.written, Err(error.within(&prefix(after))));
-    }
-    (applied.written, Ok(()))
 }
 
 /// Records that older revisions are deployed no more.
@@ -214,7 +227,8 @@ pub(super) async fn supersede(
 /// Deletes what a failed action has made.
 pub(super) async fn clean_up(session: &Session<'_>, written: &[Written]) {
     for written in written.iter().filter(|written| written.created) {
-        if let Err(error) = delete::delete(session, &written.item, PropagationPolicy::Background).await {
+        let deletion = delete::delete(session, &written.resource, &written.id, PropagationPolicy::Background);
+        if let Err(error) = deletion.await {
             session.log.push(format!("warning: cleanup: {error}"));
         }
     }

@@ -76,25 +76,26 @@ async fn attempt(
     let rules = HealthRules::compile(&run.object.spec.health_check_exprs)
         .map_err(|error| failure::invalid_expression(&error))?;
     run.clear_failure(&[reason::INVALID_CEL_EXPRESSION]);
-    template::reconcile(context, run).await?;
+    // Boxed, like all that comes before and after the wait: what waits is to be small.
+    Box::pin(template::reconcile(context, run)).await?;
     let settled = run.status.observed_generation == run.generation
         && conditions::is_true(&run.status.conditions, READY_CONDITION);
     if !settled {
         run.mark_progress("Fulfilling prerequisites");
         run.write(context).await;
     }
-    dependencies::check(context, &run.object).await?;
+    Box::pin(dependencies::check(context, &run.object)).await?;
     run.clear_failure(&[reason::DEPENDENCY_NOT_READY]);
     let own = run.object.metadata.namespace.clone().unwrap_or_default();
-    let artifact = source::require(context, &kind, &source_key, &own).await?;
+    let artifact = Box::pin(source::require(context, &kind, &source_key, &own)).await?;
     run.clear_failure(&[reason::ACCESS_DENIED, reason::SOURCE_NOT_READY]);
     let mut redaction = Redaction::default();
     let references = ClusterReferences(context.manager.client.clone());
-    let values = compose(&references, &run.object, &mut redaction)
+    let values = Box::pin(compose(&references, &run.object, &mut redaction))
         .await
         .map_err(|error| Failure::new(reason::VALUES_ERROR, error))?;
     run.clear_failure(&[reason::VALUES_ERROR]);
-    let labelled = source::label(context, &run.object, &artifact);
+    let labelled = Box::pin(source::label(context, &run.object, &artifact));
     let labelled = context.manager.stop.run_until_cancelled(labelled).await;
     let Some(mut label) = labelled.transpose()? else { return Ok(Ending::AtOnce) };
     run.clear_failure(&[reason::ARTIFACT_FAILED]);
@@ -102,12 +103,11 @@ async fn attempt(
         .map_err(|error| Failure::quiet(reason::CHART_MUTATE_ERROR, error, Retry::Backoff))?;
     run.clear_failure(&[reason::CHART_MUTATE_ERROR]);
     label.version = tracked.version;
-    let spec = run.object.spec.clone();
-    let identity = context
-        .identities
-        .of(&own, &spec.service_account_name, spec.kube_config.as_ref())
-        .await
-        .map_err(|error| Failure::new(reason::REST_CLIENT_ERROR, error))?;
+    let object = run.object.clone();
+    let spec = &object.spec;
+    let identity = context.identities.of(&own, &spec.service_account_name, spec.kube_config.as_ref());
+    let identity =
+        Box::pin(identity).await.map_err(|error| Failure::new(reason::REST_CLIENT_ERROR, error))?;
     run.clear_failure(&[reason::REST_CLIENT_ERROR]);
     let name = release_name(&run.object);
     let log = Log::default();
@@ -115,7 +115,7 @@ async fn attempt(
     if let Some(old) = moved(run, &name, &label.name) {
         let storage = Storage::new(identity.client.clone(), &run.status.storage_namespace);
         let session = Session::new(&identity.cluster, &identity.client, &storage, &log, &rules, cancel, turn);
-        let outcome = act::uninstall(context, run, &session, &old).await;
+        let outcome = Box::pin(act::uninstall(context, run, &session, &old)).await;
         outcome.map_err(|error| Failure::quiet(reason::UNINSTALL_FAILED, error, Retry::Backoff))?;
         run.status.history.clear();
         run.status.storage_namespace.clear();

@@ -1,63 +1,67 @@
 //! The objects of a release, as the status lists them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use sluice_api::meta::ResourceInventory;
+use sluice_api::meta::{ResourceInventory, ResourceRef};
 use sluice_helm::release::Release;
 use sluice_releases::parse;
 use sluice_runtime::Severity;
-use sluice_runtime::apply::Tracked;
+use sluice_runtime::apply::{Object, Tracked};
 
 use super::Context;
 use super::release::Request;
 use super::run::Run;
 use crate::action::crds_of_chart;
 
-/// The objects of a manifest that are no hooks, then those of the chart's `crds` folders.
+/// The entries of the definitions in the `crds` folders of a chart. A chart that cannot be had has none.
+pub(crate) async fn of_definitions(context: &Context, run: &Run, request: &Request) -> Vec<ResourceRef> {
+    let Ok(chart) = request.chart.take(context).await else { return Vec::new() };
+    let definitions = crds_of_chart(&chart, &request.values).unwrap_or_default();
+    entries(request, &definitions, run.object.release_namespace()).await
+}
+
+/// The objects of a manifest that are no hooks, then the definitions of its chart.
 pub(crate) async fn of(
-    context: &Arc<Context>,
+    context: &Context,
     run: &Run,
     request: &Request,
     release: &Release,
+    definitions: Vec<ResourceRef>,
 ) -> ResourceInventory {
-    let mut entries = Vec::new();
-    let failed = |error: String| {
-        let message = format!(
-            "failed to build inventory for {}/{}: {}",
-            release.namespace,
-            release.name,
-            request.redaction.apply(error)
-        );
-        run.event(context, Severity::Warning, "InventoryBuildFailed", message, BTreeMap::new());
-    };
     let objects = match parse(&release.manifest) {
         Ok(objects) => objects,
         Err(error) => {
-            failed(error.to_string());
-            return ResourceInventory { entries };
+            let message = format!(
+                "failed to build inventory for {}/{}: {}",
+                release.namespace,
+                release.name,
+                request.redaction.apply(error.to_string())
+            );
+            run.event(context, Severity::Warning, "InventoryBuildFailed", message, BTreeMap::new());
+            return ResourceInventory::default();
         }
     };
-    // Loaded for the action before, which would have told why it is not.
-    let definitions = match request.chart.load(context).await {
-        Ok(chart) => crds_of_chart(chart, &request.values).unwrap_or_default(),
-        Err(_) => Vec::new(),
-    };
-    let cluster = &request.identity.cluster;
-    for mut object in objects.into_iter().chain(definitions) {
-        if !object.tag("annotations", "helm.sh/hook").is_empty() {
-            continue;
-        }
-        if let Ok(resource) = cluster.resolve(object.api_version(), object.kind()).await {
-            if resource.namespaced && object.namespace().is_empty() {
-                object.metadata_mut().insert("namespace".to_owned(), release.namespace.as_str().into());
-            }
-            let tracked = Tracked { id: resource.identify(&object), version: object.version().to_owned() };
-            entries.push(tracked.to_entry());
-        } else {
-            let tracked = Tracked { id: object.id(), version: object.version().to_owned() };
-            entries.push(tracked.to_entry());
-        }
-    }
+    let mut entries = entries(request, &objects, &release.namespace).await;
+    entries.extend(definitions);
     ResourceInventory { entries }
+}
+
+/// The entries of objects, but for hooks.
+pub(crate) async fn entries(request: &Request, objects: &[Object], namespace: &str) -> Vec<ResourceRef> {
+    let cluster = &request.identity.cluster;
+    let mut entries = Vec::with_capacity(objects.len());
+    for object in objects.iter().filter(|object| object.tag("annotations", "helm.sh/hook").is_empty()) {
+        let id = match cluster.resolve(object.api_version(), object.kind()).await {
+            Ok(resource) => {
+                let mut id = resource.identify(object);
+                if resource.namespaced && id.namespace.is_empty() {
+                    namespace.clone_into(&mut id.namespace);
+                }
+                id
+            }
+            Err(_) => object.id(),
+        };
+        entries.push(Tracked { id, version: object.version().to_owned() }.to_entry());
+    }
+    entries
 }

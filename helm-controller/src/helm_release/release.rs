@@ -69,14 +69,15 @@ pub(crate) async fn settle(
     session: &Session<'_>,
 ) -> Result<Ending, Failure> {
     let stage = act::Stage { context, request, session };
-    let spec = run.object.spec.clone();
+    let object = run.object.clone();
+    let spec = &object.spec;
     let mut ran: Vec<Sort> = Vec::new();
     let mut forced = request.forced;
     loop {
         if session.is_stopped() {
             return Ok(Ending::AtOnce);
         }
-        let (state, drifted) = match observe(context, run, request, session).await {
+        let (state, drifted) = match Box::pin(observe(context, run, request, session)).await {
             Ok(found) => found,
             Err(error) => {
                 run.set(READY_CONDITION, ConditionStatus::False, reason::STATE_ERROR, error.clone());
@@ -86,13 +87,13 @@ pub(crate) async fn settle(
         let around = Circumstances {
             forced: std::mem::take(&mut forced),
             retry_by_default: context.settings.retry_by_default,
-            correct_drift: drift_mode(&spec) == DriftDetectionMode::Enabled,
+            correct_drift: drift_mode(spec) == DriftDetectionMode::Enabled,
         };
         tracing::debug!(?state, "state of the release");
-        let mut next = plan::next(&spec, &run.status, &state, around);
+        let mut next = plan::next(spec, &run.status, &state, around);
         if let Plan::RollBack(snapshot) = &next {
             // Truncated first, as what is older than the target has no use any more.
-            let stored = session.storage.get(&snapshot.name, snapshot.version).await.ok().flatten();
+            let stored = Box::pin(session.storage.get(&snapshot.name, snapshot.version)).await.ok().flatten();
             let intact = stored.is_some_and(|stored| {
                 digest::is_of_release(&snapshot.digest, &stored, &snapshot.oci_digest) == Ok(true)
             });
@@ -101,13 +102,14 @@ pub(crate) async fn settle(
             }
         }
         if next.needs_chart() {
-            let loaded = context.manager.stop.run_until_cancelled(request.chart.load(context)).await;
+            let loading = Box::pin(request.chart.load(context));
+            let loaded = context.manager.stop.run_until_cancelled(loading).await;
             if loaded.transpose()?.is_none() {
                 return Ok(Ending::AtOnce);
             }
         }
         if next == Plan::Adopt {
-            if let Err(error) = act::adopt(stage, run).await {
+            if let Err(error) = Box::pin(act::adopt(stage, run)).await {
                 return Ok(Ending::Failed(error));
             }
             continue;
@@ -116,23 +118,22 @@ pub(crate) async fn settle(
             return Ok(without_action(context, run, request, &state, next, drifted.as_ref()));
         };
         if ran.contains(&sort) {
-            return Ok(blocked(context, run, &spec));
+            return Ok(blocked(context, run, spec));
         }
         if matches!(state, State::Failed(_)) && sort == Sort::Remediate {
-            truncate(context, run, &spec);
+            truncate(context, run, spec);
         }
-        announce(context, run, &spec, &next, sort, name).await;
+        Box::pin(announce(context, run, spec, &next, sort, name)).await;
         ran.push(sort);
         if let Some(drifted) = drifted.as_ref().filter(|_| sort == Sort::Drift) {
             drift::tell(context, run, request, drifted);
-            drift::correct(context, run, request, session, drifted).await;
+            Box::pin(drift::correct(context, run, request, session, drifted)).await;
         } else if let Err(error) = act::perform(stage, run, &next).await {
             if session.is_stopped() {
                 return Ok(Ending::AtOnce);
             }
-            run.write(context).await;
-            if let Some(interval) =
-                plan::retry_interval(&spec, &run.status, context.settings.retry_by_default)
+            Box::pin(run.write(context)).await;
+            if let Some(interval) = plan::retry_interval(spec, &run.status, context.settings.retry_by_default)
             {
                 return Ok(retry(run, interval));
             }
@@ -145,9 +146,9 @@ pub(crate) async fn settle(
             return Ok(Ending::AtOnce);
         }
         if sort == Sort::Remediate {
-            return Ok(after_remedy(context, run, &spec));
+            return Ok(after_remedy(context, run, spec));
         }
-        run.write(context).await;
+        Box::pin(run.write(context)).await;
     }
 }
 

@@ -1,11 +1,12 @@
 //! The source of a HelmRelease: a HelmChart made from a template, or what `chartRef` names; and the chart it holds.
 
+use std::sync::{Mutex, PoisonError};
+
 use sluice_api::helm::HelmRelease;
 use sluice_api::meta::Artifact;
 use sluice_artifact::fetch::FetchError;
 use sluice_runtime::{Failure, ObjectKey, Retry, errors};
 use sluice_semver::Version;
-use tokio::sync::OnceCell;
 
 use super::{Context, reason, template};
 use crate::action::Chart;
@@ -79,28 +80,35 @@ pub(crate) struct Wanted {
     /// What it is, with the version that is recorded.
     pub(crate) label: Label,
     artifact: Artifact,
-    loaded: OnceCell<Chart>,
+    /// Until it is taken: while an action waits, its chart takes no memory.
+    loaded: Mutex<Option<Chart>>,
 }
 
 impl Wanted {
     /// The chart of an artifact under the version that is recorded.
     pub(crate) fn new(artifact: Artifact, label: Label) -> Self {
-        Self { label, artifact, loaded: OnceCell::new() }
+        Self { label, artifact, loaded: Mutex::default() }
     }
 
-    /// The chart itself.
-    pub(crate) async fn load(&self, context: &Context) -> Result<&Chart, Failure> {
-        let load = || async {
-            let found = context.charts.get(&self.artifact).await;
-            let chart = found.map_err(|error| failed(context, &self.artifact, error))?;
-            if chart.metadata.version == self.label.version {
-                return Ok(chart);
-            }
-            let mut versioned = sluice_helm::Chart::clone(&chart);
-            versioned.metadata.version.clone_from(&self.label.version);
-            Ok(Chart::new(versioned))
-        };
-        self.loaded.get_or_try_init(load).await
+    /// Loads the chart, so that an action finds it.
+    pub(crate) async fn load(&self, context: &Context) -> Result<(), Failure> {
+        let chart = self.take(context).await?;
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(chart);
+        Ok(())
+    }
+
+    /// The chart itself. It is kept no longer.
+    pub(crate) async fn take(&self, context: &Context) -> Result<Chart, Failure> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(chart) = loaded {
+            return Ok(chart);
+        }
+        let found = context.charts.get(&self.artifact).await;
+        let mut chart = found.map_err(|error| failed(context, &self.artifact, error))?;
+        if chart.metadata.version != self.label.version {
+            Chart::make_mut(&mut chart).metadata.version.clone_from(&self.label.version);
+        }
+        Ok(chart)
     }
 }
 

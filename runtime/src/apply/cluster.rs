@@ -344,13 +344,24 @@ impl Requests<'_> {
         object: &Object,
         propagation: PropagationPolicy,
     ) -> Result<(), Refusal> {
+        self.delete_named(resource, (object.namespace(), object.name()), object.uid(), propagation).await
+    }
+
+    /// Deletes the object of a namespace and name; unless `uid` is empty, only if it is that one.
+    pub async fn delete_named(
+        &self,
+        resource: &Resource,
+        (namespace, name): (&str, &str),
+        uid: &str,
+        propagation: PropagationPolicy,
+    ) -> Result<(), Refusal> {
         let mut params = DeleteParams { propagation_policy: Some(propagation), ..DeleteParams::default() };
-        if !object.uid().is_empty() {
+        if !uid.is_empty() {
             params.preconditions =
-                Some(kube::api::Preconditions { uid: Some(object.uid().to_owned()), resource_version: None });
+                Some(kube::api::Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         }
-        let request = Request::new(resource.path(object.namespace()))
-            .delete(&segment(object.name()), &params)
+        let request = Request::new(resource.path(namespace))
+            .delete(&segment(name), &params)
             .map_err(kube::Error::BuildRequest)?;
         self.client.request::<serde::de::IgnoredAny>(request).await?;
         Ok(())

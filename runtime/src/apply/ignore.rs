@@ -81,11 +81,18 @@ impl IgnoreRules {
         self.paths(object).any(str::is_empty)
     }
 
-    /// A copy of `object` without the fields that the rules for `subject` name.
+    /// A copy of `object` without the fields that the rules for `subject` name. Items of lists leave a null unless they are
+    /// the last, so that all others are still at their place, for the next rule and for patches.
     pub fn without_ignored(&self, subject: &Object, object: &Object) -> Object {
         let mut copy = object.clone();
         for path in self.paths(subject) {
-            remove(copy.fields_mut(), path);
+            remove(copy.fields_mut(), path, |items, at| {
+                if at + 1 == items.len() {
+                    items.pop();
+                } else {
+                    items[at] = Value::Null;
+                }
+            });
         }
         copy
     }
@@ -102,7 +109,7 @@ impl IgnoreRules {
                 continue;
             }
             if is_owned_by_other(live, path, owner) {
-                remove(payload.fields_mut(), path);
+                remove(payload.fields_mut(), path, |items, at| drop(items.remove(at)));
             } else if let Some(place) = lookup_mut(payload.fields_mut(), path) {
                 *place = live_value.cloned().unwrap_or_default();
             }
@@ -148,8 +155,8 @@ fn lookup_mut<'v>(fields: &'v mut Map<String, Value>, pointer: &str) -> Option<&
     })
 }
 
-/// Removes a field; nothing happens where it is not there.
-fn remove(fields: &mut Map<String, Value>, pointer: &str) {
+/// Removes a field, or an item of a list by `remove_item`; nothing happens where it is not there.
+fn remove(fields: &mut Map<String, Value>, pointer: &str, remove_item: impl FnOnce(&mut Vec<Value>, usize)) {
     let Some((parent, last)) = pointer.rsplit_once('/') else { return };
     let last = last.replace("~1", "/").replace("~0", "~");
     if parent.is_empty() {
@@ -162,7 +169,7 @@ fn remove(fields: &mut Map<String, Value>, pointer: &str) {
         }
         Some(Value::Array(items)) => {
             if let Some(at) = index(&last, items.len()) {
-                items.remove(at);
+                remove_item(items, at);
             }
         }
         _ => {}
@@ -256,6 +263,18 @@ mod tests {
         let rules = rules(&["/spec/replicas", "/not/there", "bad"], json!({}));
         let (live, answer) = (deployment(5, "a", json!([])), deployment(1, "a", json!([])));
         assert_eq!(rules.without_ignored(&answer, &live), rules.without_ignored(&answer, &answer));
+    }
+
+    #[test]
+    fn items_after_an_ignored_one_stay_at_their_place() {
+        let object = |lists: Value| {
+            Object::new(json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}, "spec": lists}))
+                .unwrap()
+        };
+        let rules = rules(&["/spec/a~1b/0", "/spec/a~1b/1", "/spec/c~0d/-1", "/spec/c~0d/9", "/"], json!({}));
+        let whole = object(json!({"a/b": [1, 2, 3], "c~d": ["x", "y"]}));
+        let left = rules.without_ignored(&whole, &whole);
+        assert_eq!(left.fields()["spec"], json!({"a/b": [null, null, 3], "c~d": ["x"]}));
     }
 
     #[test]

@@ -115,9 +115,7 @@ impl Outputs {
                 let api = self.api(&namespace);
                 let params = PatchParams::apply(FIELD_MANAGER).force();
                 let applied = api.patch(&request.name, &params, &Patch::Apply(&wanted)).await;
-                let applied = Arc::new(applied.map_err(|error| Failure::output(&request.name, &error))?);
-                self.known.observe_write(applied.clone());
-                applied
+                self.known.observe_write(applied.map_err(|error| Failure::output(&request.name, &error))?)
             }
         };
         let generation = current.metadata.generation.unwrap_or_default();

@@ -35,9 +35,18 @@ pub enum RecordError {
 
 /// The text that goes under `release` in a Secret's or ConfigMap's data (the Secret's API encodes it once more).
 pub fn encode(release: &Release) -> Result<String, RecordError> {
+    compress(release, Compression::best())
+}
+
+/// The same, somewhat longer, for a text that does not leave the process.
+pub(super) fn quickly(release: &Release) -> Result<String, RecordError> {
+    compress(release, Compression::fast())
+}
+
+fn compress(release: &Release, how: Compression) -> Result<String, RecordError> {
     let json = write::release(release);
     // Go writes no time and leaves the system unknown.
-    let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
+    let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), how);
     gzip.write_all(json.as_bytes()).map_err(RecordError::Gzip)?;
     Ok(STANDARD.encode(gzip.finish().map_err(RecordError::Gzip)?))
 }

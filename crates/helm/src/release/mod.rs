@@ -3,6 +3,7 @@
 mod digest;
 mod encode;
 mod go_json;
+mod packed;
 mod read;
 mod storage;
 mod write;
@@ -20,6 +21,7 @@ use crate::values::Values;
 
 pub use digest::{config_yaml, snapshot_json};
 pub use encode::{RecordError, decode, encode};
+pub use packed::Packed;
 pub use storage::{OWNER, SECRET_TYPE, SYSTEM_LABELS, label_selector, record_labels, record_name};
 pub(crate) use write::{lock_json, metadata_json};
 

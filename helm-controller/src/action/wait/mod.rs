@@ -9,9 +9,9 @@ use serde_json::Value;
 use sluice_kstatus::Status;
 use sluice_releases::Item;
 use sluice_runtime::apply::health::{self, Expectation, Patience};
-use sluice_runtime::apply::{Action, Change, Judge, Pruner, Tracked};
+use sluice_runtime::apply::{Action, Change, Judge, ObjectId, Pruner, Tracked};
 
-use super::apply::Written;
+use super::apply::{Written, is_job};
 use super::{Error, Session};
 
 /// What is waited for.
@@ -35,31 +35,17 @@ pub(crate) async fn ready(
     if waiting == Waiting::Hooks {
         return Ok(());
     }
-    let is_job = |item: &Item| item.id.group == "batch" && item.id.kind == "Job";
-    let is_paused = |item: &Item| {
-        item.id.kind == "Deployment"
-            && item.object.fields().get("spec").and_then(|spec| spec.get("paused"))
-                == Some(&Value::Bool(true))
-    };
-    let vanishes = |item: &Item| {
-        is_job(item)
-            && item
-                .object
-                .fields()
-                .get("spec")
-                .is_some_and(|spec| spec.get("ttlSecondsAfterFinished").is_some())
-    };
     let expectations: Vec<_> = written
         .iter()
-        .filter(|written| !is_paused(&written.item))
-        .filter(|written| waiting == Waiting::ObjectsAndJobs || !is_job(&written.item))
+        .filter(|written| !written.paused)
+        .filter(|written| waiting == Waiting::ObjectsAndJobs || !is_job(&written.id))
         .map(|written| Expectation {
-            id: written.item.id.clone(),
-            api_version: written.item.object.api_version().to_owned(),
+            id: written.id.clone(),
+            api_version: written.api_version.clone(),
             written: written.version,
             managed: true,
-            may_vanish: vanishes(&written.item),
-            judge: judge_of(session, &written.item),
+            may_vanish: written.vanishes,
+            judge: judge_of(session, &written.id),
         })
         .collect();
     let patience = Patience { timeout, fail_fast: true };
@@ -74,8 +60,8 @@ pub(crate) async fn ready(
         .await
 }
 
-fn judge_of(session: &Session<'_>, item: &Item) -> Option<Judge> {
-    if session.legacy { Some(Arc::new(legacy::judge)) } else { session.rules.judge(&item.id) }
+fn judge_of(session: &Session<'_>, id: &ObjectId) -> Option<Judge> {
+    if session.legacy { Some(Arc::new(legacy::judge)) } else { session.rules.judge(id) }
 }
 
 /// Waits until a hook has ended, one way or the other. Kinds that do not end are ready at once.
@@ -127,14 +113,13 @@ fn pod(object: &Value) -> (Status, String) {
 }
 
 /// Waits until objects are gone.
-pub(crate) async fn gone(session: &Session<'_>, items: &[Item], timeout: Duration) -> Result<(), Error> {
-    let changes: Vec<_> = items
-        .iter()
-        .map(|item| Change {
-            tracked: Tracked { id: item.id.clone(), version: item.object.version().to_owned() },
-            action: Action::Deleted,
-        })
-        .collect();
+pub(crate) async fn gone(
+    session: &Session<'_>,
+    objects: Vec<Tracked>,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let changes: Vec<_> =
+        objects.into_iter().map(|tracked| Change { tracked, action: Action::Deleted }).collect();
     let pruner = Pruner {
         cluster: session.cluster,
         client: session.client,

@@ -29,10 +29,10 @@ pub(crate) struct Stage<'a> {
     pub(crate) session: &'a Session<'a>,
 }
 
-impl<'a> Stage<'a> {
+impl Stage<'_> {
     /// The chart, which was loaded when the action was chosen.
-    async fn chart(&self) -> Result<&'a Chart, Error> {
-        self.request.chart.load(self.context).await.map_err(|failure| Error::State(failure.message))
+    async fn chart(&self) -> Result<Chart, Error> {
+        self.request.chart.take(self.context).await.map_err(|failure| Error::State(failure.message))
     }
 
     /// An error as conditions and events tell it.

@@ -13,7 +13,8 @@ use crate::action::{self, Common, Error, Rollback};
 /// Goes back to an older revision, and tells how it went.
 pub(super) async fn roll_back(stage: Stage<'_>, run: &mut Run, target: &Snapshot) -> Result<(), String> {
     let Stage { context, request, session } = stage;
-    let spec = run.object.spec.clone();
+    let object = run.object.clone();
+    let spec = &object.spec;
     let options = spec.rollback.clone().unwrap_or_default();
     if options.recreate {
         tracing::warn!("spec.rollback.recreate is deprecated and has no effect");
@@ -22,7 +23,7 @@ pub(super) async fn roll_back(stage: Stage<'_>, run: &mut Run, target: &Snapshot
         name: target.name.clone(),
         version: target.version,
         common: Common {
-            timeout: timeout(&spec, &Plan::RollBack(Box::new(target.clone()))),
+            timeout: timeout(spec, &Plan::RollBack(Box::new(target.clone()))),
             hooks: !options.disable_hooks,
             waiting: waiting(options.disable_wait, options.disable_wait_for_jobs),
         },
@@ -35,7 +36,8 @@ pub(super) async fn roll_back(stage: Stage<'_>, run: &mut Run, target: &Snapshot
     let written = session.take_written();
     history::note_all(&mut run.status.history, context.settings.digest, &written, "rollback", true);
     if let Some(last) = written.last() {
-        run.status.inventory = Some(inventory::of(context, run, request, last).await);
+        let definitions = inventory::of_definitions(context, run, request).await;
+        run.status.inventory = Some(inventory::of(context, run, request, last, definitions).await);
     }
     let (release, chart) = (target.full_release_name(), target.versioned_chart_name());
     let metadata = event_metadata(

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sluice_api::helm::{CrdsPolicy, Snapshot};
-use sluice_api::meta::ConditionStatus;
+use sluice_api::meta::{ConditionStatus, ResourceRef};
 
 use super::super::plan::{self, Plan};
 use super::super::run::{Run, event_metadata};
@@ -16,30 +16,33 @@ pub(super) async fn install(stage: Stage<'_>, run: &mut Run) -> Result<(), Strin
     begin(run, plan::INSTALL);
     run.status.history.clear();
     let started = Instant::now();
-    let outcome = try_install(stage, run).await;
+    let mut definitions = Vec::new();
+    let outcome = try_install(stage, run, &mut definitions).await;
     took(run, started);
-    conclude(stage, run, outcome, &INSTALLATION).await
+    Box::pin(conclude(stage, run, outcome, definitions, &INSTALLATION)).await
 }
 
 /// Upgrades, and tells how it went.
 pub(super) async fn upgrade(stage: Stage<'_>, run: &mut Run) -> Result<(), String> {
     begin(run, plan::UPGRADE);
     let started = Instant::now();
-    let outcome = try_upgrade(stage, run).await;
+    let mut definitions = Vec::new();
+    let outcome = try_upgrade(stage, run, &mut definitions).await;
     took(run, started);
-    conclude(stage, run, outcome, &UPGRADE).await
+    Box::pin(conclude(stage, run, outcome, definitions, &UPGRADE)).await
 }
 
-async fn try_install(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
+async fn try_install(stage: Stage<'_>, run: &Run, definitions: &mut Vec<ResourceRef>) -> Result<(), Error> {
     let Stage { context, request, session } = stage;
     let spec = &run.object.spec;
     let options = spec.install.clone().unwrap_or_default();
     let server = options.server_side_apply.unwrap_or(!context.settings.helm3_defaults);
     let method = if server { Method::Server } else { Method::Client };
     let chart = stage.chart().await?;
-    apply_crds(stage, run, chart, options.crds, method, !options.disable_wait).await?;
+    *definitions =
+        Box::pin(apply_crds(stage, run, &chart, options.crds, (method, !options.disable_wait))).await?;
     let install = Install {
-        chart: chart.clone(),
+        chart,
         values: request.values.clone(),
         capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
@@ -57,7 +60,7 @@ async fn try_install(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     action::install(session, &request.identity.cluster, install).await
 }
 
-async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
+async fn try_upgrade(stage: Stage<'_>, run: &Run, definitions: &mut Vec<ResourceRef>) -> Result<(), Error> {
     let Stage { context, request, session } = stage;
     let spec = &run.object.spec;
     let options = spec.upgrade.clone().unwrap_or_default();
@@ -65,9 +68,10 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     // Definitions are applied by the server unless that is switched off.
     let by = wanted.unwrap_or(Method::Server);
     let chart = stage.chart().await?;
-    apply_crds(stage, run, chart, options.crds, by, !options.disable_wait).await?;
+    *definitions =
+        Box::pin(apply_crds(stage, run, &chart, options.crds, (by, !options.disable_wait))).await?;
     let upgrade = Upgrade {
-        chart: chart.clone(),
+        chart,
         values: request.values.clone(),
         capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
@@ -87,26 +91,28 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run) -> Result<(), Error> {
     action::upgrade(session, &request.identity.cluster, upgrade).await
 }
 
-/// Brings the definitions of the chart to the cluster first.
+/// Brings the definitions of the chart to the cluster first. Gives their entries in the inventory.
 async fn apply_crds(
     stage: Stage<'_>,
     run: &Run,
     chart: &Chart,
     policy: Option<CrdsPolicy>,
-    method: Method,
-    wait: bool,
-) -> Result<(), Error> {
+    (method, wait): (Method, bool),
+) -> Result<Vec<ResourceRef>, Error> {
+    let objects = action::crds_of_chart(chart, &stage.request.values);
+    let known = objects.as_deref().unwrap_or_default();
+    let entries = inventory::entries(stage.request, known, run.object.release_namespace()).await;
     let policy = match policy.unwrap_or_default() {
-        CrdsPolicy::Skip => return Ok(()),
+        CrdsPolicy::Skip => return Ok(entries),
         CrdsPolicy::Create => CrdPolicy::Create,
         CrdsPolicy::CreateReplace => CrdPolicy::CreateReplace,
     };
-    let objects = action::crds_of_chart(chart, &stage.request.values)?;
     let labels = sluice_releases::origin_labels(&run.object);
-    if action::apply_crds(stage.session, Crds { objects, policy, labels, method, wait }).await? {
+    let crds = Crds { objects: objects?, policy, labels, method, wait };
+    if action::apply_crds(stage.session, crds).await? {
         stage.context.capabilities.forget();
     }
-    Ok(())
+    Ok(entries)
 }
 
 /// Clears what was said about an action before, and notes that one begins.
@@ -141,6 +147,7 @@ async fn conclude(
     stage: Stage<'_>,
     run: &mut Run,
     outcome: Result<(), Error>,
+    definitions: Vec<ResourceRef>,
     wording: &Wording,
 ) -> Result<(), String> {
     let Stage { context, request, session } = stage;
@@ -148,7 +155,7 @@ async fn conclude(
     let written = session.take_written();
     history::note(&mut run.status.history, context.settings.digest, &written, word, &request.oci_digest);
     if let Some(last) = written.last() {
-        run.status.inventory = Some(inventory::of(context, run, request, last).await);
+        run.status.inventory = Some(inventory::of(context, run, request, last, definitions).await);
     }
     run.status.observed_post_renderers_digest.clone_from(&request.post_renderers_digest);
     run.status.observed_common_metadata_digest.clone_from(&request.common_metadata_digest);

@@ -14,7 +14,8 @@ pub(crate) async fn adopt(stage: Stage<'_>, run: &mut Run) -> Result<(), String>
     let stored = session.storage.last(&request.name).await.map_err(|error| error.to_string())?;
     let Some(release) = stored else { return Err("the release is gone".to_owned()) };
     let snapshot = history::snapshot(context.settings.digest, &release, plan::INSTALL, &request.oci_digest);
-    run.status.inventory = Some(inventory::of(context, run, request, &release).await);
+    let definitions = inventory::of_definitions(context, run, request).await;
+    run.status.inventory = Some(inventory::of(context, run, request, &release, definitions).await);
     let (name, chart) = (snapshot.full_release_name(), snapshot.versioned_chart_name());
     let metadata = snapshot_metadata(&snapshot);
     plan::INSTALL.clone_into(&mut run.status.last_attempted_release_action);
