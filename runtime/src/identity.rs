@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use sha2::{Digest, Sha256};
 use sluice_api::meta::KubeConfigReference;
@@ -126,7 +126,8 @@ impl Identities {
                 "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
             ));
         };
-        self.remote(Sha256::digest(&text.0).into(), self.connect(&text.0)).await
+        let cluster = self.remote(Sha256::digest(&text.0).into(), self.connect(&text.0)).await;
+        cluster.map_err(|error| format!("KubeConfig secret '{namespace}/{name}' cannot be used: {error}"))
     }
 
     /// The cluster that a ConfigMap leads to.
@@ -159,7 +160,7 @@ impl Identities {
 
     async fn connect(&self, text: &[u8]) -> Result<Client, String> {
         let text = std::str::from_utf8(text).map_err(|_| "the kubeconfig is not UTF-8 text".to_owned())?;
-        let mut kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| errors::chain(&error))?;
+        let mut kubeconfig = parse(text)?;
         self.sanitize(&mut kubeconfig);
         let options = KubeConfigOptions::default();
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -191,6 +192,19 @@ impl Identities {
     }
 }
 
+/// Reads a kubeconfig. Errors tell no more than where: the text around may be a token.
+fn parse(text: &str) -> Result<Kubeconfig, String> {
+    Kubeconfig::from_yaml(text).map_err(|error| {
+        let KubeconfigError::Parse(error) = error else { return errors::chain(&error) };
+        match error.location() {
+            Some(place) => {
+                format!("it is no kubeconfig in YAML: line {}, column {}", place.line(), place.column())
+            }
+            None => "it is no kubeconfig in YAML".to_owned(),
+        }
+    })
+}
+
 /// A client that acts as a user, on the connections of another one.
 fn impersonate(client: &Client, user: &str) -> Result<Client, String> {
     let value = HeaderValue::from_str(user).map_err(|_| format!("{user:?} is no name of a user"))?;
@@ -201,4 +215,22 @@ fn impersonate(client: &Client, user: &str) -> Result<Client, String> {
         async move { base.send(request).await }
     });
     Ok(Client::new(service, client.default_namespace()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_kubeconfig_tells_nothing_of_its_content() {
+        for text in
+            ["users:\n- name: a\n  user: {token: Top-Secret, x: [}\n", "users: Top-Secret\n", "clusters: {"]
+        {
+            let error = parse(text).unwrap_err();
+            assert!(
+                error.contains("line ") && !error.contains("Secret") && !error.contains("clusters"),
+                "{error}"
+            );
+        }
+    }
 }

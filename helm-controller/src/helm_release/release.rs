@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice_api::helm::{DriftDetectionMode, HelmReleaseSpec};
 use sluice_api::meta::{ConditionStatus, PROGRESSING_REASON, READY_CONDITION, RECONCILING_CONDITION};
 use sluice_helm::Values;
@@ -168,10 +169,18 @@ async fn observe(
     let compares = mode != DriftDetectionMode::Disabled;
     let stored = context.records.last(&ObjectKey::of(&*run.object), place, newest, compares).await;
     let stored = stored.map_err(|error| error.to_string())?;
+    let preserves = run.object.spec.upgrade.as_ref().is_some_and(|upgrade| upgrade.preserve_values);
+    let config_digest = match (newest, stored.as_deref()) {
+        // Beyond Flux, which upgrades without end: what is recorded is more than what is wanted.
+        (Some(newest), Some(record)) if preserves && has_all(&record.release.config, &request.values) => {
+            &newest.config_digest
+        }
+        _ => &request.config_digest,
+    };
     let wanted = Wanted {
         chart_name: &request.chart.label.name,
         chart_version: &request.chart.label.version,
-        config_digest: &request.config_digest,
+        config_digest,
         post_renderers_digest: &request.post_renderers_digest,
         common_metadata_digest: &request.common_metadata_digest,
     };
@@ -182,6 +191,17 @@ async fn observe(
     let Some(record) = stored else { return Ok((state, None)) };
     let drift = drift::detect(context, run, request, session, &record.release).await?;
     Ok(if drift.is_any() { (State::Drifted, Some(drift)) } else { (State::InSync, None) })
+}
+
+/// Whether an upgrade that keeps the values of a release would give it none that it does not have.
+fn has_all(recorded: &Values, wanted: &Values) -> bool {
+    wanted.iter().all(|(key, value)| match (recorded.get(key), value) {
+        (None | Some(Value::Null), Value::Null) => true,
+        (Some(Value::Object(recorded)), Value::Object(wanted)) => has_all(recorded, wanted),
+        (Some(Value::Number(recorded)), Value::Number(wanted)) => recorded.as_f64() == wanted.as_f64(),
+        (Some(recorded), wanted) => recorded == wanted,
+        (None, _) => false,
+    })
 }
 
 pub(crate) fn drift_mode(spec: &HelmReleaseSpec) -> DriftDetectionMode {
@@ -362,4 +382,27 @@ pub(crate) fn tell(
     metadata: BTreeMap<String, String>,
 ) {
     run.event(context, severity, reason, message, metadata);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_that_a_release_has_already_are_no_news() {
+        let recorded = json!({"a": {"b": 1, "c": [1]}, "d": "x"});
+        let is_no_news = |wanted: Value| has_all(recorded.as_object().unwrap(), wanted.as_object().unwrap());
+        for wanted in
+            [json!({}), json!({"a": {"b": 1.0}}), json!({"d": "x", "gone": null}), json!({"a": {"c": [1]}})]
+        {
+            assert!(is_no_news(wanted.clone()), "{wanted}");
+        }
+        for wanted in
+            [json!({"a": {"b": 2}}), json!({"a": null}), json!({"e": {}}), json!({"a": {"c": [1, 2]}})]
+        {
+            assert!(!is_no_news(wanted.clone()), "{wanted}");
+        }
+    }
 }
