@@ -187,7 +187,7 @@ async fn odd_options_and_records_end_in_a_release_or_a_clear_message() -> Result
         for (name, text, version) in
             [("short", "b", 2), ("short", "c", 3), ("long", "b", 2), ("long", "c", 3)]
         {
-            let history = if name == "short" { 1 } else { 0 };
+            let history = u8::from(name == "short");
             ops.release(name, json!({"maxHistory": history, "values": {"text": text}})).await?;
             ops.ready(name, version).await?;
         }
