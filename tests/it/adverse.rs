@@ -190,21 +190,8 @@ async fn a_definition_and_its_resources_come_in_one_commit_and_go_together() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denial_and_a_namespace_that_does_not_go_are_told_and_survived() -> Result<()> {
     gitops("denied", async |ops| {
-        let (policy, stuck) = (format!("{}-deny", ops.namespace), format!("{}-stuck", ops.namespace));
-        let rule = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": policy},
-            "spec": {"failurePolicy": "Fail",
-                "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}]},
-                "validations": [{"expression": "!has(object.data) || !('denied' in object.data)", "message": "no maps of that kind here"}]},
-        });
-        let binding = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": policy},
-            "spec": {"policyName": policy, "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ops.namespace}}}},
-        });
-        ops.apply(&rule.to_string()).await?;
-        ops.apply(&binding.to_string()).await?;
-        denies(ops).await?;
+        let stuck = format!("{}-stuck", ops.namespace);
+        let policy = deny(ops, "denied", true).await?;
         for (name, data) in [("denied", "denied"), ("allowed", "fine")] {
             let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {data: "x"}});
             ops.repository.write(&format!("denied/{name}.yaml"), map.to_string())?;
@@ -232,8 +219,7 @@ async fn a_denial_and_a_namespace_that_does_not_go_are_told_and_survived() -> Re
         let failed = ops.fails(KUSTOMIZE, "Kustomization", "stuck", "ReconciliationFailed").await?;
         ensure!(message(&failed).contains("being terminated"), "{}", message(&failed));
 
-        ops.delete("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", &policy).await?;
-        ops.delete("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", &policy).await?;
+        allow(ops, &policy).await?;
         ops.applied("denied", &commit).await?;
         let release = json!({"metadata": {"finalizers": null}});
         maps.patch("held", &PatchParams::default(), &Patch::Merge(&release)).await?;
@@ -246,17 +232,72 @@ async fn a_denial_and_a_namespace_that_does_not_go_are_told_and_survived() -> Re
     .await
 }
 
-/// Waits until the policy is in force: the API server compiles policies some time after it has stored them.
-async fn denies(ops: &GitOps) -> Result<()> {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_a_refusal_goes_when_it_is_not_wanted_any_more() -> Result<()> {
+    gitops("begun", async |ops| {
+        let policy = deny(ops, "begun", false).await?;
+        let map = |name: &str, key: &str| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: "x"}})
+                .to_string()
+        };
+        ops.repository.write("maps/first.yaml", map("first", "fine"))?;
+        ops.repository.write("maps/second.yaml", map("second", "denied"))?;
+        ops.repository.commit("Two maps, of which one is refused when it is written")?;
+        ops.git_repository(json!({})).await?;
+        ops.kustomization("begun", json!({"path": "./maps", "prune": true, "retryInterval": "2s"})).await?;
+        let failed = ops.fails(KUSTOMIZE, "Kustomization", "begun", "ReconciliationFailed").await?;
+        ensure!(message(&failed).contains("/second apply failed"), "{}", message(&failed));
+        let entries = failed.data["status"]["inventory"]["entries"].clone();
+        let first = json!({"id": format!("{}_first__ConfigMap", ops.namespace), "v": "v1"});
+        ensure!(entries == json!([first]), "not what was created: {entries}");
+        ensure!(ops.find("v1", "ConfigMap", "first").await?.is_some(), "the map is not there");
+
+        ops.repository.git(["rm", "-q", "maps/first.yaml"])?;
+        ops.repository.write("maps/second.yaml", map("second", "fine"))?;
+        let commit = ops.repository.commit("Only one map, which is not refused")?;
+        ops.request_reconcile(SOURCE, "GitRepository", "app").await?;
+        ops.applied("begun", &commit).await?;
+        ensure!(ops.find("v1", "ConfigMap", "first").await?.is_none(), "the map was left behind");
+        allow(ops, &policy).await
+    })
+    .await
+}
+
+/// Has the API server refuse ConfigMaps of the namespace with a key `denied`, also or only when they are really written.
+/// Returns the name of the policy.
+async fn deny(ops: &GitOps, name: &str, dry_runs: bool) -> Result<String> {
+    let policy = format!("{}-{name}", ops.namespace);
+    let refused = if dry_runs { "true" } else { "!has(request.dryRun) || !request.dryRun" };
+    let rule = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": policy},
+        "spec": {"failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}]},
+            "validations": [{"expression": format!("!has(object.data) || !('denied' in object.data) || !({refused})"), "message": "no maps of that kind here"}]},
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": policy},
+        "spec": {"policyName": policy, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ops.namespace}}}},
+    });
+    ops.apply(&rule.to_string()).await?;
+    ops.apply(&binding.to_string()).await?;
+    // The API server compiles policies some time after it has stored them.
     let maps = ops.api("v1", "ConfigMap").await?;
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "try"}, "data": {"denied": "x"}});
-    let dry = PatchParams { dry_run: true, ..PatchParams::apply("test") };
+    let attempt = PatchParams { dry_run: dry_runs, ..PatchParams::apply("test") };
     let refused = async {
-        while maps.patch("try", &dry, &Patch::Apply(&map)).await.is_ok() {
+        while maps.patch("try", &attempt, &Patch::Apply(&map)).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(wait::PATIENCE, refused).await.context("the policy never came into force")
+    tokio::time::timeout(wait::PATIENCE, refused).await.context("the policy never came into force")?;
+    Ok(policy)
+}
+
+/// Takes the policy away.
+async fn allow(ops: &GitOps, policy: &str) -> Result<()> {
+    ops.delete("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", policy).await?;
+    ops.delete("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", policy).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sluice_api::meta::ResourceInventory;
 use sluice_runtime::apply::{
-    Applier, Change, IgnoreRules, Object, Options, Pruner, Tracked, by_action, by_subject, inventory, lines,
+    Action, Applier, Change, IgnoreRules, Object, Options, Pruner, Tracked, by_action, by_subject, inventory,
+    lines,
 };
 use sluice_runtime::identity::Identity;
 use sluice_runtime::{Failure, ObjectKey, Severity};
@@ -32,6 +33,13 @@ pub(super) fn options(context: &Context, run: &Run, ignore: IgnoreRules, preview
     }
 }
 
+/// An apply that came to an end before its time.
+pub(super) struct Unfinished {
+    /// What was done until then.
+    pub(super) done: Vec<Change>,
+    pub(super) failure: Failure,
+}
+
 pub(super) async fn apply(
     context: &Context,
     run: &mut Run,
@@ -39,14 +47,15 @@ pub(super) async fn apply(
     identity: &Identity,
     options: &Options,
     objects: Vec<Object>,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<Vec<Change>, Unfinished> {
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options };
     let work = applier.apply_all(objects, &mut memory.ledger);
     let outcome = run.phase(context, "Detecting drift", work).await;
     let changed = lines(&outcome.changes, |change| change.action.is_change());
     if let Some(error) = outcome.error {
         let message = format!("{error}\n{changed}");
-        return Err(Failure::new(reason::RECONCILIATION_FAILED, message.trim_end()));
+        let failure = Failure::new(reason::RECONCILIATION_FAILED, message.trim_end());
+        return Err(Unfinished { done: outcome.changes, failure });
     }
     if !outcome.changes.is_empty() {
         let output = if context.settings.group_change_log {
@@ -82,6 +91,22 @@ pub(super) async fn note_ahead<'o>(
         run.write(context).await;
     }
     before
+}
+
+/// The inventory after a failure: what it was, and what has come since, so that nothing is left behind that nobody knows
+/// of when the next revision does not want it any more.
+pub(super) fn with_created(before: Option<ResourceInventory>, done: &[Change]) -> Option<ResourceInventory> {
+    let known: HashSet<_> = inventory::read(before.as_ref()).into_iter().map(|tracked| tracked.id).collect();
+    let has_come = |change: &&Change| {
+        matches!(change.action, Action::Created | Action::Unknown) && !known.contains(&change.tracked.id)
+    };
+    let come: Vec<_> = done.iter().filter(has_come).map(|change| change.tracked.to_entry()).collect();
+    if come.is_empty() {
+        return before;
+    }
+    let mut inventory = before.unwrap_or_default();
+    inventory.entries.extend(come);
+    Some(inventory)
 }
 
 /// Deletes what was applied before and is not wanted any more, and notes the new inventory.

@@ -16,7 +16,7 @@ use sluice_runtime::identity::Identity;
 use sluice_runtime::{Failure, ObjectKey};
 use std::sync::Arc;
 
-use super::apply::{apply, note_ahead, options};
+use super::apply::{apply, note_ahead, options, with_created};
 use super::memory::{Inputs, Memory};
 use super::run::Run;
 use super::{Context, health, reason};
@@ -63,16 +63,19 @@ pub(super) async fn apply_all(
     for (index, step) in plan.steps.into_iter().enumerate() {
         let is_hook = matches!(step, Step::Hooks(_));
         let done = match step {
-            Step::Wave(objects) => {
-                let applied = apply(context, run, memory, identity, &options, objects).await;
-                applied.map(|applied| (applied.clone(), applied, Vec::new()))
-            }
+            Step::Wave(objects) => match apply(context, run, memory, identity, &options, objects).await {
+                Ok(applied) => Ok((applied.clone(), applied, Vec::new())),
+                Err(unfinished) => {
+                    changes.all.extend(unfinished.done);
+                    Err(unfinished.failure)
+                }
+            },
             Step::Hooks(objects) => run_hooks(run, memory, identity, &options, objects, argo).await,
         };
         let (all, kept, waits) = match done {
             Ok(done) => done,
             Err(failure) => {
-                run.status.inventory = before;
+                run.status.inventory = with_created(before, &changes.all);
                 return Err(failure);
             }
         };

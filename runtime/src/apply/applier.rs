@@ -49,7 +49,7 @@ pub struct Applier<'a> {
     pub options: &'a Options,
 }
 
-/// What became of an apply. On an error, `changes` holds the stages that were completed.
+/// What became of an apply. On an error, `changes` holds what was done until then, and what may have been done.
 pub struct Outcome {
     /// The objects in the order in which they were applied.
     pub changes: Vec<Change>,

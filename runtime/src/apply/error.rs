@@ -29,6 +29,8 @@ pub enum Error {
         id: ObjectId,
         /// What the server said.
         cause: String,
+        /// Whether it may have been written nevertheless: no answer came, or one that the server was in trouble.
+        perhaps_written: bool,
     },
     /// Other managers' fields could not be taken over.
     #[error("{id} metadata.managedFields cleanup failed: {cause}")]
@@ -82,6 +84,17 @@ impl Error {
             Self::Several(errors) => errors.iter().any(Self::is_missing),
             _ => false,
         }
+    }
+
+    /// Whether the object may have been written nevertheless.
+    pub(super) fn is_perhaps_written(&self) -> bool {
+        matches!(self, Self::Apply { perhaps_written: true, .. })
+    }
+
+    /// What an apply answered.
+    pub(super) fn apply(id: &ObjectId, refusal: &Refusal) -> Self {
+        let perhaps_written = matches!(refusal.code(), 0 | 500..);
+        Self::Apply { id: id.clone(), cause: refusal.to_string(), perhaps_written }
     }
 
     /// What a dry run answered.

@@ -35,7 +35,7 @@ impl Applier<'_> {
         let resource = self.cluster.resolve(object.api_version(), object.kind()).await;
         let resource = resource.map_err(|refusal| Error::dry_run(&object.id(), &refusal))?;
         let id = resource.identify(&object);
-        let failed = |cause: String| Error::Apply { id: id.clone(), cause };
+        let failed = |cause: String| Error::Apply { id: id.clone(), cause, perhaps_written: false };
         let live = self.requests().find(&resource, object.namespace(), object.name()).await;
         let live = live.map_err(|refusal| failed(refusal.to_string()))?;
         if let Some(live) = live {

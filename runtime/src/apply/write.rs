@@ -53,7 +53,12 @@ impl Applier<'_> {
             for (index, result) in written {
                 match result {
                     Ok((action, object)) => results[index] = Some((action, Some(object))),
-                    Err(error) => errors.push((index, error)),
+                    Err(error) => {
+                        if error.is_perhaps_written() {
+                            results[index] = Some((Action::Unknown, None));
+                        }
+                        errors.push((index, error));
+                    }
                 }
             }
             errors.sort_by_key(|(index, _)| *index);
@@ -129,7 +134,7 @@ impl Applier<'_> {
                     _ => Err(Error::dry_run(id, &refusal)),
                 }
             }
-            Err(refusal) => Err(Error::Apply { id: id.clone(), cause: refusal.to_string() }),
+            Err(refusal) => Err(Error::apply(id, &refusal)),
         }
     }
 
