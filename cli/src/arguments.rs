@@ -52,33 +52,39 @@ pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     }
 }
 
-/// `sluice helm …` alone: most of the time that rendering a small chart takes would go into the tree of all commands.
+/// `sluice helm …` and `sluice kustomize …` alone: most of the time and memory that a small chart or overlay takes would
+/// go into the tree of all commands.
 #[derive(Parser)]
 #[command(name = "sluice", disable_version_flag = true)]
-struct HelmLine {
+struct EngineLine {
     #[command(flatten)]
     globals: Globals,
     #[command(subcommand)]
-    command: OnlyHelm,
+    command: Engine,
 }
 
 #[derive(clap::Subcommand)]
-enum OnlyHelm {
+enum Engine {
     Helm(commands::HelmArgs),
+    Kustomize(commands::KustomizeArgs),
 }
 
-/// A good command line of `helm`. Whatever else it may be is left to the whole tree, which has the words for it.
-fn read_helm(words: &[OsString]) -> Option<CommandLine> {
-    if words.get(1).is_none_or(|word| word != "helm") {
+/// A good command line of an engine. Whatever else it may be is left to the whole tree, which has the words for it.
+fn read_engine(words: &[OsString]) -> Option<CommandLine> {
+    if words.get(1).is_none_or(|word| word != "helm" && word != "kustomize") {
         return None;
     }
-    let matches = as_go(HelmLine::command()).try_get_matches_from(words).ok()?;
-    let HelmLine { globals, command: OnlyHelm::Helm(args) } = HelmLine::from_arg_matches(&matches).ok()?;
-    Some(CommandLine { globals, command: commands::Command::Helm(args), version: None })
+    let matches = as_go(EngineLine::command()).try_get_matches_from(words).ok()?;
+    let EngineLine { globals, command } = EngineLine::from_arg_matches(&matches).ok()?;
+    let command = match command {
+        Engine::Helm(args) => commands::Command::Helm(args),
+        Engine::Kustomize(args) => commands::Command::Kustomize(args),
+    };
+    Some(CommandLine { globals, command, version: None })
 }
 
 fn read(words: &[OsString]) -> Result<CommandLine, clap::Error> {
-    if let Some(line) = read_helm(words) {
+    if let Some(line) = read_engine(words) {
         return Ok(line);
     }
     let matches = command().try_get_matches_from(words)?;
@@ -230,18 +236,22 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_to_helm_reads_what_the_whole_tree_reads() {
+    fn the_short_way_to_engines_reads_what_the_whole_tree_reads() {
         let line = "sluice helm template x . -n apps --set a=1 --include-crds --timeout=1s --verbose=false";
-        let short = read_helm(&words(line)).unwrap();
+        let short = read_engine(&words(line)).unwrap();
         assert_eq!(short.globals.namespace.as_deref(), Some("apps"));
         assert_eq!(short.globals.timeout, Duration::from_secs(1));
+        let short = read_engine(&words("sluice kustomize build a -o b --enable-helm=false")).unwrap();
+        assert!(matches!(short.command, commands::Command::Kustomize(_)));
         for line in [
             "sluice get all",
             "sluice helm --help",
             "sluice helm template --nothing",
             "sluice -n a helm lint",
+            "sluice kustomize",
+            "sluice kustomize build --nothing",
         ] {
-            assert!(read_helm(&words(line)).is_none(), "{line}");
+            assert!(read_engine(&words(line)).is_none(), "{line}");
         }
     }
 

@@ -42,6 +42,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub(crate) use helm::HelmArgs;
+pub(crate) use kustomize::KustomizeArgs;
 
 use crate::app::App;
 use crate::nouns::Target;
@@ -141,7 +142,7 @@ pub(crate) enum Command {
         target: artifact::list::ListTarget,
     },
     /// What kustomize does with overlays: build.
-    Kustomize(kustomize::KustomizeArgs),
+    Kustomize(KustomizeArgs),
     /// What sops does with encrypted files: decrypt.
     Sops(sops::SopsArgs),
     /// What helm does with charts on this machine: template, lint, package, show.
@@ -158,9 +159,13 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it asks no server for anything, so that one thread is enough.
+    /// Whether one thread is enough for what it asks of servers, which is nothing or little.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Helm(args) if args.is_local())
+        match self {
+            Self::Helm(args) => args.is_local(),
+            Self::Kustomize(_) => true,
+            _ => false,
+        }
     }
 
     /// Does what was asked for.

@@ -1,6 +1,7 @@
 //! Bases and files on other machines, for builds of a person who names them.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use sluice_git::Credentials;
@@ -11,13 +12,20 @@ use super::local;
 
 const FILE: &str = "file://";
 
-/// Fetches over Git and HTTP, and from repositories on this machine.
-pub(super) struct Network(bases::Network);
+/// Fetches over Git and HTTP, and from repositories on this machine. Most builds need nothing of it: trusted certificates
+/// and keys are read when something is fetched.
+#[derive(Default)]
+pub(super) struct Network(OnceLock<bases::Network>);
 
 impl Network {
-    /// Must be made in the runtime, and used on a thread that may block.
-    pub(super) fn new() -> Result<Self> {
-        plain().map(Self)
+    fn network(&self) -> Result<&bases::Network, Error> {
+        match self.0.get() {
+            Some(network) => Ok(network),
+            None => {
+                let network = plain().map_err(|error| Error::new(format!("{error:#}")))?;
+                Ok(self.0.get_or_init(|| network))
+            }
+        }
     }
 }
 
@@ -28,18 +36,18 @@ pub(super) fn plain() -> Result<bases::Network> {
 
 impl Remote for Network {
     fn file(&self, url: &str) -> Result<Vec<u8>, Error> {
-        self.0.file(url)
+        self.network()?.file(url)
     }
 
     fn repository(&self, spec: &RepositorySpec) -> Result<String, Error> {
         let Some(head) = spec.url.get(..FILE.len()).filter(|head| head.eq_ignore_ascii_case(FILE)) else {
-            return self.0.repository(spec);
+            return self.network()?.repository(spec);
         };
         let folder = tempfile::tempdir().map_err(|error| Error::new(error.to_string()))?;
         let (path, reference) = (&spec.url[head.len()..], &spec.reference);
         let checked_out = local::checkout(path, reference, &bases::names(reference), folder.path());
         checked_out.map_err(|error| Error::new(format!("failed to fetch {}: {error:#}", spec.url)))?;
-        self.0.keep(folder)
+        self.network()?.keep(folder)
     }
 }
 
