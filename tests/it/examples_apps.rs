@@ -105,6 +105,13 @@ async fn notifications(fleet: &Fleet) -> Result<()> {
     secret(fleet, "slack-url", json!({"address": fleet.sink.url("/slack")})).await?;
     secret(fleet, "fleet-webhook", json!({"token": "secret"})).await?;
     applied(fleet, &begin(fleet, "notifications", &[]).await?).await?;
+    // What happened while Alert and Provider came was told to those that were there already.
+    let hello =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hello", "namespace": "shop"}});
+    fleet.repository.write("apps/hello.yaml", hello.to_string())?;
+    let commit = fleet.repository.commit("Something to tell")?;
+    fleet.cluster.request_reconcile(SOURCE, "GitRepository", "flux-system").await?;
+    applied(fleet, &commit).await?;
     let told = fleet.sink.wait("the channel", |delivery| {
         delivery.path == "/slack"
             && delivery.json()["attachments"][0]["author_name"] == "kustomization/apps.flux-system"

@@ -144,7 +144,7 @@ fn specs(namespace: &str) -> Vec<Odd> {
         Odd("from-bytes", None, from("ConfigMap", "bytes"), None),
         Odd("from-secret", None, from("Secret", "bytes"), None),
         odd("config-none", kubeconfig("none"), FAILED, "secrets \"none\" not found"),
-        odd("config-yaml", kubeconfig("config-yaml"), FAILED, "failed to parse kubeconfig YAML"),
+        odd("config-yaml", kubeconfig("config-yaml"), FAILED, "it is no kubeconfig in YAML: line 1"),
         odd("config-key", kubeconfig("bytes"), FAILED, "does not contain a 'value' key"),
         odd("keys-none", keys("none"), BUILD, "secrets \"none\" not found"),
         odd("keys-bad", keys("keys-bad"), BUILD, "failed to import 'x.agekey' data"),
