@@ -10,6 +10,17 @@ use std::ops::Deref;
 pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 pub(crate) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 
+/// A template with a Deployment whose Pods are of the fate that the values say.
+pub(crate) const FATED: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}, annotations: {test.sluice.dev/pod: {{ .Values.pods }}}}
+    spec: {containers: [{name: app, image: example.com/app}]}
+";
+
 /// A template with a hook for each event that the values name, of the fate that they say.
 pub(crate) const HOOKS: &str = "{{- range $event, $fate := .Values.hooks }}
 ---

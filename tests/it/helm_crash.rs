@@ -1,6 +1,6 @@
 //! `kill -9` of a helm-controller at each step of each action, and at any moment.
 
-use crate::helm::{HELM, HOOKS, HelmOps, helm_ops, of};
+use crate::helm::{FATED, HELM, HOOKS, HelmOps, helm_ops, of};
 use anyhow::{Context, Result, ensure};
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
@@ -12,18 +12,7 @@ pub(crate) fn gated(version: &str) -> TestChart {
     TestChart::new("gated", version)
         .file("values.yaml", "hooks: {}\npods: run\ntext: plain\nheld: false\n")
         .file("templates/hooks.yaml", HOOKS)
-        .file(
-            "templates/deployment.yaml",
-            "apiVersion: apps/v1
-kind: Deployment
-metadata: {name: {{ .Release.Name }}}
-spec:
-  selector: {matchLabels: {app: {{ .Release.Name }}}}
-  template:
-    metadata: {labels: {app: {{ .Release.Name }}}, annotations: {test.sluice.dev/pod: {{ .Values.pods }}}}
-    spec: {containers: [{name: app, image: example.com/app}]}
-",
-        )
+        .file("templates/deployment.yaml", FATED)
         .file(
             "templates/map.yaml",
             "apiVersion: v1

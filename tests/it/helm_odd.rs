@@ -1,6 +1,6 @@
 //! What people do to HelmReleases at bad moments, and records and options that are odd.
 
-use crate::helm::{HELM, HOOKS, HelmOps, helm_ops, message, of};
+use crate::helm::{FATED, HELM, HOOKS, HelmOps, helm_ops, message, of};
 use anyhow::{Result, ensure};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -13,18 +13,7 @@ fn chart(version: &str) -> TestChart {
         .file("templates/hooks.yaml", HOOKS)
         .file(
             "templates/deployment.yaml",
-            "apiVersion: apps/v1
-kind: Deployment
-metadata: {name: {{ .Release.Name }}}
-spec:
-  selector: {matchLabels: {app: {{ .Release.Name }}}}
-  template:
-    metadata: {labels: {app: {{ .Release.Name }}}, annotations: {test.sluice.dev/pod: {{ .Values.pods }}}}
-    spec:
-      containers:
-      - {name: side, image: example.com/side}
-      - {name: app, image: example.com/app}
-",
+            &FATED.replace("containers: [", "containers: [{name: side, image: example.com/side}, "),
         )
         .file(
             "templates/map.yaml",

@@ -1,6 +1,6 @@
 //! HelmReleases: installed, upgraded, healed and uninstalled.
 
-use crate::helm::{HELM, HelmOps, SOURCE, helm_ops, message, of};
+use crate::helm::{FATED, HELM, HelmOps, SOURCE, helm_ops, message, of};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sluice_tests::{Controller, FileServer, Registry, TestChart, condition, wait};
@@ -163,18 +163,7 @@ spec:
         )
         .file("templates/before.yaml", &hook("before", "pre-install,pre-upgrade", "-5"))
         .file("templates/check.yaml", &hook("check", "test", "0"))
-        .file(
-            "templates/deployment.yaml",
-            "apiVersion: apps/v1
-kind: Deployment
-metadata: {name: {{ .Release.Name }}}
-spec:
-  selector: {matchLabels: {app: {{ .Release.Name }}}}
-  template:
-    metadata: {labels: {app: {{ .Release.Name }}}, annotations: {test.sluice.dev/pod: {{ .Values.pods }}}}
-    spec: {containers: [{name: app, image: example.com/app}]}
-",
-        )
+        .file("templates/deployment.yaml", FATED)
         .file(
             "templates/password.yaml",
             "apiVersion: v1

@@ -138,9 +138,7 @@ pub(crate) trait Fetch: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = kube::Result<Result<Self::Outcome, Failure>>> + Send;
 
     /// Forgets what is kept of an object that is deleted.
-    fn forget(&self, key: &ObjectKey) {
-        let _ = key;
-    }
+    fn forget(&self, _key: &ObjectKey) {}
 
     /// What a success means. Failures of before are gone from the status already.
     fn succeed(object: &Self::Object, success: &mut Success<'_, Self::Object>, outcome: Self::Outcome);

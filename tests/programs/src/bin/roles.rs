@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
 use kube::api::Api;
+use sluice_programs::flux::BINARIES;
 use sluice_tests::{Audit, ControlPlane, install_crds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,14 +18,6 @@ use std::process::{Command, ExitCode};
 
 /// Where the accounts of the controllers under test are.
 const NAMESPACE: &str = "sluice-identities";
-
-const CONTROLLERS: [&str; 5] = [
-    "source-controller",
-    "kustomize-controller",
-    "helm-controller",
-    "notification-controller",
-    "image-controller",
-];
 
 /// Rights that cases may leave unused, with the reason why they stay: controller, group, resource, verb, reason. A pattern
 /// may begin with `*`, for whatever comes before the rest.
@@ -119,7 +112,7 @@ async fn main() -> Result<ExitCode> {
     let mut uses: BTreeMap<&str, Uses> = BTreeMap::new();
     audit.each(|call| {
         let account = call.user.strip_prefix("system:serviceaccount:sluice-identities:");
-        let Some(controller) = CONTROLLERS.into_iter().find(|name| account == Some(name)) else { return };
+        let Some(controller) = controllers().find(|name| account == Some(name)) else { return };
         let uses = uses.entry(controller).or_default();
         let (right, refused) = if call.impersonated.is_some() {
             let [group, resource, verb] = ["", "serviceaccounts", "impersonate"].map(str::to_owned);
@@ -134,7 +127,7 @@ async fn main() -> Result<ExitCode> {
     })?;
 
     let mut needless = 0;
-    for controller in CONTROLLERS {
+    for controller in controllers() {
         println!("{controller}");
         let none = Uses::default();
         let uses = uses.get(controller).unwrap_or(&none);
@@ -158,6 +151,10 @@ async fn main() -> Result<ExitCode> {
         bail!("{needless} rights of the chart's roles are not needed");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn controllers() -> impl Iterator<Item = &'static str> {
+    BINARIES.into_iter().map(|(name, _)| name)
 }
 
 /// Why a right stays that no case uses.
@@ -184,7 +181,7 @@ async fn granted(client: &kube::Client) -> Result<BTreeMap<&'static str, BTreeSe
     let (everywhere, own): (Api<ClusterRole>, Api<Role>) =
         (Api::all(client.clone()), Api::namespaced(client.clone(), NAMESPACE));
     let mut granted = BTreeMap::new();
-    for controller in CONTROLLERS {
+    for controller in controllers() {
         let wide = everywhere.get(&format!("{controller}-{NAMESPACE}")).await?.rules.unwrap_or_default();
         let narrow = own.get(&format!("{controller}-leader-election")).await?.rules.unwrap_or_default();
         granted.insert(controller, wide.iter().chain(&narrow).flat_map(rights).collect());
