@@ -32,7 +32,7 @@ pub use exec::Ctx;
 pub use func::{Call, Func, Functions};
 pub use host::{Host, SystemHost};
 pub use limits::{Limits, with_large_stack};
-pub use set::{MissingKey, ParsedTemplate, TemplateSet};
+pub use set::{MissingKey, TemplateSet};
 pub use value::{
     Class, Int, IntKind, List, ListKind, Map, MapKind, Method, Object, ObjectKind, Str, Type, Value,
 };

@@ -1,14 +1,14 @@
 //! Parsed templates.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use foldhash::fast::RandomState;
 use memchr::memmem::Finder;
 
 use crate::error::Error;
 use crate::func::Functions;
-use crate::parse::{self, Template};
+use crate::parse::{self, Actions, Template};
 use crate::value::Str;
 
 /// What reading a missing key of a map gives.
@@ -33,11 +33,9 @@ pub struct TemplateSet {
     right: String,
     templates: HashMap<Str, Arc<Template>, RandomState>,
     deferred: HashMap<Str, Deferred, RandomState>,
+    /// What actions of texts parsed before mean.
+    actions: Arc<Mutex<Actions>>,
 }
-
-/// A template that was parsed before it is executed.
-#[derive(Clone)]
-pub struct ParsedTemplate(pub(crate) Arc<Template>);
 
 /// A text that is parsed when it is asked for.
 #[derive(Clone)]
@@ -58,6 +56,7 @@ impl TemplateSet {
             right: String::new(),
             templates: HashMap::default(),
             deferred: HashMap::default(),
+            actions: Arc::default(),
         }
     }
 
@@ -77,7 +76,7 @@ impl TemplateSet {
     /// Parses a template, and those it defines, into the set. A later one replaces an earlier one
     /// of the same name, unless it is blank.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), Error> {
-        for template in self.parse_apart(name, text.as_ref().into())? {
+        for template in self.parse_known(name, text.as_ref().into())? {
             if template.is_blank && self.templates.contains_key(&template.name) {
                 continue;
             }
@@ -88,7 +87,18 @@ impl TemplateSet {
 
     /// Parses a text without adding what it defines; the outermost template is the last.
     pub(crate) fn parse_apart(&self, name: &str, text: Arc<[u8]>) -> Result<Vec<Template>, Error> {
-        parse::parse(name, text, &self.left, &self.right, &self.functions)
+        parse::parse(name, text, &self.left, &self.right, &self.functions, &mut Actions::default())
+    }
+
+    /// Like [`TemplateSet::parse_apart`], of a text that belongs to the set: equal actions are parsed once and shared.
+    fn parse_known(&self, name: &str, text: Arc<[u8]>) -> Result<Vec<Template>, Error> {
+        let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
+        parse::parse(name, text, &self.left, &self.right, &self.functions, &mut actions)
+    }
+
+    /// Frees what only helps to parse more texts of the set.
+    pub fn complete(&self) {
+        *self.actions.lock().unwrap_or_else(PoisonError::into_inner) = Actions::default();
     }
 
     /// Adds a template that is parsed when it is executed or called. False where that cannot be, as the text may define
@@ -108,19 +118,13 @@ impl TemplateSet {
         self.deferred.keys().all(|name| !self.templates.contains_key(name))
     }
 
-    /// Parses a template that was [deferred](Self::defer), in any thread, for [`Ctx::execute_parsed`](crate::Ctx::execute_parsed).
-    /// Nothing where there is none or it is no template: executing it tells why.
-    pub fn parse_ahead(&self, name: &str) -> Option<ParsedTemplate> {
-        self.deferred(name)?.ok().map(ParsedTemplate)
-    }
-
     /// A template that was deferred, parsed now unless a call has had that done. Nothing where there is none.
     pub(crate) fn deferred(&self, name: &str) -> Option<Result<Arc<Template>, Error>> {
         let deferred = self.deferred.get(name.as_bytes())?;
         if let Some(Some(known)) = deferred.parsed.get() {
             return Some(Ok(Arc::clone(known)));
         }
-        match self.parse_apart(name, Arc::clone(&deferred.text)) {
+        match self.parse_known(name, Arc::clone(&deferred.text)) {
             Ok(mut templates) => templates.pop().map(|template| Ok(Arc::new(template))),
             Err(error) => Some(Err(error)),
         }

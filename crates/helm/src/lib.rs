@@ -17,7 +17,6 @@ pub mod lint;
 pub mod manifest;
 mod metadata_yaml;
 pub mod package;
-mod parallel;
 mod pattern;
 pub mod release;
 pub mod release_name;

@@ -243,7 +243,7 @@ pub fn render_chart_cached(
     if chart.metadata.deprecated {
         warnings.push("this chart is deprecated".to_owned());
     }
-    Ok(RenderedChart { sorted: sort(&files)?, notes, crds, warnings })
+    Ok(RenderedChart { sorted: sort(files)?, notes, crds, warnings })
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), TemplateError> {

@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::scanner::Style;
 use crate::skim::{is_plain_key, is_plain_value};
+use crate::value::{Mapping, Value};
 
 /// Longer keys are not looked at: the reader has a limit on them.
 const LONGEST_KEY: usize = 128;
@@ -24,12 +25,12 @@ pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
     let has_tabs = memchr(b'\t', text.as_bytes()).is_some();
     while let Some((start, line)) = lines.next() {
         let column = indent(line);
-        let content = line[column..].trim_end_matches(' ');
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        if has_tabs && content.contains('\t') || content.starts_with("---") || content.starts_with("...") {
-            return None;
+        let content = without_end_spaces(&line[column..]);
+        match content.as_bytes() {
+            [] | [b'#', ..] => continue,
+            [b'-', b'-', b'-', ..] | [b'.', b'.', b'.', ..] => return None,
+            bytes if has_tabs && memchr(b'\t', bytes).is_some() => return None,
+            _ => {}
         }
         // An item in the first column is one of the list that the last member holds.
         if column == 0 && !is_item(content) {
@@ -45,6 +46,60 @@ pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
         check.line(column, content, &mut lines)?;
     }
     Some(members)
+}
+
+/// Reads lines that are some of the [`members`] of a plain text, if they are texts and mappings of texts.
+pub(crate) fn texts(lines: &str) -> Option<Value> {
+    let mut lines = Lines { text: lines, position: 0 };
+    let texts = mapping(&mut lines, 0)?;
+    lines.peek().is_none().then_some(Value::Mapping(texts))
+}
+
+fn mapping(lines: &mut Lines<'_>, column: usize) -> Option<Mapping> {
+    let mut entries = Mapping::new();
+    while let Some((_, line)) = lines.peek() {
+        let found = indent(line);
+        let content = without_end_spaces(&line[found..]);
+        if content.is_empty() || content.starts_with('#') {
+            lines.next();
+            continue;
+        }
+        if found < column {
+            break;
+        }
+        let Content::Member { key, value } = look(content)? else { return None };
+        if found > column || key.len() > LONGEST_KEY {
+            return None;
+        }
+        lines.next();
+        let key = if key.starts_with(['"', '\'']) { unescaped(key)? } else { key };
+        let value = match value.as_bytes() {
+            [] | [b'#', ..] => {
+                let deeper = lines.peek().map_or(0, |(_, line)| indent(line));
+                if deeper <= column {
+                    return None;
+                }
+                Value::Mapping(mapping(lines, deeper)?)
+            }
+            [b'"' | b'\'', ..] => Value::String(unescaped(&value[..quoted(value)?])?.to_owned()),
+            [first, ..] if first.is_ascii_alphabetic() => {
+                let text = without_comment(value);
+                if !is_plain_key(text, Style::Plain) {
+                    return None;
+                }
+                Value::String(text.to_owned())
+            }
+            _ => return None,
+        };
+        entries.insert(key.to_owned(), value);
+    }
+    Some(entries)
+}
+
+/// What stands between quotes, if there are no escapes.
+fn unescaped(quoted: &str) -> Option<&str> {
+    let inner = &quoted[1..quoted.len() - 1];
+    memchr2(b'\\', b'\'', inner.as_bytes()).is_none().then_some(inner)
 }
 
 /// Whether all is text that the reader takes as it is, and no character is a line break or a mark but the newline.
@@ -118,7 +173,7 @@ impl Check {
         while is_item(content) {
             self.enter(column, Kind::Sequence, within.is_some())?;
             within = Some(column);
-            let rest = content[1..].trim_start_matches(' ');
+            let rest = without_spaces(&content[1..]);
             column += content.len() - rest.len();
             content = rest;
             self.pending = true;
@@ -182,7 +237,16 @@ fn indent(line: &str) -> usize {
 }
 
 fn is_item(content: &str) -> bool {
-    content == "-" || content.starts_with("- ")
+    matches!(content.as_bytes(), [b'-'] | [b'-', b' ', ..])
+}
+
+fn without_spaces(text: &str) -> &str {
+    &text[indent(text)..]
+}
+
+fn without_end_spaces(text: &str) -> &str {
+    let spaces = text.bytes().rev().take_while(|byte| *byte == b' ').count();
+    &text[..text.len() - spaces]
 }
 
 /// What stands on a line, behind its dashes.
@@ -192,31 +256,51 @@ enum Content<'a> {
 }
 
 fn look(content: &str) -> Option<Content<'_>> {
-    let is_quoted = content.starts_with(['"', '\'']);
     let bytes = content.as_bytes();
-    let ends = |index: usize| bytes[index] == b':' && bytes.get(index + 1).is_none_or(|next| *next == b' ');
-    let end =
-        if is_quoted { Some(quoted(content)?) } else { memchr_iter(b':', bytes).find(|index| ends(*index)) };
-    let Some((key, rest)) = end.and_then(|end| content.split_at_checked(end)) else {
-        return Some(Content::Scalar);
-    };
-    let Some(value) = rest.strip_prefix(':') else { return Some(Content::Scalar) };
-    let good = if is_quoted { value.is_empty() || value.starts_with(' ') } else { is_simple_key(key) };
-    good.then(|| Content::Member { key, value: value.trim_start_matches(' ') })
+    // Nearly all lines begin with a simple key.
+    let simple = bytes.iter().position(|byte| !SIMPLE[*byte as usize]).unwrap_or(bytes.len());
+    if is_key_end(bytes, simple) {
+        let (key, value) = (&content[..simple], &content[simple + 1..]);
+        return is_simple_key(key).then(|| Content::Member { key, value: without_spaces(value) });
+    }
+    if let [b'"' | b'\'', ..] = bytes {
+        let (key, rest) = content.split_at_checked(quoted(content)?)?;
+        let Some(value) = rest.strip_prefix(':') else { return Some(Content::Scalar) };
+        let good = value.is_empty() || value.starts_with(' ');
+        return good.then(|| Content::Member { key, value: without_spaces(value) });
+    }
+    // Any other key is left to the reader.
+    (!memchr_iter(b':', bytes).any(|index| is_key_end(bytes, index))).then_some(Content::Scalar)
 }
 
+/// Whether a colon here ends a key.
+fn is_key_end(bytes: &[u8], index: usize) -> bool {
+    matches!(bytes.get(index..), Some([b':'] | [b':', b' ', ..]))
+}
+
+/// The bytes of simple keys.
+const SIMPLE: [bool; 256] = {
+    let mut simple = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        simple[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'.' | b'/');
+        byte += 1;
+    }
+    simple
+};
+
+/// Whether a key of simple bytes is a text.
 fn is_simple_key(key: &str) -> bool {
-    let is_simple = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     key.len() <= LONGEST_KEY
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
-        && key.bytes().all(is_simple)
         // What stands for something else than a text is short where it begins with a letter: false, null.
         && (key.len() > 5 || is_plain_key(key, Style::Plain))
 }
 
 /// Whether nothing but a comment follows.
 fn is_end(rest: &str) -> bool {
-    let trimmed = rest.trim_start_matches(' ');
+    let trimmed = without_spaces(rest);
     trimmed.is_empty() || trimmed.starts_with('#') && trimmed.len() < rest.len()
 }
 
@@ -226,29 +310,30 @@ fn quoted(text: &str) -> Option<usize> {
     let quote = *bytes.first()?;
     let mut index = 1;
     loop {
-        match *bytes.get(index)? {
-            b'\\' if quote == b'"' => {
-                if !b"\"\\/nt".contains(bytes.get(index + 1)?) {
-                    return None;
-                }
-                index += 2;
+        let rest = bytes.get(index..)?;
+        let found = if quote == b'"' { memchr2(quote, b'\\', rest)? } else { memchr(quote, rest)? };
+        index += found;
+        if bytes[index] == b'\\' {
+            if !b"\"\\/nt".contains(bytes.get(index + 1)?) {
+                return None;
             }
-            byte if byte == quote => {
-                if quote == b'\'' && bytes.get(index + 1) == Some(&quote) {
-                    index += 2;
-                    continue;
-                }
-                return Some(index + 1);
-            }
-            _ => index += 1,
+            index += 2;
+        } else if quote == b'\'' && bytes.get(index + 1) == Some(&quote) {
+            index += 2;
+        } else {
+            return Some(index + 1);
         }
     }
 }
 
-fn plain(value: &str) -> Option<()> {
+fn without_comment(value: &str) -> &str {
     let bytes = value.as_bytes();
     let comment = memchr_iter(b'#', bytes).find(|index| *index > 0 && bytes[index - 1] == b' ');
-    let text = comment.map_or(value, |comment| &value[..comment]).trim_end_matches(' ');
+    comment.map_or(value, |comment| without_end_spaces(&value[..comment]))
+}
+
+fn plain(value: &str) -> Option<()> {
+    let text = without_comment(value);
     let bytes = text.as_bytes();
     let begins = match *bytes.first()? {
         b'-' => bytes.get(1).is_some_and(|next| *next != b' '),

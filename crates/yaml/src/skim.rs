@@ -18,7 +18,7 @@ use crate::value::Value;
 pub fn read_members(text: impl AsRef<[u8]>, wanted: impl Fn(&str) -> bool) -> Result<Value, Error> {
     let bytes = text.as_ref();
     if let Some(lines) = std::str::from_utf8(bytes).ok().and_then(|text| wanted_lines(text, &wanted)) {
-        return read(lines);
+        return glance::texts(&lines).map_or_else(|| read(&lines), Ok);
     }
     let skimmed = decode(bytes).ok().and_then(|text| skim(&text, &wanted));
     skimmed.map_or_else(|| read(bytes), Ok)
@@ -210,6 +210,12 @@ mod tests {
             "spec:\n  a:\n  b: http://x:80/?a#b\n  c: -1.5\n  d: --flag\n  e: ~\nkind: A\nmetadata:\n  name: ä\n",
         );
         plain("kind: A\nspec:\n    a: 1\nmetadata:\n  b:\n        c: 1\n");
+        plain("kind: yes # no\nspec: 1\nmetadata:\n  'a': \"b c\" # d\n\n  # e\n  f:\n      'g''h': 'i'\n");
+        plain("kind: A#b # c\nspec: 1\nmetadata:\n  # e\n    f: 'i'\n    \"g\": x y\n");
+        plain("kind: A\nspec: 1\nmetadata:\n  f: g\n  f: \"h\"\n  i:\n    j: k\n  l:\n\n");
+        plain(
+            "kind: \"\\n\"\nmetadata:\n  labels: # here\n    a/b.c: d'e\n    f: null\n    g: on\n  nn: name\n",
+        );
         odd("kind: A\nspec:\n  a: 1\n   b: 2\n");
         odd("kind: A\nspec:\n  a: 1\n b: 2\n");
         odd("kind: A\nspec:\n  a:\n b: 2\n");

@@ -42,7 +42,7 @@ impl Ctx<'_> {
             Ok(value)
         });
         counted.map_err(|failure| {
-            self.at(at.id);
+            self.within(at.id);
             let failure = Self::with_callee(failure, args, callee);
             self.failure(&format!("error calling {}: ", func.name), failure)
         })

@@ -4,13 +4,20 @@ use smol_str::SmolStr;
 
 use super::{Ctx, Exec, Operand, Slot};
 use crate::parse::show_expr;
-use crate::parse::tree::{Command, Expr, Number, Pipe, Variable};
+use crate::parse::tree::{Command, Expr, Number, Pipe, Placed, Variable};
 use crate::value::{Class, Int, Type, Value};
 
 impl Ctx<'_> {
-    /// The value of a pipeline: never boxed, so nil is missing.
-    pub(super) fn pipeline(&mut self, dot: &Operand, pipe: &Pipe) -> Exec<Value> {
-        self.at(pipe.at.id);
+    /// The value of an action's pipeline: never boxed, so nil is missing.
+    pub(super) fn placed(&mut self, dot: &Operand, placed: &Placed) -> Exec<Value> {
+        if let Some(frame) = &mut self.frame {
+            frame.action = placed.base.id;
+        }
+        self.pipeline(dot, &placed.pipe)
+    }
+
+    fn pipeline(&mut self, dot: &Operand, pipe: &Pipe) -> Exec<Value> {
+        self.within(pipe.at.id);
         let mut value = None;
         for command in &pipe.commands {
             let result = self.command(dot, command, value)?;
@@ -54,16 +61,16 @@ impl Ctx<'_> {
     fn command(&mut self, dot: &Operand, command: &Command, last: Option<Value>) -> Exec<Value> {
         match &command.first {
             Expr::Function(at, callee) => {
-                self.at(at.id);
+                self.within(at.id);
                 self.call(dot, *callee, command.at, &command.args, last)
             }
             Expr::Field(at, names) => {
-                self.at(at.id);
+                self.within(at.id);
                 let operand = self.chain(dot, dot.clone(), *at, names, &command.args, last)?;
                 Ok(operand.value)
             }
             Expr::Variable(at, variable, names) => {
-                self.at(at.id);
+                self.within(at.id);
                 let operand = self.variable(variable)?;
                 if names.is_empty() {
                     self.refuse_arguments(command, last.as_ref())?;
@@ -72,7 +79,7 @@ impl Ctx<'_> {
                 Ok(self.chain(dot, operand, *at, names, &command.args, last)?.value)
             }
             Expr::Chain(at, inner, names) => {
-                self.at(at.id);
+                self.within(at.id);
                 let operand = self.chain_start(dot, inner)?;
                 Ok(self.chain(dot, operand, *at, names, &command.args, last)?.value)
             }
@@ -82,7 +89,7 @@ impl Ctx<'_> {
                 self.pipeline(dot, pipe)
             }
             literal => {
-                self.at(literal.at().id);
+                self.within(literal.at().id);
                 self.refuse_arguments(command, last.as_ref())?;
                 match literal {
                     Expr::Nil(_) => Err(self.error("nil is not a command")),
@@ -103,7 +110,7 @@ impl Ctx<'_> {
 
     /// What a chain of fields begins with.
     fn chain_start(&mut self, dot: &Operand, inner: &Expr) -> Exec<Operand> {
-        self.at(inner.at().id);
+        self.within(inner.at().id);
         match inner {
             Expr::Pipe(pipe) => {
                 self.deeper()?;
@@ -142,7 +149,7 @@ impl Ctx<'_> {
     /// An operand as an argument of that type.
     pub(super) fn argument(&mut self, dot: &Operand, wanted: Type, expr: &Expr) -> Exec<Value> {
         let at = expr.at();
-        self.at(at.id);
+        self.within(at.id);
         let value = match expr {
             Expr::Dot(_) => dot.value.clone(),
             Expr::Nil(_) => {

@@ -99,7 +99,7 @@ impl Ctx<'_> {
         match result {
             Ok(value) => Ok(Operand { value, boxed: method.result.is_boxed() }),
             Err(failure) => {
-                self.at(at.id);
+                self.within(at.id);
                 Err(self.failure(&format!("error calling {}: ", method.name), failure))
             }
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, Failure};
 use crate::host::Host;
 use crate::limits::{Limits, here, stack_floor};
 use crate::parse::{self, Template};
-use crate::set::{ParsedTemplate, TemplateSet};
+use crate::set::TemplateSet;
 use crate::value::{Map, Str, Value};
 
 type Exec<T> = Result<T, Box<Error>>;
@@ -54,6 +54,8 @@ struct Frame {
     template: Arc<Template>,
     /// The node that messages point at.
     node: u32,
+    /// The identity from which those of the pipeline at work are counted.
+    action: u32,
     /// Where its variables begin.
     base: usize,
 }
@@ -126,12 +128,7 @@ impl<'a> Ctx<'a> {
     /// Like [`Ctx::execute`]; the tree of a template that was [deferred](TemplateSet::defer) is not kept.
     pub fn execute_once(&mut self, name: &str, data: &Value) -> Result<Vec<u8>, Error> {
         let Some(template) = self.set.deferred(name) else { return self.execute(name, data) };
-        self.execute_parsed(ParsedTemplate(template?), data)
-    }
-
-    /// Executes a template of the set that was [parsed ahead](TemplateSet::parse_ahead).
-    pub fn execute_parsed(&mut self, template: ParsedTemplate, data: &Value) -> Result<Vec<u8>, Error> {
-        let result = self.execute_template(template.0, data.clone());
+        let result = self.execute_template(template?, data.clone());
         self.including.clear();
         self.scope = None;
         result.map_err(|error| *error)
@@ -305,7 +302,7 @@ impl<'a> Ctx<'a> {
         self.depth += 1;
         let base = self.variables.len();
         self.variables.push(Slot { id: parse::tree::ROOT, operand: data.clone() });
-        let frame = Frame { template: template.clone(), node: template.id, base };
+        let frame = Frame { template: template.clone(), node: template.id, action: 0, base };
         let outer = self.frame.replace(frame);
         let result = self.walk(&template.body, &data);
         self.depth -= 1;
@@ -317,6 +314,13 @@ impl<'a> Ctx<'a> {
     fn at(&mut self, id: u32) {
         if let Some(frame) = &mut self.frame {
             frame.node = id;
+        }
+    }
+
+    /// Like [`Ctx::at`], for a node of the pipeline at work.
+    fn within(&mut self, id: u32) {
+        if let Some(frame) = &mut self.frame {
+            frame.node = frame.action + id;
         }
     }
 

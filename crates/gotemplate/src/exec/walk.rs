@@ -60,8 +60,8 @@ impl Ctx<'_> {
     }
 
     fn walk_action(&mut self, action: &Action, dot: &Operand) -> Exec<Flow> {
-        let value = self.pipeline(dot, &action.pipe)?;
-        if action.pipe.variables.is_empty() {
+        let value = self.placed(dot, &action.placed)?;
+        if action.placed.pipe.variables.is_empty() {
             self.at(action.at.id);
             match &value {
                 Value::String(text) => self.print_bytes(text)?,
@@ -84,7 +84,7 @@ impl Ctx<'_> {
     fn walk_branch(&mut self, branch: &Branch, dot: &Operand, is_with: bool) -> Exec<Flow> {
         self.deeper()?;
         let mark = self.variables.len();
-        let value = self.pipeline(dot, &branch.pipe)?;
+        let value = self.placed(dot, &branch.placed)?;
         let flow = if value.truth() {
             if is_with {
                 self.walk(&branch.body, &Operand::plain(value))?
@@ -109,8 +109,8 @@ impl Ctx<'_> {
         if self.depth >= self.limits.depth {
             return Err(self.error(format_args!("exceeded maximum template depth ({})", self.limits.depth)));
         }
-        let data = match &call.pipe {
-            Some(pipe) => self.pipeline(dot, pipe)?,
+        let data = match &call.placed {
+            Some(placed) => self.placed(dot, placed)?,
             None => Value::Missing,
         };
         self.run(template, Operand::plain(data))?;
@@ -121,7 +121,7 @@ impl Ctx<'_> {
         self.deeper()?;
         self.at(branch.at.id);
         let mark = self.variables.len();
-        let value = self.pipeline(dot, &branch.pipe)?;
+        let value = self.placed(dot, &branch.placed)?;
         let ran = self.iterate(branch, value)?;
         let mut flow = Flow::On;
         if !ran && let Some(otherwise) = &branch.otherwise {
@@ -136,7 +136,7 @@ impl Ctx<'_> {
     fn iterate(&mut self, branch: &Branch, value: Value) -> Exec<bool> {
         match value {
             Value::Int(int) => {
-                if branch.pipe.variables.len() > 1 {
+                if branch.placed.pipe.variables.len() > 1 {
                     return Err(
                         self.error(format_args!("can't use {int} to iterate over more than one variable"))
                     );
@@ -213,7 +213,7 @@ impl Ctx<'_> {
     fn iteration(&mut self, branch: &Branch, index: Value, element: Operand) -> Exec<bool> {
         self.step()?;
         let mark = self.variables.len();
-        self.set_loop_variables(&branch.pipe, index, &element, mark)?;
+        self.set_loop_variables(&branch.placed.pipe, index, &element, mark)?;
         let flow = self.walk(&branch.body, &element)?;
         self.variables.truncate(mark);
         Ok(flow == Flow::Break)

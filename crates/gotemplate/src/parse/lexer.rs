@@ -12,8 +12,6 @@ pub(super) struct Lexer<'t> {
     right: &'t [u8],
     pos: usize,
     start: usize,
-    line: usize,
-    start_line: usize,
     parens: u32,
     inside: bool,
     /// Whether `break` and `continue` are keywords: no functions of these names exist.
@@ -23,22 +21,23 @@ pub(super) struct Lexer<'t> {
     pub(super) message: String,
 }
 
+const LEFT: &[u8] = b"{{";
+const RIGHT: &[u8] = b"}}";
 const SPACES: &[u8] = b" \t\r\n";
 /// A trim marker and the space beside it.
 const MARKER: usize = 2;
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(input: &'t [u8], left: &'t [u8], right: &'t [u8]) -> Self {
-        let left = if left.is_empty() { b"{{" } else { left };
+        let left = if left.is_empty() { LEFT } else { left };
+        let right = if right.is_empty() { RIGHT } else { right };
         Self {
             input,
             left,
             left_finder: Finder::new(left),
-            right: if right.is_empty() { b"}}" } else { right },
+            right,
             pos: 0,
             start: 0,
-            line: 1,
-            start_line: 1,
             parens: 0,
             inside: false,
             break_is_keyword: true,
@@ -51,32 +50,65 @@ impl<'t> Lexer<'t> {
         if self.inside { self.inside_action() } else { self.text() }
     }
 
+    /// How far the input was read.
+    pub(super) fn position(&self) -> usize {
+        self.pos
+    }
+
+    /// Right behind a left delimiter: what stands before the right delimiter, unless it is quoted strangely. Nothing where
+    /// delimiters are unusual: such may look like what they delimit.
+    pub(super) fn upcoming(&self) -> Option<&'t [u8]> {
+        if self.right != RIGHT {
+            return None;
+        }
+        let rest = self.rest();
+        let mut at = 0;
+        loop {
+            at += memchr::memchr3(b'}', b'"', b'`', &rest[at..])?;
+            match rest[at] {
+                b'`' => at += 1 + memchr::memchr(b'`', &rest[at + 1..])?,
+                b'"' => at += closing_quote(&rest[at..])?,
+                _ if rest[at..].starts_with(RIGHT) => return Some(&rest[..at]),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether the next word begins as a definition does.
+    pub(super) fn may_define(&self) -> bool {
+        self.rest()[leading_spaces(self.rest())..].starts_with(b"define")
+    }
+
+    /// Passes over what is upcoming, if it is known to be a whole action; gives the delimiter behind it.
+    pub(super) fn pass(&mut self, upcoming: &[u8]) -> Token<'t> {
+        let marker = if matches!(upcoming, [.., space, b'-'] if SPACES.contains(space)) { MARKER } else { 0 };
+        self.pos += upcoming.len() - marker;
+        self.ignore();
+        self.right_delimiter()
+    }
+
     fn rest(&self) -> &'t [u8] {
         &self.input[self.pos..]
     }
 
     fn token(&mut self, kind: Kind) -> Token<'t> {
-        let token =
-            Token { kind, pos: self.start, line: self.start_line, text: &self.input[self.start..self.pos] };
+        let token = Token { kind, pos: self.start, text: &self.input[self.start..self.pos] };
         self.start = self.pos;
-        self.start_line = self.line;
         token
     }
 
-    /// Skips what was read without being taken, counting its lines.
+    /// Skips what was read without being taken.
     fn ignore(&mut self) {
-        self.line += newlines(&self.input[self.start..self.pos]);
         self.start = self.pos;
-        self.start_line = self.line;
     }
 
     /// An error ends the input: nothing follows it.
     fn error(&mut self, message: impl Into<String>) -> Token<'t> {
-        let token = Token { kind: Kind::Error, pos: self.start, line: self.start_line, text: b"" };
+        let token = Token { kind: Kind::Error, pos: self.start, text: b"" };
         self.message = message.into();
-        self.start = 0;
-        self.pos = 0;
-        self.input = b"";
+        self.pos = self.start;
+        self.input = &self.input[..self.start];
         self.inside = false;
         token
     }
@@ -88,9 +120,6 @@ impl<'t> Lexer<'t> {
     fn next(&mut self) -> Option<char> {
         let (c, width) = first_char(self.rest())?;
         self.pos += width;
-        if c == '\n' {
-            self.line += 1;
-        }
         Some(c)
     }
 
@@ -99,7 +128,6 @@ impl<'t> Lexer<'t> {
             let Some(at) = self.left_finder.find(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
-                    self.line += newlines(&self.input[self.start..]);
                     return self.token(Kind::Text);
                 }
                 return self.token(Kind::End);
@@ -110,7 +138,6 @@ impl<'t> Lexer<'t> {
                 if trims_left(&self.input[delimiter + self.left.len()..]) {
                     end = self.start + trimmed_end(&self.input[self.start..delimiter]).len();
                 }
-                self.line += newlines(&self.input[self.start..end]);
                 self.pos = end;
                 let token = self.token(Kind::Text);
                 self.pos = delimiter;
@@ -255,9 +282,6 @@ impl<'t> Lexer<'t> {
         let last = &self.input[self.pos - 1..];
         if trims_right(last) && last[MARKER..].starts_with(self.right) {
             self.pos -= 1;
-            if self.input[self.pos] == b'\n' {
-                self.line -= 1;
-            }
             if count == 1 {
                 return self.right_delimiter();
             }
@@ -345,7 +369,6 @@ impl<'t> Lexer<'t> {
         let Some(at) = memchr::memchr(b'`', self.rest()) else {
             return self.error("unterminated raw quoted string");
         };
-        self.line += newlines(&self.rest()[..at]);
         self.pos += at + 1;
         self.token(Kind::RawString)
     }
@@ -428,12 +451,21 @@ fn first_char(bytes: &[u8]) -> Option<(char, usize)> {
     })
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(haystack, needle)
+/// Where the string ends that begins here, if it does on its line.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr3(b'"', b'\\', b'\n', text.get(at..)?)?;
+        match text[at] {
+            b'"' => return Some(at),
+            b'\n' => return None,
+            _ => at += 2,
+        }
+    }
 }
 
-fn newlines(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', bytes).count()
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(haystack, needle)
 }
 
 fn trims_left(rest: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! From text to trees.
 
+mod known;
 mod lexer;
 mod number;
 mod parser;
@@ -9,6 +10,7 @@ mod token;
 pub(crate) mod tree;
 pub(crate) mod unquote;
 
+pub(crate) use known::Actions;
 pub(crate) use parser::parse;
 pub(crate) use show::{find, show_expr};
 pub(crate) use tree::Template;

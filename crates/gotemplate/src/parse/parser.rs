@@ -6,9 +6,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
 
+use super::known::{Actions, Known, Word};
 use super::lexer::Lexer;
 use super::token::{Keyword, Kind, Token};
-use super::tree::{Action, At, Branch, Call, Expr, Node, ROOT, Source, Template, Text, Variable};
+use super::tree::{Action, At, Branch, Call, Expr, Node, Placed, ROOT, Source, Template, Text, Variable};
 use super::unquote;
 use crate::error::Error;
 use crate::func::Functions;
@@ -18,13 +19,15 @@ use crate::value::{Str, decode};
 /// Nested parentheses, and nested control structures: bounds the stack that a tree needs.
 pub(super) const DEEPEST: u32 = 1000;
 
-/// Parses a text into the template `name` and those that it defines; the former is the last.
+/// Parses a text into the template `name` and those that it defines; the former is the last. Which actions are known is
+/// shared by texts that have the same functions.
 pub(crate) fn parse(
     name: &str,
     text: Arc<[u8]>,
     left: &str,
     right: &str,
     functions: &Functions,
+    actions: &mut Actions,
 ) -> Result<Vec<Template>, Error> {
     let source = Arc::new(Source { name: name.to_owned(), text: text.clone() });
     if u32::try_from(text.len()).is_err() {
@@ -37,6 +40,9 @@ pub(crate) fn parse(
         lexer,
         source,
         functions,
+        actions,
+        base: At { id: 0, pos: 0 },
+        has_variables: false,
         tree: Tree::new(),
         trees: Vec::new(),
         last_id: 0,
@@ -56,7 +62,8 @@ pub(super) struct Tree<'t> {
     tokens: [Token<'t>; 3],
     waiting: usize,
     pub(super) variables: Vec<u32>,
-    action_line: usize,
+    /// Where the action at work begins.
+    action: Option<usize>,
     ranges: u32,
     pub(super) parens: u32,
 }
@@ -67,7 +74,7 @@ impl Tree<'_> {
             tokens: [Token::NONE, Token::NONE, Token::NONE],
             waiting: 0,
             variables: vec![ROOT],
-            action_line: 0,
+            action: None,
             ranges: 0,
             parens: 0,
         }
@@ -78,6 +85,11 @@ pub(super) struct Parser<'t> {
     lexer: Lexer<'t>,
     source: Arc<Source>,
     pub(super) functions: &'t Functions,
+    actions: &'t mut Actions,
+    /// Where the action at work begins.
+    base: At,
+    /// Whether a variable was met in it.
+    pub(super) has_variables: bool,
     pub(super) tree: Tree<'t>,
     trees: Vec<Template>,
     last_id: u32,
@@ -110,6 +122,13 @@ impl Ending {
 enum Item {
     Node(Node),
     Ending(Ending),
+}
+
+/// An action up to its right delimiter.
+enum Opening {
+    /// Its text may be known.
+    Plain(Known),
+    Other(Item),
 }
 
 pub(super) type Parsed<T> = Result<T, Error>;
@@ -168,8 +187,19 @@ impl<'t> Parser<'t> {
         At { id: self.last_id, pos: pos as u32 }
     }
 
+    /// The place of what belongs to a pipeline.
+    pub(super) fn at_within(&mut self, pos: usize) -> At {
+        self.last_id += 1;
+        At { id: self.last_id - self.base.id, pos: pos as u32 - self.base.pos }
+    }
+
+    /// The line of an offset, from 1.
+    fn line(&self, pos: usize) -> usize {
+        1 + memchr::memchr_iter(b'\n', &self.source.text[..pos]).count()
+    }
+
     pub(super) fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
-        let line = self.tree.tokens[0].line;
+        let line = self.line(self.tree.tokens[0].pos);
         Err(Error::parse(format!("template: {}:{line}: {message}", self.source.name)))
     }
 
@@ -178,8 +208,10 @@ impl<'t> Parser<'t> {
             return self.error(format_args!("unexpected {} in {context}", token.show()));
         }
         let mut extra = String::new();
-        if self.tree.action_line != 0 && self.tree.action_line != token.line {
-            extra = format!(" in action started at {}:{}", self.source.name, self.tree.action_line);
+        if let Some(action) = self.tree.action.map(|pos| self.line(pos))
+            && action != self.line(token.pos)
+        {
+            extra = format!(" in action started at {}:{action}", self.source.name);
             if self.lexer.message.ends_with(" action") {
                 // Not "action in action".
                 extra.drain(.." in action".len());
@@ -197,7 +229,7 @@ impl<'t> Parser<'t> {
         let id = self.at(0).id;
         let mut body = Vec::new();
         while self.peek().kind != Kind::End {
-            if self.peek().kind == Kind::LeftDelimiter {
+            if self.peek().kind == Kind::LeftDelimiter && self.lexer.may_define() {
                 let delimiter = self.next();
                 if self.next_non_space().is(Keyword::Define) {
                     self.definition()?;
@@ -294,51 +326,108 @@ impl<'t> Parser<'t> {
                 Ok(Item::Node(Node::Text(Text { start: token.pos as u32, end: end as u32 })))
             }
             Kind::LeftDelimiter => {
-                self.tree.action_line = token.line;
-                let item = self.action()?;
-                self.tree.action_line = 0;
+                self.tree.action = Some(token.pos);
+                let item = self.action(&token)?;
+                self.tree.action = None;
                 Ok(item)
             }
             _ => self.unexpected(&token, "input"),
         }
     }
 
-    fn action(&mut self) -> Parsed<Item> {
+    /// The left delimiter is read.
+    fn action(&mut self, delimiter: &Token<'_>) -> Parsed<Item> {
+        let visible = self.tree.variables.len();
+        let known = match self.opening(delimiter)? {
+            Opening::Plain(known) => known,
+            Opening::Other(item) => return Ok(item),
+        };
+        let Some(pipe) = known.pipe else { return Ok(Item::Ending(Ending::End)) };
+        let base = self.base;
+        let placed = Placed { base, pipe };
+        Ok(Item::Node(match known.word {
+            Word::If => Node::If(self.branch(known.word, placed, visible)?),
+            Word::Range => Node::Range(self.branch(known.word, placed, visible)?),
+            Word::With => Node::With(self.branch(known.word, placed, visible)?),
+            Word::Command | Word::End => {
+                Node::Action(Action { at: self.at((base.pos + known.first) as usize), placed })
+            }
+        }))
+    }
+
+    fn opening(&mut self, delimiter: &Token<'_>) -> Parsed<Opening> {
+        // Nothing of the action was looked at, unless this is about a definition.
+        let is_next = self.tree.waiting == 0;
+        let start = if is_next { self.lexer.position() } else { delimiter.pos };
+        let upcoming = if is_next { self.lexer.upcoming() } else { None };
+        self.base = At { id: self.last_id, pos: start as u32 };
+        if let Some(text) = upcoming
+            && let Some(known) = self.actions.get(text)
+        {
+            let known = known.clone();
+            self.tree.tokens[0] = self.lexer.pass(text);
+            self.last_id += known.ids;
+            return Ok(Opening::Plain(known));
+        }
+        self.has_variables = false;
+        let opening = self.new_opening()?;
+        if let Opening::Plain(known) = &opening
+            && let Some(text) = upcoming
+            && !self.has_variables
+            && self.tree.waiting == 0
+            && self.tree.tokens[0].pos == start + text.len()
+        {
+            self.actions.insert(&self.source.text, start as u32, text.len(), known.clone());
+        }
+        Ok(opening)
+    }
+
+    fn new_opening(&mut self) -> Parsed<Opening> {
         let token = self.next_non_space();
         if let Kind::Keyword(keyword) = token.kind {
-            let node = match keyword {
-                Keyword::Block => self.block()?,
+            let item = match keyword {
+                Keyword::Block => Item::Node(self.block()?),
                 Keyword::Break => {
                     self.leave("{{break}}")?;
-                    Node::Break(self.at(token.pos))
+                    Item::Node(Node::Break(self.at(token.pos)))
                 }
                 Keyword::Continue => {
                     self.leave("{{continue}}")?;
-                    Node::Continue(self.at(token.pos))
+                    Item::Node(Node::Continue(self.at(token.pos)))
                 }
                 Keyword::Else => {
                     let next = self.peek_non_space();
                     if !next.is(Keyword::If) && !next.is(Keyword::With) {
                         self.expect(Kind::RightDelimiter, "else")?;
                     }
-                    return Ok(Item::Ending(Ending::Else));
+                    Item::Ending(Ending::Else)
                 }
                 Keyword::End => {
                     self.expect(Kind::RightDelimiter, "end")?;
-                    return Ok(Item::Ending(Ending::End));
+                    return Ok(Opening::Plain(Known { word: Word::End, pipe: None, ids: 0, first: 0 }));
                 }
-                Keyword::If => Node::If(self.control("if")?),
-                Keyword::Range => Node::Range(self.control("range")?),
-                Keyword::With => Node::With(self.control("with")?),
-                Keyword::Template => self.template()?,
+                Keyword::Template => Item::Node(self.template()?),
                 Keyword::Define => return self.unexpected(&token, "command"),
+                Keyword::If | Keyword::Range | Keyword::With => {
+                    let word = match keyword {
+                        Keyword::If => Word::If,
+                        Keyword::Range => Word::Range,
+                        _ => Word::With,
+                    };
+                    return self.plain_opening(word, token.pos);
+                }
             };
-            return Ok(Item::Node(node));
+            return Ok(Opening::Other(item));
         }
         self.back();
         let pos = self.peek().pos;
-        let pipe = self.pipeline("command", Kind::RightDelimiter)?;
-        Ok(Item::Node(Node::Action(Action { at: self.at(pos), pipe })))
+        self.plain_opening(Word::Command, pos)
+    }
+
+    fn plain_opening(&mut self, word: Word, first: usize) -> Parsed<Opening> {
+        let pipe = Some(Arc::new(self.pipeline(word.context(), Kind::RightDelimiter)?));
+        let ids = self.last_id - self.base.id;
+        Ok(Opening::Plain(Known { word, pipe, ids, first: first as u32 - self.base.pos }))
     }
 
     /// `break` or `continue`.
@@ -353,31 +442,30 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn control(&mut self, context: &'static str) -> Parsed<Box<Branch>> {
-        let visible = self.tree.variables.len();
-        let pipe = self.pipeline(context, Kind::RightDelimiter)?;
-        let is_range = context == "range";
+    /// The body of an action that needs an end, and what follows `else`.
+    fn branch(&mut self, word: Word, placed: Placed, visible: usize) -> Parsed<Box<Branch>> {
+        let is_range = word == Word::Range;
         self.tree.ranges += u32::from(is_range);
         let (body, ending) = self.items()?;
         self.tree.ranges -= u32::from(is_range);
         let otherwise = match ending {
             Ending::End => None,
-            Ending::Else => Some(self.otherwise(context)?),
+            Ending::Else => Some(self.otherwise(word)?),
         };
         self.tree.variables.truncate(visible);
-        let at = self.at(pipe.at.pos as usize);
-        Ok(Box::new(Branch { at, pipe, body, otherwise }))
+        let at = self.at((placed.base.pos + placed.pipe.at.pos) as usize);
+        Ok(Box::new(Branch { at, placed, body, otherwise }))
     }
 
     /// What follows `else`. After `else if` the inner `if` takes the `end`.
-    fn otherwise(&mut self, context: &'static str) -> Parsed<Vec<Node>> {
-        if context == "if" && self.peek().is(Keyword::If) {
+    fn otherwise(&mut self, word: Word) -> Parsed<Vec<Node>> {
+        if word == Word::If && self.peek().is(Keyword::If) {
             self.next();
-            return Ok(vec![Node::If(self.nested_control("if")?)]);
+            return Ok(vec![Node::If(self.nested_branch(word)?)]);
         }
-        if context == "with" && self.peek().is(Keyword::With) {
+        if word == Word::With && self.peek().is(Keyword::With) {
             self.next();
-            return Ok(vec![Node::With(self.nested_control("with")?)]);
+            return Ok(vec![Node::With(self.nested_branch(word)?)]);
         }
         let (body, ending) = self.items()?;
         match ending {
@@ -386,21 +474,28 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn nested_control(&mut self, context: &'static str) -> Parsed<Box<Branch>> {
+    fn nested_branch(&mut self, word: Word) -> Parsed<Box<Branch>> {
         self.nesting += 1;
         if self.nesting > DEEPEST || here() < self.floor {
             return self.error("max nesting depth exceeded");
         }
-        let branch = self.control(context)?;
+        let visible = self.tree.variables.len();
+        let placed = self.placed_pipeline(word.context())?;
+        let branch = self.branch(word, placed, visible)?;
         self.nesting -= 1;
         Ok(branch)
+    }
+
+    fn placed_pipeline(&mut self, context: &str) -> Parsed<Placed> {
+        let pipe = Arc::new(self.pipeline(context, Kind::RightDelimiter)?);
+        Ok(Placed { base: self.base, pipe })
     }
 
     fn block(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "block clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, CONTEXT)?;
-        let pipe = self.pipeline(CONTEXT, Kind::RightDelimiter)?;
+        let placed = self.placed_pipeline(CONTEXT)?;
         let outer = std::mem::replace(&mut self.tree, Tree::new());
         let id = self.at(token.pos).id;
         let (body, ending) = self.items()?;
@@ -411,20 +506,20 @@ impl<'t> Parser<'t> {
         self.add(name.clone(), body, id, Place::Any)?;
         self.tree = outer;
         let at = self.at(token.pos);
-        Ok(Node::Template(Box::new(Call { at, name, pipe: Some(pipe) })))
+        Ok(Node::Template(Box::new(Call { at, name, placed: Some(placed) })))
     }
 
     fn template(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "template clause";
         let token = self.next_non_space();
         let name = self.template_name(&token, CONTEXT)?;
-        let mut pipe = None;
+        let mut placed = None;
         if self.next_non_space().kind != Kind::RightDelimiter {
             self.back();
-            pipe = Some(self.pipeline(CONTEXT, Kind::RightDelimiter)?);
+            placed = Some(self.placed_pipeline(CONTEXT)?);
         }
         let at = self.at(token.pos);
-        Ok(Node::Template(Box::new(Call { at, name, pipe })))
+        Ok(Node::Template(Box::new(Call { at, name, placed })))
     }
 
     fn template_name(&mut self, token: &Token<'_>, context: &str) -> Parsed<Str> {

@@ -13,14 +13,19 @@ impl Parser<'_> {
     /// Commands and what they are assigned to, up to and with `end`.
     pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let first = self.peek_non_space();
-        let mut pipe =
-            Pipe { at: self.at(first.pos), is_assign: false, variables: Vec::new(), commands: Vec::new() };
+        let mut pipe = Pipe {
+            at: self.at_within(first.pos),
+            is_assign: false,
+            variables: Vec::new(),
+            commands: Vec::new(),
+        };
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
                 break;
             }
             self.next();
+            self.has_variables = true;
             // Up to three tokens tell whether `$x foo` declares or passes an argument.
             let after = self.peek();
             let next = self.peek_non_space();
@@ -99,7 +104,7 @@ impl Parser<'_> {
     /// Operands with spaces between them, up to a pipe (taken) or the end (left).
     fn command(&mut self) -> Parsed<Command> {
         let pos = self.peek_non_space().pos;
-        let at = self.at(pos);
+        let at = self.at_within(pos);
         let mut first = None;
         let mark = self.args.len();
         loop {
@@ -144,7 +149,7 @@ impl Parser<'_> {
             let token = self.next();
             self.names.push(SmolStr::new(decode(&token.text[1..])));
         }
-        let at = self.at(pos);
+        let at = self.at_within(pos);
         let names = self.names.drain(mark..).collect();
         Ok(Some(match term {
             Expr::Field(..) => Expr::Field(at, names),
@@ -161,7 +166,7 @@ impl Parser<'_> {
 
     fn term(&mut self) -> Parsed<Option<Expr>> {
         let token = self.next_non_space();
-        let at = self.at(token.pos);
+        let at = self.at_within(token.pos);
         Ok(Some(match token.kind {
             Kind::Identifier => {
                 let name = decode(token.text);
@@ -176,6 +181,7 @@ impl Parser<'_> {
             Kind::Dot => Expr::Dot(at),
             Kind::Nil => Expr::Nil(at),
             Kind::Variable => {
+                self.has_variables = true;
                 let name = decode(token.text);
                 match self.variable_ids.get(&*name) {
                     Some(id) if self.tree.variables.contains(id) => {

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Source, Template, Written};
+use super::tree::{Branch, Call, Command, Expr, Node, Pipe, Placed, Source, Template, Written};
 use crate::value::decode;
 
 /// The offset and the text of the node with that identity.
@@ -17,11 +17,11 @@ pub(crate) fn find(template: &Template, id: u32) -> Option<(usize, String)> {
 
 fn find_in(source: &Source, body: &[Node], id: u32) -> Option<(usize, String)> {
     body.iter().find_map(|node| {
-        let (at, pipe) = match node {
+        let (at, placed) = match node {
             Node::Text(_) => return None,
-            Node::Action(action) => (action.at, Some(&action.pipe)),
-            Node::If(branch) | Node::With(branch) | Node::Range(branch) => (branch.at, Some(&branch.pipe)),
-            Node::Template(call) => (call.at, call.pipe.as_ref()),
+            Node::Action(action) => (action.at, Some(&action.placed)),
+            Node::If(branch) | Node::With(branch) | Node::Range(branch) => (branch.at, Some(&branch.placed)),
+            Node::Template(call) => (call.at, call.placed.as_ref()),
             Node::Break(at) | Node::Continue(at) => (*at, None),
         };
         if at.id == id {
@@ -29,7 +29,7 @@ fn find_in(source: &Source, body: &[Node], id: u32) -> Option<(usize, String)> {
             show(&mut text, source, node);
             return Some((at.pos as usize, text));
         }
-        if let Some(found) = pipe.and_then(|pipe| find_in_pipe(pipe, id)) {
+        if let Some(found) = placed.and_then(|placed| find_placed(placed, id)) {
             return Some(found);
         }
         match node {
@@ -38,6 +38,11 @@ fn find_in(source: &Source, body: &[Node], id: u32) -> Option<(usize, String)> {
             _ => None,
         }
     })
+}
+
+fn find_placed(placed: &Placed, id: u32) -> Option<(usize, String)> {
+    let (pos, text) = find_in_pipe(&placed.pipe, id.checked_sub(placed.base.id)?)?;
+    Some((placed.base.pos as usize + pos, text))
 }
 
 fn find_in_pipe(pipe: &Pipe, id: u32) -> Option<(usize, String)> {
@@ -83,7 +88,7 @@ fn show(out: &mut String, source: &Source, node: &Node) {
         Node::Text(text) => out.push_str(&decode(source.bytes(*text))),
         Node::Action(action) => {
             out.push_str("{{");
-            show_pipe(out, &action.pipe);
+            show_pipe(out, &action.placed.pipe);
             out.push_str("}}");
         }
         Node::If(branch) => show_branch(out, source, "if", branch),
@@ -99,7 +104,7 @@ fn show_branch(out: &mut String, source: &Source, word: &str, branch: &Branch) {
     out.push_str("{{");
     out.push_str(word);
     out.push(' ');
-    show_pipe(out, &branch.pipe);
+    show_pipe(out, &branch.placed.pipe);
     out.push_str("}}");
     nodes(out, source, &branch.body);
     if let Some(otherwise) = &branch.otherwise {
@@ -112,9 +117,9 @@ fn show_branch(out: &mut String, source: &Source, word: &str, branch: &Branch) {
 fn show_call(out: &mut String, call: &Call) {
     out.push_str("{{template ");
     out.push_str(&crate::fmt::quoted(&call.name));
-    if let Some(pipe) = &call.pipe {
+    if let Some(placed) = &call.placed {
         out.push(' ');
-        show_pipe(out, pipe);
+        show_pipe(out, &placed.pipe);
     }
     out.push_str("}}");
 }

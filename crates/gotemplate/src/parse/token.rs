@@ -63,17 +63,16 @@ impl Keyword {
     }
 }
 
-/// A token: where it begins, on which line, and its bytes.
+/// A token: where it begins and its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
     pub(super) pos: usize,
-    pub(super) line: usize,
     pub(super) text: &'t [u8],
 }
 
 impl Token<'_> {
-    pub(super) const NONE: Self = Self { kind: Kind::Error, pos: 0, line: 0, text: b"" };
+    pub(super) const NONE: Self = Self { kind: Kind::Error, pos: 0, text: b"" };
 
     pub(super) fn is(&self, keyword: Keyword) -> bool {
         self.kind == Kind::Keyword(keyword)

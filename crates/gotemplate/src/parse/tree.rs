@@ -26,7 +26,7 @@ pub(crate) struct Template {
     pub(crate) is_blank: bool,
 }
 
-/// A node's identity within its source and its offset.
+/// A node's identity within its source and its offset; both from the start of the action for what a pipeline is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) id: u32,
@@ -58,16 +58,22 @@ pub(crate) enum Node {
     Continue(At),
 }
 
+/// A pipeline and the place of its action; equal actions share one. The places of its nodes are counted from there.
+pub(crate) struct Placed {
+    pub(crate) base: At,
+    pub(crate) pipe: Arc<Pipe>,
+}
+
 /// `{{pipeline}}`
 pub(crate) struct Action {
     pub(crate) at: At,
-    pub(crate) pipe: Pipe,
+    pub(crate) placed: Placed,
 }
 
 /// `if`, `with` or `range`.
 pub(crate) struct Branch {
     pub(crate) at: At,
-    pub(crate) pipe: Pipe,
+    pub(crate) placed: Placed,
     pub(crate) body: Vec<Node>,
     pub(crate) otherwise: Option<Vec<Node>>,
 }
@@ -76,7 +82,7 @@ pub(crate) struct Branch {
 pub(crate) struct Call {
     pub(crate) at: At,
     pub(crate) name: Str,
-    pub(crate) pipe: Option<Pipe>,
+    pub(crate) placed: Option<Placed>,
 }
 
 pub(crate) struct Pipe {

@@ -5,3 +5,4 @@ mod engine;
 mod helm_templates;
 mod hostile;
 mod language;
+mod repeated;

@@ -319,6 +319,10 @@ fn is_crd(path: &str) -> bool {
 /// Reads a file into the place where it stays: much of a chart is never copied again.
 fn read_shared(path: &Path, file: &mut fs::File, expected: u64) -> std::io::Result<Arc<[u8]>> {
     let length = usize::try_from(expected).unwrap_or(usize::MAX);
+    if length == 0 {
+        // Its length may not be known beforehand.
+        return Ok(fs::read(path)?.into());
+    }
     let mut data: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
     let Some(bytes) = Arc::get_mut(&mut data) else { return Ok(fs::read(path)?.into()) };
     let mut filled = 0;
@@ -330,9 +334,8 @@ fn read_shared(path: &Path, file: &mut fs::File, expected: u64) -> std::io::Resu
             Err(error) => return Err(error),
         }
     }
-    let grew = filled == length && file.read(&mut [0])? > 0;
-    // It was changed just now, or its length is not known beforehand.
-    if grew || filled < length { Ok(fs::read(path)?.into()) } else { Ok(data) }
+    // It was cut just now.
+    if filled < length { Ok(data[..filled].into()) } else { Ok(data) }
 }
 
 /// Sorts files into the parts of a chart.

@@ -79,7 +79,7 @@ pub fn post_render(
         let group = Group { merging: "manifests", running: "files", parsing: "", fallback: "" };
         return group.run(&files, renderer);
     }
-    let sorted = sort(&files)?;
+    let sorted = sort(files)?;
     let hooks = gather(sorted.hooks.into_iter().map(|hook| (hook.path, hook.manifest)));
     let objects = gather(sorted.documents.into_iter().map(|document| (document.path, document.text)));
     let hooks = if strategy == PostRenderStrategy::Separate && !hooks.is_empty() {

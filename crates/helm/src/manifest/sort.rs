@@ -7,7 +7,6 @@ use super::hook::{self, Hook, Reading};
 use super::kinds::install_rank;
 use super::split::split;
 use crate::document;
-use crate::parallel;
 
 /// A document that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,32 +43,44 @@ pub struct Sorted {
 }
 
 /// Splits files into documents and sorts them.
-pub fn sort(files: &BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
+pub fn sort(files: BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
     let mut sorted = Sorted::default();
-    let mut texts = Vec::new();
-    for (path, text) in files {
+    for (path, mut text) in files {
         if path.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
             continue;
         }
-        texts.extend(split(text).into_iter().enumerate().map(|(index, text)| (path, index, text)));
-    }
-    let heads = {
-        let texts: Vec<&str> = texts.iter().map(|(_, _, text)| *text).collect();
-        parallel::each(&texts, read_head)
-    };
-    for ((path, document, text), head) in texts.into_iter().zip(heads) {
-        let head = head.map_err(|message| ManifestError { file: path.clone(), message, document })?;
-        match hook::read(&head, path, text) {
-            Reading::Plain => {
-                sorted.documents.push(Document { path: path.clone(), text: text.to_owned(), head });
+        match *split(&text) {
+            // Nearly all files are one document: it stays where it is.
+            [only] if text.ends_with(only) => {
+                let start = text.len() - only.len();
+                text.drain(..start);
+                sorted.add(path, 0, text)?;
             }
-            Reading::Unknown => sorted.skipped.push(path.clone()),
-            Reading::Hook(hook) => sorted.hooks.push(hook),
+            ref documents => {
+                for (index, document) in documents.iter().enumerate() {
+                    sorted.add(path.clone(), index, (*document).to_owned())?;
+                }
+            }
         }
     }
     sorted.hooks.sort_by(|a, b| install_rank(&a.kind).cmp(&install_rank(&b.kind)));
     sorted.documents.sort_by(|a, b| install_rank(&a.head.kind).cmp(&install_rank(&b.head.kind)));
     Ok(sorted)
+}
+
+impl Sorted {
+    fn add(&mut self, path: String, document: usize, text: String) -> Result<(), ManifestError> {
+        let head = match read_head(&text) {
+            Ok(head) => head,
+            Err(message) => return Err(ManifestError { file: path, message, document }),
+        };
+        match hook::read(&head, &path, &text) {
+            Reading::Plain => self.documents.push(Document { path, text, head }),
+            Reading::Unknown => self.skipped.push(path),
+            Reading::Hook(hook) => self.hooks.push(hook),
+        }
+        Ok(())
+    }
 }
 
 /// The head of a document, or why there is none.

@@ -1,5 +1,7 @@
 //! A stream of documents into documents.
 
+use memchr::memmem;
+
 use crate::go::trim_left;
 
 /// Splits at each `---` that begins a line, whatever follows it; blank documents are dropped.
@@ -26,7 +28,9 @@ fn next_separator(text: &str, from: usize) -> Option<usize> {
     }
     // The newline in front of the separator is not part of it, so look from just before.
     let base = from.saturating_sub(1);
-    text.get(base..)?.find("\n---").map(|offset| base + offset + 1).filter(|found| *found >= from)
+    memmem::find(text.as_bytes().get(base..)?, b"\n---")
+        .map(|offset| base + offset + 1)
+        .filter(|found| *found >= from)
 }
 
 fn push<'a>(documents: &mut Vec<&'a str>, text: &'a str) {

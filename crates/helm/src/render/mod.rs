@@ -9,15 +9,12 @@ mod objects;
 mod values;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock};
 
-use sluice_gotemplate::{
-    Ctx, Functions, Host, Limits, MissingKey, ParsedTemplate, TemplateSet, with_large_stack,
-};
+use sluice_gotemplate::{Ctx, Functions, Host, Limits, MissingKey, TemplateSet, with_large_stack};
 
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
-use crate::parallel;
 use crate::values::Coalesced;
 
 pub use cache::TemplateCache;
@@ -83,56 +80,14 @@ pub fn render_here(
             None => Arc::new(parse(&templates)?),
         },
     };
-    let context = Ctx::new(&set, host, limits);
-    let size = templates.iter().map(|template| template.file.data.len()).sum();
-    if cache.is_some() || !parallel::is_worth_while(size) {
-        return execute(&templates, context, || None);
-    }
-    let names: Vec<&str> = printing(&templates).map(|template| &*template.name).collect();
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::sync_channel(AHEAD);
-        let set = &*set;
-        // Where no thread can be had, nothing comes and each template is parsed as it is executed.
-        let _ = std::thread::Builder::new().name("parser".into()).spawn_scoped(scope, move || {
-            let parse = |names: &[&str]| names.iter().map(|name| set.parse_ahead(name)).collect::<Vec<_>>();
-            let _ = names.chunks(TOGETHER).try_for_each(|names| sender.send(parse(names)));
-        });
-        let mut parsed = Vec::new().into_iter();
-        execute(&templates, context, move || {
-            if parsed.len() == 0 {
-                parsed = receiver.recv().unwrap_or_default().into_iter();
-            }
-            parsed.next().flatten()
-        })
-    })
+    execute(&templates, Ctx::new(&set, host, limits))
 }
 
-/// How many templates are handed over at once, since each time may wake a thread, and how many times that may be done before
-/// they are executed: their trees are large.
-const TOGETHER: usize = 6;
-const AHEAD: usize = 1;
-
-/// The templates that make files, in the order in which they are executed.
-fn printing<'t, 'c>(
-    templates: &'t [context::Template<'c>],
-) -> impl Iterator<Item = &'t context::Template<'c>> {
-    templates.iter().filter(|template| !template.is_partial())
-}
-
-/// Executes what makes files; `parsed` gives the next template if another thread has parsed it.
-fn execute(
-    templates: &[context::Template<'_>],
-    mut context: Ctx<'_>,
-    mut parsed: impl FnMut() -> Option<ParsedTemplate>,
-) -> Result<Rendered, RenderError> {
+/// Executes the templates that make files.
+fn execute(templates: &[context::Template<'_>], mut context: Ctx<'_>) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered::new();
-    for template in printing(templates) {
-        let data = template.data();
-        let output = match parsed() {
-            Some(parsed) => context.execute_parsed(parsed, &data),
-            None => context.execute_once(&template.name, &data),
-        };
-        match output {
+    for template in templates.iter().filter(|template| !template.is_partial()) {
+        match context.execute_once(&template.name, &template.data()) {
             Ok(output) => rendered.insert(template.name.clone(), without_no_value(output)),
             Err(error) => {
                 // What cannot be parsed is told before anything that fails while it runs.
@@ -162,6 +117,7 @@ fn parse(templates: &[context::Template<'_>]) -> Result<TemplateSet, RenderError
         set.parse(&template.name, &template.file.data)
             .map_err(|error| error::parse_error(&template.name, &error))?;
     }
+    set.complete();
     Ok(set)
 }
 

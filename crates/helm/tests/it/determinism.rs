@@ -50,7 +50,7 @@ fn twenty_threads_render_the_same_bytes() {
     }
 }
 
-/// A chart with so many templates that a second thread helps; the last is `end`.
+/// A chart with many templates that say the same; the last is `end`.
 fn large(end: &str, cache: Option<&TemplateCache>) -> Result<String, String> {
     let mut files = vec![
         File::new("Chart.yaml", "apiVersion: v2\nname: large\nversion: 0.1.0\n".as_bytes()),
@@ -71,8 +71,8 @@ fn large(end: &str, cache: Option<&TemplateCache>) -> Result<String, String> {
 }
 
 #[test]
-fn two_threads_render_what_one_renders() {
-    // A cache has all parsed before anything is executed, in one thread.
+fn templates_parsed_as_they_are_executed_render_what_kept_ones_render() {
+    // A cache has all parsed before anything is executed.
     for (end, good) in
         [("kind: Last", true), ("{{ fail \"no\" }}", false), ("{{ if }}", false), ("a: [", false)]
     {
