@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::arguments::{self, Globals};
 use crate::cluster::Cluster;
 use crate::commands::plugin::Plugin;
+use crate::commands::{Command, kustomize};
 use crate::failure::{self, Exit};
 use crate::output::Output;
 
@@ -99,20 +101,18 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         }
         Err(error) => return failure::usage(&output, &error, &words),
     };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(2);
-    if parsed.command.is_local() {
-        runtime = tokio::runtime::Builder::new_current_thread();
-    }
-    let runtime = match runtime.enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output.failure(&format!("the program cannot start: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
     let app = App::new(parsed.globals, output);
-    let result = runtime.block_on(parsed.command.run(&app));
+    let (result, runtime) = match parsed.command {
+        // An overlay on a disk needs no runtime, which would be a good part of the memory that it takes.
+        Command::Kustomize(args) => (kustomize::run(&app, &args), None),
+        command => match runtime(if command.is_local() { 0 } else { 2 }) {
+            Ok(runtime) => (runtime.block_on(command.run(&app)), Some(runtime)),
+            Err(error) => {
+                app.output.failure(&format!("the program cannot start: {error}"));
+                return ExitCode::FAILURE;
+            }
+        },
+    };
     app.output.finish();
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -123,8 +123,25 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         }
     };
     // Threads that still read from a terminal or a server must not keep the program alive.
-    runtime.shutdown_background();
+    if let Some(runtime) = runtime {
+        runtime.shutdown_background();
+    }
     code
+}
+
+/// What waits for servers, on so many threads of its own, or with none on the thread that waits for the result.
+pub(crate) fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    // Two providers of TLS could be linked one day; this is the one that is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = match threads {
+        0 => Builder::new_current_thread(),
+        threads => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    builder.enable_all().build()
 }
 
 #[cfg(test)]

@@ -52,35 +52,26 @@ pub(crate) fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     }
 }
 
-/// `sluice helm …` and `sluice kustomize …` alone: most of the time and memory that a small chart or overlay takes would
-/// go into the tree of all commands.
-#[derive(Parser)]
-#[command(name = "sluice", disable_version_flag = true)]
-struct EngineLine {
-    #[command(flatten)]
-    globals: Globals,
-    #[command(subcommand)]
-    command: Engine,
-}
-
-#[derive(clap::Subcommand)]
-enum Engine {
-    Helm(commands::HelmArgs),
-    Kustomize(commands::KustomizeArgs),
-}
-
-/// A good command line of an engine. Whatever else it may be is left to the whole tree, which has the words for it.
+/// A good command line of an engine, `sluice helm …` or `sluice kustomize …`. Most of the time and memory that a small
+/// chart or overlay takes would go into the tree of all commands, so only theirs is made. Whatever else the line may be
+/// is left to the whole tree, which has the words for it.
 fn read_engine(words: &[OsString]) -> Option<CommandLine> {
-    if words.get(1).is_none_or(|word| word != "helm" && word != "kustomize") {
-        return None;
-    }
-    let matches = as_go(EngineLine::command()).try_get_matches_from(words).ok()?;
-    let EngineLine { globals, command } = EngineLine::from_arg_matches(&matches).ok()?;
-    let command = match command {
-        Engine::Helm(args) => commands::Command::Helm(args),
-        Engine::Kustomize(args) => commands::Command::Kustomize(args),
+    let (globals, command) = match words.get(1)?.to_str()? {
+        "helm" => read_only("helm", words).map(|(globals, args)| (globals, commands::Command::Helm(args)))?,
+        "kustomize" => read_only("kustomize", words)
+            .map(|(globals, args)| (globals, commands::Command::Kustomize(args)))?,
+        _ => return None,
     };
     Some(CommandLine { globals, command, version: None })
+}
+
+/// The global flags and what follows the only command that is known.
+fn read_only<T: Args>(name: &'static str, words: &[OsString]) -> Option<(Globals, T)> {
+    let program = Command::new("sluice").disable_version_flag(true).subcommand_required(true);
+    let program = Globals::augment_args(program).subcommand(T::augment_args(Command::new(name)));
+    let matches = as_go(program).try_get_matches_from(words).ok()?;
+    let (_, inner) = matches.subcommand()?;
+    Some((Globals::from_arg_matches(&matches).ok()?, T::from_arg_matches(inner).ok()?))
 }
 
 fn read(words: &[OsString]) -> Result<CommandLine, clap::Error> {

@@ -33,7 +33,5 @@ mod commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Two providers of TLS could be linked one day; this is the one that is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     app::main(std::env::args_os().collect())
 }

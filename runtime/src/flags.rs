@@ -9,6 +9,10 @@ use kube::runtime::watcher;
 use crate::logging::{Encoding, Level};
 use crate::queue::Backoff;
 
+/// How soon an object is looked at again at the earliest, whatever its interval says. One with an interval of a
+/// millisecond would have a worker for itself.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Flags of every controller. Flatten them into the controller's own.
 #[derive(Args, Clone, Debug)]
 pub struct CommonFlags {
@@ -95,10 +99,11 @@ impl CommonFlags {
         labelled(&self.watch_configs_label_selector)
     }
 
-    /// An interval changed at random by the configured percentage, so that objects do not come all at once.
+    /// An interval changed at random by the configured percentage, so that objects do not come all at once. At least
+    /// [`SHORTEST_INTERVAL`].
     pub fn jitter(&self, interval: Duration) -> Duration {
         let percentage = f64::from(self.interval_jitter_percentage) / 100.0;
-        interval.mul_f64(1.0 + percentage * (fastrand::f64() * 2.0 - 1.0))
+        interval.mul_f64(1.0 + percentage * (fastrand::f64() * 2.0 - 1.0)).max(SHORTEST_INTERVAL)
     }
 }
 
@@ -162,6 +167,13 @@ mod tests {
     struct Flags {
         #[command(flatten)]
         common: CommonFlags,
+    }
+
+    #[test]
+    fn nobody_keeps_a_controller_busy_with_an_interval_of_nothing() {
+        let flags = Flags::parse_from(["x", "--interval-jitter-percentage=10"]).common;
+        assert_eq!(flags.jitter(Duration::from_millis(1)), SHORTEST_INTERVAL);
+        assert!(flags.jitter(Duration::from_secs(10)) > Duration::from_secs(5));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod get;
 mod helm;
 mod helm_pull;
 mod install;
-mod kustomize;
+pub(crate) mod kustomize;
 mod local;
 mod logs;
 mod man;
@@ -161,11 +161,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether one thread is enough for what it asks of servers, which is nothing or little.
     pub(crate) fn is_local(&self) -> bool {
-        match self {
-            Self::Helm(args) => args.is_local(),
-            Self::Kustomize(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Helm(args) if args.is_local())
     }
 
     /// Does what was asked for.
@@ -188,7 +184,8 @@ impl Command {
             Self::Pull { target } => artifact::pull::run(app, target).await,
             Self::Tag { target } => artifact::tag::run(app, target).await,
             Self::List { target } => artifact::list::run(app, target).await,
-            Self::Kustomize(args) => kustomize::run(app, &args).await,
+            // The program takes it before there is a runtime; bases on other machines could not be fetched here.
+            Self::Kustomize(args) => kustomize::run(app, &args),
             Self::Sops(args) => sops::run(app, &args),
             Self::Create(args) => create::run(app, args).await,
             Self::Delete { target } => delete::run(app, target).await,

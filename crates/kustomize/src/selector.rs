@@ -10,30 +10,42 @@ use crate::resource::{Resource, ResourceMap};
 
 /// A selector with its expressions compiled, anchored at both ends.
 pub(crate) struct CompiledSelector {
-    group: Option<Regexp>,
-    version: Option<Regexp>,
-    kind: Option<Regexp>,
-    name: Option<Regexp>,
-    namespace: Option<Regexp>,
+    group: Option<Pattern>,
+    version: Option<Pattern>,
+    kind: Option<Pattern>,
+    name: Option<Pattern>,
+    namespace: Option<Pattern>,
     labels: LabelSelector,
     annotations: LabelSelector,
     pub(crate) has_id: bool,
     pub(crate) has_labels: bool,
 }
 
+/// An expression that has to match a whole text. Most are plain names, for which no program needs to be made.
+enum Pattern {
+    Plain(String),
+    Expression(Box<Regexp>),
+}
+
 pub(crate) fn compile(pattern: &str) -> Result<Regexp> {
     Regexp::new(pattern).map_err(|error| Error::new(error.to_string()))
 }
 
-fn anchored(pattern: &str) -> Result<Option<Regexp>> {
+fn anchored(pattern: &str) -> Result<Option<Pattern>> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    compile(&format!("^(?:{pattern})$")).map(Some)
+    if pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/')) {
+        return Ok(Some(Pattern::Plain(pattern.to_owned())));
+    }
+    compile(&format!("^(?:{pattern})$")).map(|regexp| Some(Pattern::Expression(Box::new(regexp))))
 }
 
-fn matches(regexp: Option<&Regexp>, text: &str) -> bool {
-    regexp.is_none_or(|regexp| regexp.is_match(text))
+fn matches(pattern: Option<&Pattern>, text: &str) -> bool {
+    pattern.is_none_or(|pattern| match pattern {
+        Pattern::Plain(name) => name == text,
+        Pattern::Expression(regexp) => regexp.is_match(text),
+    })
 }
 
 impl CompiledSelector {

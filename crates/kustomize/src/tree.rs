@@ -175,13 +175,21 @@ pub(crate) fn get_or_create<'a>(node: &'a mut Node, name: &str, kind: Kind) -> R
     match node {
         Node::Mapping(entries) => {
             let at = position(entries, name).unwrap_or_else(|| {
-                entries.push((key(name), kind.empty()));
+                add(entries, name, kind.empty());
                 entries.len() - 1
             });
             Ok(entries.get_mut(at).map(|(_, value)| value))
         }
         other => Err(wrong_kind("MappingNode", other)),
     }
+}
+
+/// Adds a member. A mapping that was made for it seldom gets a second one, and thousands of objects have such mappings.
+fn add(entries: &mut Entries, name: &str, value: Node) {
+    if entries.capacity() == 0 {
+        entries.reserve_exact(1);
+    }
+    entries.push((key(name), value));
 }
 
 /// Removes the first member of that name.
@@ -348,7 +356,7 @@ pub(crate) fn set_field(
                     }
                     other => *other = Node::Scalar(value),
                 },
-                None => entries.push((key(name), Node::Scalar(value))),
+                None => add(entries, name, Node::Scalar(value)),
             }
             Ok(())
         }

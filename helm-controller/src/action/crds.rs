@@ -96,7 +96,7 @@ pub(crate) async fn apply(session: &Session<'_>, crds: Crds) -> Result<bool, Err
         };
         let answer = answer.map_err(|error| failed(&error))?;
         if let Some((group, kind)) = item.object.defines() {
-            session.cluster.define(group, kind).await;
+            session.cluster.define(group, kind);
         }
         written.push(Written::new(&item, live.is_none(), &answer));
     }

@@ -155,7 +155,7 @@ impl Applier<'_> {
             if error.is_missing() {
                 // Perhaps a definition is gone, or another one has come in its place.
                 for item in &items {
-                    self.cluster.forget_group(&item.id.group).await;
+                    self.cluster.forget_group(&item.id.group);
                 }
             }
             return Err(nothing(error));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -10,7 +10,6 @@ use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostPar
 use kube::core::discovery::ApiResource;
 use kube::core::request::Request;
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::error::Refusal;
@@ -25,16 +24,34 @@ const LISTED_WITHIN: Duration = Duration::from_mins(1);
 /// A cluster and what is known about it.
 pub struct Cluster {
     client: Client,
-    kinds: Mutex<HashMap<String, KindsOfVersion>>,
+    /// By `apiVersion`.
+    versions: Mutex<HashMap<String, Version>>,
     /// When definitions were applied, by group and kind: the server lists their kinds some time after.
-    defined: std::sync::Mutex<HashMap<(String, String), Instant>>,
+    defined: Mutex<HashMap<(String, String), Instant>>,
     /// The watches on objects of this cluster.
     pub observer: Arc<Observer>,
 }
 
-struct KindsOfVersion {
-    read: Instant,
+/// What is known of a group's version.
+#[derive(Default)]
+struct Version {
+    /// When its kinds were read.
+    read: Option<Instant>,
     kinds: HashMap<String, Arc<Resource>>,
+    /// Held by who reads them: one at a time, while kinds that are known and other versions wait for nobody. Servers
+    /// behind the API server may take a minute to answer.
+    reading: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Version {
+    fn is_fresh(&self) -> bool {
+        self.read.is_some_and(|read| read.elapsed() < REFRESH)
+    }
+
+    /// Whether something would be lost with it. Manifests may name any version.
+    fn is_needed(&self) -> bool {
+        !self.kinds.is_empty() || self.is_fresh() || Arc::strong_count(&self.reading) > 1
+    }
 }
 
 /// How a kind is addressed.
@@ -90,7 +107,7 @@ impl Cluster {
     /// objects carry.
     pub fn new(client: Client, managed: &'static str) -> Self {
         let observer = Arc::new(Observer::new(client.clone(), managed));
-        Self { client, kinds: Mutex::default(), defined: std::sync::Mutex::default(), observer }
+        Self { client, versions: Mutex::default(), defined: Mutex::default(), observer }
     }
 
     /// The shared client.
@@ -101,8 +118,7 @@ impl Cluster {
     /// How to address a kind. Unknown kinds are looked for again, so that new definitions are found. One whose definition
     /// was applied just now is waited for.
     pub async fn resolve(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
-        let known = self.kinds.lock().await.get(api_version).and_then(|known| known.kinds.get(kind).cloned());
-        match known {
+        match self.known(api_version, kind) {
             Some(known) => Ok(known),
             // Boxed since it is large, rare, and part of about everything.
             None => Box::pin(self.discover(api_version, kind)).await,
@@ -118,23 +134,34 @@ impl Cluster {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
-            self.forget_group(group_of(api_version)).await;
+            self.forget_group(group_of(api_version));
         }
     }
 
+    fn known(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
+        self.versions().get(api_version)?.kinds.get(kind).cloned()
+    }
+
+    fn versions(&self) -> MutexGuard<'_, HashMap<String, Version>> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn look_up(&self, api_version: &str, kind: &str) -> Result<Arc<Resource>, Refusal> {
-        let mut versions = self.kinds.lock().await;
-        if let Some(known) = versions.get(api_version) {
-            if let Some(resource) = known.kinds.get(kind) {
-                return Ok(resource.clone());
-            }
-            if known.read.elapsed() < REFRESH {
-                return Err(no_match(api_version, kind));
-            }
+        let reading = self.versions().entry(api_version.to_owned()).or_default().reading.clone();
+        let _reading = reading.lock().await;
+        // Another one may have read them meanwhile.
+        if let Some(known) = self.known(api_version, kind) {
+            return Ok(known);
+        }
+        if self.versions().get(api_version).is_some_and(Version::is_fresh) {
+            return Err(no_match(api_version, kind));
         }
         let kinds = self.read_kinds(api_version).await?;
         let found = kinds.get(kind).cloned();
-        versions.insert(api_version.to_owned(), KindsOfVersion { read: Instant::now(), kinds });
+        let mut versions = self.versions();
+        let version = versions.entry(api_version.to_owned()).or_default();
+        (version.read, version.kinds) = (Some(Instant::now()), kinds);
+        versions.retain(|_, version| version.is_needed());
         found.ok_or_else(|| no_match(api_version, kind))
     }
 
@@ -151,13 +178,13 @@ impl Cluster {
     }
 
     /// Notes that the definition of a kind was applied: what is known of its group is out of date.
-    pub async fn define(&self, group: &str, kind: &str) {
+    pub fn define(&self, group: &str, kind: &str) {
         {
             let mut defined = self.defined.lock().unwrap_or_else(PoisonError::into_inner);
             defined.retain(|_, at| at.elapsed() < LISTED_WITHIN);
             defined.insert((group.to_owned(), kind.to_owned()), Instant::now());
         }
-        self.forget_group(group).await;
+        self.forget_group(group);
     }
 
     /// Whether the definition of a kind was applied so lately that the server may not list it yet.
@@ -167,8 +194,12 @@ impl Cluster {
         at.is_some_and(|at| at.elapsed() < LISTED_WITHIN)
     }
 
-    pub(super) async fn forget_group(&self, group: &str) {
-        self.kinds.lock().await.retain(|api_version, _| group_of(api_version) != group);
+    pub(super) fn forget_group(&self, group: &str) {
+        for (api_version, version) in &mut *self.versions() {
+            if group_of(api_version) == group {
+                (version.read, version.kinds) = (None, HashMap::new());
+            }
+        }
     }
 
     async fn read_kinds(&self, api_version: &str) -> Result<HashMap<String, Arc<Resource>>, Refusal> {

@@ -74,7 +74,7 @@ impl Pruner<'_> {
                 Ok(live) => return Ok(Some((resource, live))),
                 // What is known of the kind is out of date.
                 Err(refusal) if refusal.is_unserved() && !fresh => {
-                    self.cluster.forget_group(group).await;
+                    self.cluster.forget_group(group);
                     fresh = true;
                 }
                 Err(refusal) if refusal.is_not_found() => return Ok(None),

@@ -82,7 +82,7 @@ impl Applier<'_> {
                 if action.is_change()
                     && let Some((group, kind)) = item.object.defines()
                 {
-                    self.cluster.define(group, kind).await;
+                    self.cluster.define(group, kind);
                 }
                 let known = fingerprint_of(&live).map(|fingerprint| Known {
                     digest: item.digest,

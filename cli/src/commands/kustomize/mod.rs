@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Zoned;
 use sluice_kustomize::{
@@ -87,11 +87,10 @@ struct UnusedArgs {
     stack_trace: bool,
 }
 
-pub(crate) async fn run(app: &App, args: &KustomizeArgs) -> Result<()> {
+/// Runs outside of a runtime: what is fetched brings its own.
+pub(crate) fn run(app: &App, args: &KustomizeArgs) -> Result<()> {
     let KustomizeCommand::Build(args) = &args.command;
-    let (output, args) = (app.output.clone(), args.clone());
-    let result = tokio::task::spawn_blocking(move || built(&output, &Network::default(), &args)).await;
-    result.context("the build ended early").and_then(|result| result).map_err(Exit::as_tool)
+    built(&app.output, &Network::default(), args).map_err(Exit::as_tool)
 }
 
 /// What fetches the bases of a Kustomization that a person builds.

@@ -7,26 +7,33 @@ use anyhow::Result;
 use sluice_git::Credentials;
 use sluice_kustomize::{Error, Remote, RepositorySpec};
 use sluice_manifests::bases;
+use tokio::runtime::Runtime;
 
 use super::local;
 
 const FILE: &str = "file://";
 
 /// Fetches over Git and HTTP, and from repositories on this machine. Most builds need nothing of it: trusted certificates
-/// and keys are read when something is fetched.
+/// and keys are read, and a runtime is started, when something is fetched.
 #[derive(Default)]
-pub(super) struct Network(OnceLock<bases::Network>);
+pub(super) struct Network(OnceLock<(bases::Network, Runtime)>);
 
 impl Network {
     fn network(&self) -> Result<&bases::Network, Error> {
-        match self.0.get() {
-            Some(network) => Ok(network),
-            None => {
-                let network = plain().map_err(|error| Error::new(format!("{error:#}")))?;
-                Ok(self.0.get_or_init(|| network))
-            }
+        if let Some((network, _)) = self.0.get() {
+            return Ok(network);
         }
+        let started = start().map_err(|error| Error::new(format!("{error:#}")))?;
+        Ok(&self.0.get_or_init(|| started).0)
     }
+}
+
+fn start() -> Result<(bases::Network, Runtime)> {
+    let runtime = crate::app::runtime(1)?;
+    let entered = runtime.enter();
+    let network = plain()?;
+    drop(entered);
+    Ok((network, runtime))
 }
 
 /// Without repositories on this machine.
