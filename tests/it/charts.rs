@@ -306,3 +306,57 @@ async fn charts_in_git_are_packed_with_their_dependencies() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_read_once_for_all_charts_in_it() -> Result<()> {
+    gitops("chart-many", async |ops| {
+        let work = ops.repository.work().to_owned();
+        let names: Vec<String> = (0..6).map(|number| format!("chart-{number}")).collect();
+        for name in &names {
+            write_chart(&work.join("charts"), name, "1.0.0", "")?;
+        }
+        let first = ops.repository.commit("Charts")?;
+        ops.git_repository(json!({})).await?;
+        ops.stored("app", &format!("main@sha1:{first}")).await?;
+        for name in &names {
+            let strategy = if name == "chart-5" { "Revision" } else { "ChartVersion" };
+            let more = json!({"chart": format!("charts/{name}"), "reconcileStrategy": strategy});
+            ops.chart(name, "GitRepository", "app", more).await?;
+        }
+        let version = |commit: &str| format!("1.0.0+{}", &commit[..12]);
+        let mut before = Vec::new();
+        for name in &names[..5] {
+            before.push(ops.has("HelmChart", name, "1.0.0").await?.data["status"]["artifact"].clone());
+        }
+        ops.has("HelmChart", "chart-5", &version(&first)).await?;
+        let read = source_reads(ops).await?;
+
+        std::fs::write(work.join("charts/chart-0/values.yaml"), "replicas: 3\n")?;
+        write_chart(&work.join("charts"), "chart-1", "1.1.0", "")?;
+        let second = format!("main@sha1:{}", ops.push("More").await?);
+        let api = ops.api(SOURCE, "HelmChart").await?;
+        let mut after = Vec::new();
+        for name in &names {
+            let object = wait::until(&api, name, "ready at the second commit", |object| {
+                object.data["status"]["observedSourceArtifactRevision"] == second.as_str()
+                    && crate::gitops::is_ready(object)
+            });
+            after.push(object.await?.data["status"]["artifact"].clone());
+        }
+        ensure!(source_reads(ops).await? == read + 1, "{}", source_reads(ops).await? - read);
+        ensure!(after[1]["revision"] == "1.1.0", "{}", after[1]);
+        ensure!(after[5]["revision"] == version(&second["main@sha1:".len()..]).as_str(), "{}", after[5]);
+        for other in [0, 2, 3, 4] {
+            ensure!(after[other] == before[other], "{} was packed again", names[other]);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// How often the source-controller has read an artifact for charts in it.
+async fn source_reads(ops: &GitOps) -> Result<u64> {
+    let metrics = ops.source.metrics().await?;
+    let count = metrics.lines().find_map(|line| line.strip_prefix("sluice_chart_source_reads_total "));
+    Ok(count.with_context(|| metrics.clone())?.parse()?)
+}

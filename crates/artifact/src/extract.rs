@@ -5,15 +5,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use tar::EntryType;
-
-/// Longest name of an entry, and longest extended header.
-const MAX_NAME: u64 = 4096;
-const MAX_EXTENSION: u64 = 1 << 20;
+use crate::entries::{Target, copy, read_tar};
 
 /// What to do with a symlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,121 +85,31 @@ pub fn extract(archive: impl Read, target: &Path, options: &Options) -> Result<u
 
 /// Unpacks a plain tar into `target`, which must exist. Returns the sum of the file sizes.
 pub fn extract_tar(archive: impl Read, target: &Path, options: &Options) -> Result<u64, ExtractError> {
-    let mut archive = tar::Archive::new(archive);
-    let mut extraction = Extraction { target, options, total: 0, count: 0, parent: None };
-    // Raw entries: the tar crate would read extended names of any size into memory.
-    let mut name: Option<Vec<u8>> = None;
-    for entry in archive.entries().map_err(ExtractError::Archive)?.raw(true) {
-        let mut entry = entry.map_err(ExtractError::Archive)?;
-        match entry.header().entry_type() {
-            EntryType::XHeader => {
-                let extension = read_extension(&mut entry)?;
-                if let Some(path) = pax_path(&extension)? {
-                    name = Some(path);
-                }
-            }
-            EntryType::GNULongName => {
-                let mut extension = read_extension(&mut entry)?;
-                while extension.last() == Some(&0) {
-                    extension.pop();
-                }
-                name = Some(extension);
-            }
-            EntryType::GNULongLink | EntryType::XGlobalHeader => {}
-            kind => {
-                let path = name.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
-                let mode = entry.header().mode().map_err(ExtractError::Archive)?;
-                let size = entry.header().entry_size().map_err(ExtractError::Archive)?;
-                extraction.entry(&path, kind, mode, size, &mut entry)?;
-            }
-        }
-    }
-    Ok(extraction.total)
+    read_tar(archive, &mut Disk { target, parent: None }, options)
 }
 
-fn read_extension(entry: &mut impl Read) -> Result<Vec<u8>, ExtractError> {
-    let mut extension = Vec::new();
-    entry.take(MAX_EXTENSION + 1).read_to_end(&mut extension).map_err(ExtractError::Archive)?;
-    if extension.len() as u64 > MAX_EXTENSION {
-        return Err(invalid("an extended header is too long"));
-    }
-    Ok(extension)
-}
-
-fn invalid(message: &str) -> ExtractError {
-    ExtractError::Archive(io::Error::new(io::ErrorKind::InvalidData, message.to_owned()))
-}
-
-/// The `path` of a PAX header. A `size` there means an entry beyond 8 GiB, which is refused.
-fn pax_path(mut records: &[u8]) -> Result<Option<Vec<u8>>, ExtractError> {
-    let mut path = None;
-    while !records.is_empty() {
-        let malformed = || invalid("a PAX header is malformed");
-        let blank = records.iter().take(10).position(|b| *b == b' ').ok_or_else(malformed)?;
-        let length = std::str::from_utf8(&records[..blank]).ok().and_then(|n| n.parse::<usize>().ok());
-        let length = length.filter(|n| *n > blank + 1 && *n <= records.len()).ok_or_else(malformed)?;
-        let record = records[blank + 1..length].strip_suffix(b"\n").ok_or_else(malformed)?;
-        let equals = record.iter().position(|b| *b == b'=').ok_or_else(malformed)?;
-        match &record[..equals] {
-            b"path" => path = Some(record[equals + 1..].to_vec()),
-            b"size" => return Err(invalid("an entry is larger than 8 GiB")),
-            _ => {}
-        }
-        records = &records[length..];
-    }
-    Ok(path)
-}
-
-struct Extraction<'a> {
+struct Disk<'a> {
     target: &'a Path,
-    options: &'a Options,
-    total: u64,
-    count: u64,
     /// The directory that the last file went to: most files share it with their predecessor.
     parent: Option<PathBuf>,
 }
 
-impl Extraction<'_> {
-    fn entry(
+impl Target for Disk<'_> {
+    fn directory(&mut self, path: &Path, mode: u32) -> Result<(), ExtractError> {
+        let path = self.target.join(path);
+        let failed = |source| ExtractError::Write { path: path.clone(), source };
+        make_directories(self.target, &path).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode((mode & 0o777) | 0o700)).map_err(failed)
+    }
+
+    fn file(
         &mut self,
-        name: &[u8],
-        kind: EntryType,
+        path: &Path,
         mode: u32,
-        size: u64,
+        _size: u64,
         content: &mut impl Read,
     ) -> Result<(), ExtractError> {
-        self.count += 1;
-        if self.count > self.options.max_entries {
-            return Err(ExtractError::TooMany(self.options.max_entries));
-        }
-        let relative = relative_path(name)?;
-        let shown = || String::from_utf8_lossy(name).into_owned();
-        let path = self.target.join(&relative);
-        match kind {
-            EntryType::Directory => self.directory(&path, mode),
-            EntryType::Regular | EntryType::Continuous => {
-                self.total = self.total.saturating_add(size);
-                if let Some(max) = self.options.max_bytes.filter(|max| self.total > *max) {
-                    return Err(ExtractError::TooLarge(max));
-                }
-                if relative.as_os_str().is_empty() {
-                    return Err(ExtractError::Name(shown()));
-                }
-                self.file(path, mode, content)
-            }
-            EntryType::Symlink if self.options.symlinks == Symlinks::Skip => Ok(()),
-            EntryType::Symlink => Err(ExtractError::Symlink(shown())),
-            _ => Err(ExtractError::Kind(shown())),
-        }
-    }
-
-    fn directory(&mut self, path: &Path, mode: u32) -> Result<(), ExtractError> {
-        let failed = |source| ExtractError::Write { path: path.to_owned(), source };
-        make_directories(self.target, path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode((mode & 0o777) | 0o700)).map_err(failed)
-    }
-
-    fn file(&mut self, path: PathBuf, mode: u32, content: &mut impl Read) -> Result<(), ExtractError> {
+        let path = self.target.join(path);
         let failed = |source| ExtractError::Write { path: path.clone(), source };
         let parent = path.parent().unwrap_or(self.target);
         if self.parent.as_deref() != Some(parent) {
@@ -219,25 +124,7 @@ impl Extraction<'_> {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(failed)?;
-        copy(content, &mut file, failed)
-    }
-}
-
-/// Tells failures of the archive from those of the disk.
-fn copy(
-    content: &mut impl Read,
-    file: &mut fs::File,
-    failed: impl Fn(io::Error) -> ExtractError,
-) -> Result<(), ExtractError> {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let length = match content.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ExtractError::Archive(error)),
-        };
-        io::Write::write_all(file, &buffer[..length]).map_err(&failed)?;
+        copy(content, &mut file, failed).map(drop)
     }
 }
 
@@ -258,20 +145,4 @@ fn make_directories(target: &Path, path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn relative_path(name: &[u8]) -> Result<PathBuf, ExtractError> {
-    let refused = || ExtractError::Name(String::from_utf8_lossy(&name[..name.len().min(200)]).into_owned());
-    if name.is_empty() || name.len() as u64 > MAX_NAME || name.contains(&b'\\') || name.contains(&0) {
-        return Err(refused());
-    }
-    let mut relative = PathBuf::new();
-    for component in Path::new(std::ffi::OsStr::from_bytes(name)).components() {
-        match component {
-            Component::Normal(part) => relative.push(part),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(refused()),
-        }
-    }
-    Ok(relative)
 }

@@ -5,15 +5,18 @@
 //! - [`digest`] names and checks it.
 //! - [`storage`] keeps it on disk: layout, atomic publish, retention.
 //! - [`fetch`] gets it over HTTP and verifies it, [`extract`] unpacks it without trusting it.
+//! - [`spool`] is for those who read only some of its files.
 //!
 //! The crate knows nothing of Kubernetes, Git or registries; times and limits are the caller's.
 
 pub mod archive;
 pub mod digest;
+mod entries;
 pub mod extract;
 pub mod fetch;
 pub mod glob;
 pub mod ignore;
+pub mod spool;
 pub mod storage;
 
 pub use archive::Archive;
@@ -21,4 +24,5 @@ pub use digest::{Algorithm, Digest, Hasher};
 pub use extract::extract;
 pub use fetch::Fetcher;
 pub use ignore::Rules;
+pub use spool::Spool;
 pub use storage::Storage;

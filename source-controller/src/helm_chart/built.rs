@@ -40,6 +40,12 @@ impl Builds {
         asked.is_some() && builds.get(key) == asked.as_ref()
     }
 
+    /// Whether something became of a source for a generation of the chart.
+    pub(super) fn knows(&self, key: &ObjectKey, generation: i64, of: &str) -> bool {
+        let builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        builds.get(key).is_some_and(|built| built.generation == generation && built.of == of)
+    }
+
     /// Remembers what became of a source.
     pub(super) fn remember(
         &self,

@@ -1,10 +1,12 @@
 //! The charts that a chart in a folder depends on and does not bring along.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
+use sluice_api::meta::Artifact;
 use sluice_api::source::{HelmChart, HelmRepository, HelmRepositorySpec, HelmRepositoryType};
-use sluice_artifact::Algorithm;
+use sluice_artifact::{Algorithm, Spool};
 use sluice_helm::Chart;
 use sluice_helm::chart::{Dependency, load_archive};
 use sluice_helm::index::stored;
@@ -18,13 +20,19 @@ use crate::chart_repository::{
 use crate::helm_repository::within;
 use crate::source::{Context, Failure, blocking, inside};
 
+/// The folder of a chart.
+pub(super) struct Tree<'a> {
+    pub(super) artifact: &'a Artifact,
+    pub(super) spool: Arc<Spool>,
+    pub(super) path: &'a Path,
+}
+
 /// Adds what is missing to a chart. Returns how many charts that were.
 pub(super) async fn fetch(
     charts: &HelmCharts,
     context: &Context<HelmChart>,
     object: &HelmChart,
-    root: &Path,
-    path: &Path,
+    tree: Tree<'_>,
     chart: &mut Chart,
 ) -> Result<usize, Failure> {
     let locked = chart.lock.as_ref().and_then(|lock| lock.dependencies.as_ref());
@@ -37,7 +45,7 @@ pub(super) async fn fetch(
         |dependency: &&Dependency| !chart.subcharts.iter().any(|bundled| bundled.name() == dependency.name);
     let missing: Vec<Dependency> = wanted.iter().filter(is_missing).cloned().collect();
     for dependency in &missing {
-        let found = one(charts, context, object, root, path, dependency).await;
+        let found = one(charts, context, object, &tree, dependency).await;
         let mut found = found.map_err(|problem| {
             failure::dependency(&format!("failed to add dependency '{}': {problem}", dependency.name))
         })?;
@@ -58,8 +66,7 @@ async fn one(
     charts: &HelmCharts,
     context: &Context<HelmChart>,
     object: &HelmChart,
-    root: &Path,
-    path: &Path,
+    tree: &Tree<'_>,
     dependency: &Dependency,
 ) -> Result<Chart, String> {
     let flags = &context.shared.flags;
@@ -70,12 +77,11 @@ async fn one(
             Some(relative) => relative.to_owned(),
             None => format!("charts/{}", dependency.name),
         };
-        let below = path.strip_prefix(root).unwrap_or(Path::new(""));
-        let target = inside(root, &below.join(&relative).to_string_lossy());
-        let loaded = blocking(move || local::load(&target, limit, file_limit)).await;
-        let here = format!("{}/", root.display());
-        let (chart, _) = loaded
-            .map_err(|problem| format!("no chart found at '{relative}': {}", problem.replace(&here, "")))?;
+        let target = inside(Path::new(""), &tree.path.join(&relative).to_string_lossy());
+        let missing = |problem: String| format!("no chart found at '{relative}': {problem}");
+        let spool = charts.open_at(tree, &target).await.map_err(missing)?;
+        let loaded = blocking(move || local::load(&spool, &target, limit, file_limit)).await;
+        let (chart, _) = loaded.map_err(missing)?;
         let fits = Constraints::parse(&dependency.version)
             .map_err(|error| error.to_string())?
             .check(&Version::parse(&chart.metadata.version).map_err(|error| error.to_string())?);

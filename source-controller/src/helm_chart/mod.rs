@@ -7,11 +7,15 @@ mod failure;
 mod local;
 mod origin;
 mod remote;
+mod spools;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use sluice_api::meta::Artifact;
 use sluice_api::source::{Bucket, GitRepository, HelmChart, HelmChartStatus, HelmRepository};
+use sluice_artifact::Spool;
 use sluice_runtime::{Cache, Change, Controller, ObjectKey, Severity};
 
 use crate::Shared;
@@ -21,17 +25,25 @@ use crate::source::{
 use build::{Build, Goal};
 use built::Builds;
 use origin::Origin;
+use spools::{Need, Spools};
 
 impl_source!(HelmChart, HelmChartStatus, url);
 
 /// Runs the controller until the manager stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut controller = Controller::<HelmChart>::new(&shared.manager, shared.flags.concurrent);
+    let reads = Counter::default();
+    let help = "How often an artifact was read to build HelmCharts from it";
+    shared
+        .manager
+        .metrics
+        .register(|registry| registry.register("sluice_chart_source_reads", help, reads.clone()));
     let charts = HelmCharts {
         helm_repositories: watch(&shared, &mut controller),
         git_repositories: watch(&shared, &mut controller),
         buckets: watch(&shared, &mut controller),
         builds: Builds::default(),
+        spools: Spools::new(shared.storage.clone(), reads.clone()),
     };
     let sources = Sources::new(shared, &controller, charts);
     controller.run(sources).await;
@@ -62,6 +74,51 @@ struct HelmCharts {
     git_repositories: Arc<Cache<GitRepository>>,
     buckets: Arc<Cache<Bucket>>,
     builds: Builds,
+    spools: Arc<Spools>,
+}
+
+impl HelmCharts {
+    /// Opens the artifact of a chart's source. Other charts that are to be built from it find there what they need, too.
+    async fn open(
+        &self,
+        context: &Context<HelmChart>,
+        object: &HelmChart,
+        artifact: &Artifact,
+    ) -> Result<Option<Arc<Spool>>, Failure> {
+        let source = &object.spec.source_ref;
+        let is_awaited = |chart: &HelmChart| {
+            let other = &chart.spec.source_ref;
+            other.name == source.name
+                && other.kind == source.kind
+                && chart.metadata.namespace == object.metadata.namespace
+                && !chart.spec.suspend
+                && chart.metadata.deletion_timestamp.is_none()
+                && !self.builds.knows(
+                    &ObjectKey::of(chart),
+                    chart.metadata.generation.unwrap_or_default(),
+                    &artifact.digest,
+                )
+        };
+        let others = || {
+            let charts = context.cache.filter(is_awaited);
+            charts.iter().flat_map(|chart| local::places(&chart.spec)).collect()
+        };
+        let paths = local::places(&object.spec);
+        self.spools.open(artifact, Need::Chart { paths, others }).await
+    }
+
+    /// The artifact of a tree, with another place of it. The error says why that cannot be read.
+    async fn open_at(&self, tree: &dependencies::Tree<'_>, place: &Path) -> Result<Arc<Spool>, String> {
+        if tree.spool.covers(place) {
+            return Ok(tree.spool.clone());
+        }
+        let opened = self.spools.open(tree.artifact, Need::<fn() -> _>::Place(place.to_owned())).await;
+        match opened {
+            Ok(Some(spool)) => Ok(spool),
+            Ok(None) => Err("the artifact of the source is gone".to_owned()),
+            Err(failure) => Err(failure.message),
+        }
+    }
 }
 
 /// What a run came to.

@@ -6,4 +6,5 @@ mod archive;
 mod extract;
 mod fetch;
 mod ignore;
+mod spool;
 mod storage;

@@ -206,14 +206,39 @@ fn walk_directory(directory: &Path, may_open: usize) -> Result<Walk, LoadError> 
     if let Err(error) = fs::metadata(&metadata) {
         return Err(LoadError::NoChart { path: metadata.display().to_string(), error });
     }
-    let ignore = directory.join(".helmignore");
-    let rules = match fs::read(&ignore) {
-        Ok(text) => IgnoreRules::parse(&String::from_utf8_lossy(&text))?,
-        Err(_) => IgnoreRules::parse("")?,
-    };
-    let mut walk = Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new(), may_open };
+    let mut walk = Walk::begin(fs::read(directory.join(".helmignore")), may_open)?;
     walk.directory(directory, "")?;
     Ok(walk)
+}
+
+/// Loads a chart from a folder `at` that somebody else reads: `files` are the paths below it and the sizes, folder by
+/// folder, each by name; `read` reads one of them. Like [`load_directory`] otherwise.
+pub fn load_listed(
+    at: &Path,
+    files: &[(&str, u64)],
+    read: impl Fn(&str) -> std::io::Result<Vec<u8>>,
+) -> Result<Chart, LoadError> {
+    let is_metadata = |path: &str| path.split('/').next() == Some("Chart.yaml");
+    if !files.iter().any(|(path, _)| is_metadata(path)) {
+        let error = read("Chart.yaml").err().unwrap_or_else(|| std::io::ErrorKind::NotFound.into());
+        return Err(LoadError::NoChart { path: at.join("Chart.yaml").display().to_string(), error });
+    }
+    let mut walk = Walk::begin(read(".helmignore"), 0)?;
+    for (path, size) in files {
+        let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]).enumerate();
+        let unread = folders.find(|(depth, folder)| walk.rules.ignores(folder, true) || *depth >= MAX_DEPTH);
+        match unread {
+            Some((_, folder)) if walk.rules.ignores(folder, true) => continue,
+            Some((_, folder)) => return Err(LoadError::Depth(folder.to_owned())),
+            None if walk.rules.ignores(path, false) => continue,
+            None => {}
+        }
+        walk.check(path, *size)?;
+        let read_error = |error| LoadError::Read { path: at.join(path).display().to_string(), error };
+        walk.keep((*path).to_owned(), read(path).map_err(read_error)?.into(), None)?;
+    }
+    let mut budget = walk.budget;
+    assemble(walk.files, &mut budget, 0)
 }
 
 struct Walk {
@@ -227,6 +252,12 @@ struct Walk {
 }
 
 impl Walk {
+    /// `ignore`: the text of `.helmignore`, if there is one.
+    fn begin(ignore: std::io::Result<Vec<u8>>, may_open: usize) -> Result<Self, LoadError> {
+        let rules = IgnoreRules::parse(&String::from_utf8_lossy(&ignore.unwrap_or_default()))?;
+        Ok(Walk { rules, files: Vec::new(), budget: Budget::new(), ancestors: Vec::new(), may_open })
+    }
+
     fn directory(&mut self, path: &Path, relative: &str) -> Result<(), LoadError> {
         let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
         let real = fs::canonicalize(path).map_err(read_error)?;
@@ -276,12 +307,7 @@ impl Walk {
         let read_error = |error| LoadError::Read { path: path.display().to_string(), error };
         let mut file = fs::File::open(path).map_err(read_error)?;
         let metadata = file.metadata().map_err(read_error)?;
-        if metadata.len() > self.budget.remaining() {
-            return Err(LoadError::TooLarge(relative));
-        }
-        if self.files.len() >= MAX_FILES {
-            return Err(LoadError::TooManyFiles(relative));
-        }
+        self.check(&relative, metadata.len())?;
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         let mut start = [0; 3];
         if self.may_open > 0
@@ -298,6 +324,26 @@ impl Walk {
             return Ok(());
         }
         let data = read_shared(path, &mut file, metadata.len()).map_err(read_error)?;
+        self.keep(relative, data, modified)
+    }
+
+    /// Whether there is room for one more file of so many bytes.
+    fn check(&self, relative: &str, size: u64) -> Result<(), LoadError> {
+        if size > self.budget.remaining() {
+            return Err(LoadError::TooLarge(relative.to_owned()));
+        }
+        if self.files.len() >= MAX_FILES {
+            return Err(LoadError::TooManyFiles(relative.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        relative: String,
+        data: Arc<[u8]>,
+        modified: Option<Timestamp>,
+    ) -> Result<(), LoadError> {
         if !self.budget.take(data.len() as u64) {
             return Err(LoadError::TooLarge(relative));
         }

@@ -23,7 +23,7 @@ pub use content::Content;
 pub use dependencies::{DependencyError, missing_dependencies, process_dependencies};
 pub use ignore::{IgnoreError, IgnoreRules};
 pub use load::{
-    LoadError, is_archive, load, load_archive, load_directory, load_files, load_lean, read_files,
+    LoadError, is_archive, load, load_archive, load_directory, load_files, load_lean, load_listed, read_files,
 };
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub use validate::ValidationError;

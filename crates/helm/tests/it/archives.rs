@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sluice_gotemplate::SystemHost;
-use sluice_helm::chart::{File, LoadError, load_archive, load_directory, load_files};
+use sluice_helm::chart::{File, LoadError, load_archive, load_directory, load_files, load_listed};
 use sluice_helm::package::package;
 use sluice_helm::template::render_chart;
 use sluice_helm::{TemplateOptions, Values, template};
@@ -71,6 +71,31 @@ fn a_folder_is_read_without_what_helmignore_names() {
     assert_eq!(names(&chart.templates), ["templates/a.yaml"]);
     assert_eq!(names(&chart.files), [".helmignore", "link.txt"]);
     assert_eq!(&*chart.templates[0].data, b"a: 1");
+
+    // The same from a list, which says nothing of times.
+    let read = |name: &str| fs::read(folder.path().join(name));
+    let mut listed: Vec<(String, u64)> = Vec::new();
+    for name in
+        ["link.txt", ".helmignore", "Chart.yaml", "ci/a.yaml", "templates/.swp", "templates/a.yaml", "x.bak"]
+    {
+        listed.push((name.to_owned(), read(name).expect("a file").len() as u64));
+    }
+    listed.sort();
+    let list: Vec<(&str, u64)> = listed.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+    let other = load_listed(Path::new("x"), &list, read).expect("a chart");
+    let contents = |chart: &sluice_helm::Chart| {
+        chart.raw.iter().map(|f| (f.name.clone(), f.data.to_vec())).collect::<Vec<_>>()
+    };
+    assert_eq!(contents(&other), contents(&chart));
+    let missing = |_: &str| Err(std::io::Error::from_raw_os_error(2));
+    let error = load_listed(Path::new("x"), &[("a", 1)], missing).expect_err("no chart");
+    let text = "unable to detect chart at x/Chart.yaml: No such file or directory (os error 2)";
+    assert_eq!(error.to_string(), text);
+    let deep = "d/".repeat(70) + "f";
+    let deep = [("Chart.yaml", 0), (deep.as_str(), 0)];
+    assert!(matches!(load_listed(Path::new("x"), &deep, |_| Ok(Vec::new())), Err(LoadError::Depth(_))));
+    let large = [("Chart.yaml", 0), ("f", 1 << 40)];
+    assert!(matches!(load_listed(Path::new("x"), &large, |_| Ok(Vec::new())), Err(LoadError::TooLarge(_))));
 
     std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).expect("a link");
     assert!(matches!(load_directory(folder.path()), Err(LoadError::Depth(_))));
