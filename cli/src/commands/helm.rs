@@ -152,6 +152,8 @@ struct TemplateArgs {
 #[derive(Args)]
 struct WithoutEffect {
     #[arg(long, hide = true)]
+    atomic: bool,
+    #[arg(long, hide = true)]
     create_namespace: bool,
     #[arg(long, hide = true)]
     description: Option<String>,
@@ -163,8 +165,12 @@ struct WithoutEffect {
     force_conflicts: bool,
     #[arg(long, hide = true)]
     force_replace: bool,
+    #[arg(long, hide = true)]
+    hide_notes: bool,
     #[arg(short, long, hide = true)]
     labels: Vec<String>,
+    #[arg(long, hide = true)]
+    render_subchart_notes: bool,
     #[arg(long, hide = true)]
     replace: bool,
     #[arg(long, hide = true)]

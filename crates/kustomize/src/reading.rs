@@ -4,7 +4,7 @@ use sluice_yaml::resolve::Tag;
 use sluice_yaml::{Node, Value, read_commented, read_node};
 
 use crate::error::{Context as _, Error, Result};
-use crate::resource::{Resource, ResourceMap};
+use crate::resource::{Resource, ResourceMap, SENTINEL};
 use crate::tree;
 use crate::value::{node_through_json, unprinted_value};
 
@@ -212,8 +212,10 @@ pub(crate) fn check_metadata(node: &Node) -> Result<()> {
 /// Go's `%v` of a map of texts.
 fn go_map(node: Option<&Node>) -> String {
     let entries = node.and_then(Node::as_mapping).into_iter().flatten();
-    let mut shown: Vec<String> =
-        entries.map(|(key, value)| format!("{}:{}", tree::text(key), tree::text(value))).collect();
+    let mut shown: Vec<String> = entries
+        .filter(|(key, _)| tree::text(key) != SENTINEL)
+        .map(|(key, value)| format!("{}:{}", tree::text(key), tree::text(value)))
+        .collect();
     shown.sort();
     format!("map[{}]", shown.join(" "))
 }

@@ -291,7 +291,9 @@ impl Resource {
             .into_iter()
             .map(|(key, value)| {
                 let style = if value.contains('\n') { Style::Literal } else { Style::Plain };
-                (tree::key(&key), Node::Scalar(ScalarNode { style, ..tree::string(value) }))
+                let mut value = ScalarNode { style, ..tree::string(value) };
+                tree::quote_if_needed(&mut value);
+                (tree::key(&key), Node::Scalar(value))
             })
             .collect();
         if let Some(map) = tree::get_or_create(metadata, name, Kind::Mapping)? {

@@ -138,28 +138,29 @@ impl LabelSelector {
     fn parse(text: &str) -> Result<Self> {
         let mut parser = Parser { tokens: tokens(text), at: 0 };
         let mut requirements = Vec::new();
-        if parser.peek() == "" {
-            return Ok(Self(requirements));
-        }
         loop {
-            requirements.push(parser.requirement()?);
+            if !parser.is_at_requirement() {
+                return match parser.peek() {
+                    "" => Ok(Self(requirements)),
+                    other => Err(problem(other, "!, identifier, or 'end of string'")),
+                };
+            }
+            let requirement = parser
+                .requirement()
+                .map_err(|error| Error::new(format!("unable to parse requirement: {error}")))?;
+            requirements.push(requirement);
             match parser.next().as_str() {
                 "" => return Ok(Self(requirements)),
-                "," => {
-                    if parser.peek() == "" {
-                        return Err(Error::new(
-                            "unable to parse requirement: found '', expected: identifier after ','",
-                        ));
-                    }
-                }
-                other => {
-                    return Err(Error::new(format!(
-                        "unable to parse requirement: found '{other}', expected: ',' or 'end of string'"
-                    )));
-                }
+                "," if parser.is_at_requirement() => {}
+                "," => return Err(problem(parser.peek(), "identifier after ','")),
+                other => return Err(problem(other, "',' or 'end of string'")),
             }
         }
     }
+}
+
+fn problem(found: &str, expected: &str) -> Error {
+    Error::new(format!("found '{found}', expected: {expected}"))
 }
 
 impl Requirement {
@@ -231,8 +232,8 @@ impl Parser {
         token
     }
 
-    fn problem(found: &str, expected: &str) -> Error {
-        Error::new(format!("unable to parse requirement: found '{found}', expected: {expected}"))
+    fn is_at_requirement(&self) -> bool {
+        self.peek() == "!" || Self::is_word(self.peek())
     }
 
     fn is_word(token: &str) -> bool {
@@ -246,7 +247,7 @@ impl Parser {
         }
         let key = self.next();
         if !Self::is_word(&key) {
-            return Err(Self::problem(&key, "identifier"));
+            return Err(problem(&key, "identifier"));
         }
         check_key(&key)?;
         if matches!(self.peek(), "" | ",") {
@@ -254,43 +255,73 @@ impl Parser {
             return Ok(Requirement { key, operator, values: Vec::new() });
         }
         if negated {
-            return Err(Self::problem(self.peek(), "',' or 'end of string'"));
+            // Whoever asks finds that something follows.
+            return Ok(Requirement { key, operator: Operator::DoesNotExist, values: Vec::new() });
         }
         let operator = match self.next().as_str() {
             "=" | "==" | "in" => Operator::In,
             "!=" | "notin" => Operator::NotIn,
             ">" => Operator::GreaterThan,
             "<" => Operator::LessThan,
-            other => return Err(Self::problem(other, "in, notin, =, ==, !=, gt, lt")),
+            other => return Err(problem(other, "'=', '!=', '==', 'in', notin'")),
         };
         let listed = matches!(self.tokens[self.at - 1].as_str(), "in" | "notin");
-        let values = if listed { self.values()? } else { vec![self.value()] };
+        let values = if listed { self.values()? } else { vec![self.exact_value()?] };
         if matches!(operator, Operator::GreaterThan | Operator::LessThan)
             && values.iter().any(|value| value.parse::<i64>().is_err())
         {
             return Err(Error::new("for 'Gt', 'Lt' operators, the value must be an integer"));
         }
-        values.iter().try_for_each(|value| check_value(value))?;
+        values.iter().try_for_each(|value| check_value(&key, value))?;
         Ok(Requirement { key, operator, values })
     }
 
-    /// One value, which may be missing.
-    fn value(&mut self) -> String {
-        if Self::is_word(self.peek()) { self.next() } else { String::new() }
+    /// What is compared, which may be missing.
+    fn exact_value(&mut self) -> Result<String> {
+        if matches!(self.peek(), "" | ",") {
+            return Ok(String::new());
+        }
+        match self.next() {
+            value if Self::is_word(&value) => Ok(value),
+            other => Err(problem(&other, "identifier")),
+        }
     }
 
+    /// Values between brackets, any of which may be blank.
     fn values(&mut self) -> Result<Vec<String>> {
         let open = self.next();
         if open != "(" {
             // The one text of these without a comma.
-            return Err(Error::new(format!("unable to parse requirement: found '{open}' expected: '('")));
+            return Err(Error::new(format!("found '{open}' expected: '('")));
         }
-        let mut values = vec![self.value()];
+        match self.peek() {
+            ")" => {
+                self.at += 1;
+                return Ok(vec![String::new()]);
+            }
+            "," => {}
+            word if Self::is_word(word) => {}
+            other => return Err(problem(other, "',', ')' or identifier")),
+        }
+        let mut values = Vec::new();
         loop {
             match self.next().as_str() {
-                ")" => return Ok(values),
-                "," => values.push(self.value()),
-                other => return Err(Self::problem(other, "',', or ')'")),
+                ")" if !values.is_empty() => return Ok(values),
+                "," => {
+                    if values.is_empty() || matches!(self.peek(), ")" | ",") {
+                        values.push(String::new());
+                    }
+                    if self.peek() == "," {
+                        self.at += 1;
+                    }
+                }
+                word if Self::is_word(word) => {
+                    values.push(word.to_owned());
+                    if !matches!(self.peek(), "," | ")") {
+                        return Err(problem(self.peek(), "',' or ')'"));
+                    }
+                }
+                other => return Err(problem(other, "',', or identifier")),
             }
         }
     }
@@ -303,18 +334,23 @@ fn check_key(key: &str) -> Result<()> {
         && !name.is_empty()
         && key.split('/').count() <= 2
         && prefix.is_none_or(is_domain);
-    if fine { Ok(()) } else { Err(Error::new(format!("key: Invalid value: \"{key}\": invalid label key"))) }
+    if fine { Ok(()) } else { Err(Error::new(format!("invalid label key \"{key}\": {LABEL_KEY}"))) }
 }
 
-fn check_value(value: &str) -> Result<()> {
+fn check_value(key: &str, value: &str) -> Result<()> {
     if is_label_text(value) {
         Ok(())
     } else {
-        Err(Error::new(format!(
-            "values: Invalid value: \"{value}\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'"
-        )))
+        Err(Error::new(format!("invalid label value: \"{value}\": at key: \"{key}\": {LABEL_VALUE}")))
     }
 }
+
+const LABEL_KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end \
+     with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or \
+     '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex \
+     used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// A DNS subdomain in lower case.
 fn is_domain(text: &str) -> bool {

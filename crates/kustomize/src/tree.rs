@@ -12,6 +12,7 @@ use sluice_yaml::{Node, Style, Value};
 use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
+use crate::resource::SENTINEL;
 
 /// The entries of a mapping.
 pub(crate) type Entries = Vec<(Node, Node)>;
@@ -112,7 +113,9 @@ fn kind_name(node: &Node) -> &'static str {
 
 /// The error for a node of another kind than expected.
 pub(crate) fn wrong_kind(expected: &str, node: &Node) -> Error {
-    let contents = write_node(node);
+    let mut shown = node.clone();
+    clear(&mut shown, SENTINEL);
+    let contents = write_node(&shown);
     Error::new(format!(
         "wrong node kind: expected {expected} but got {}: node contents:\n{contents}",
         kind_name(node)

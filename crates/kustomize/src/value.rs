@@ -5,7 +5,7 @@ use sluice_yaml::number::{Integer, format_float, format_json_float};
 use sluice_yaml::read::{Dialect, decode_binary, replace_invalid};
 use sluice_yaml::resolve::{Scalar, Tag, resolve, resolve_tagged};
 use sluice_yaml::write::write_node;
-use sluice_yaml::{Mapping, Node, Style, Value};
+use sluice_yaml::{Collection, Mapping, Node, Style, Value};
 
 use crate::error::{Error, Result};
 
@@ -206,14 +206,19 @@ pub(crate) fn node_through_json(value: &Value) -> Result<Node> {
             number(format_json_float(*value).ok_or(Error::from(sluice_yaml::Error::Number(*value)))?)
         }
         Value::String(text) => quoted(text),
-        Value::Sequence(items) => Node::Sequence(items.iter().map(node_through_json).collect::<Result<_>>()?),
-        Value::Mapping(entries) => Node::Mapping(
-            entries
-                .iter()
-                .map(|(key, value)| Ok((quoted(key), node_through_json(value)?)))
-                .collect::<Result<_>>()?,
-        ),
+        Value::Sequence(items) => {
+            let items = items.iter().map(node_through_json).collect::<Result<_>>()?;
+            Node::Sequence(in_brackets(items))
+        }
+        Value::Mapping(entries) => {
+            let entries = entries.iter().map(|(key, value)| Ok((quoted(key), node_through_json(value)?)));
+            Node::Mapping(in_brackets(entries.collect::<Result<_>>()?))
+        }
     })
+}
+
+fn in_brackets<T>(items: Vec<T>) -> Collection<T> {
+    Collection { flow: true, ..Collection::from(items) }
 }
 
 /// The node that comes of a JSON document read with every number a float, then printed and read as YAML.

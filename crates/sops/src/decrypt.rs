@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::keys::{self, KeyService};
 use crate::metadata::{Metadata, Rule};
-use crate::store::{self, Loaded};
+use crate::store::{self, Loaded, infinite};
 use crate::tree::{Branch, Comment, Element, Item, Value};
 
 /// How to decrypt.
@@ -246,7 +246,7 @@ fn bytes(value: &Value) -> Vec<u8> {
         Value::Text(text) => text.clone(),
         Value::Int(value) => value.to_string().into_bytes(),
         // The shortest text without an exponent, as Python wrote it.
-        Value::Float(value) => value.to_string().into_bytes(),
+        Value::Float(value) => infinite(*value).map_or_else(|| value.to_string(), str::to_owned).into_bytes(),
         Value::Bool(true) => b"True".to_vec(),
         Value::Bool(false) => b"False".to_vec(),
         Value::Time(text) => text.clone().into_bytes(),

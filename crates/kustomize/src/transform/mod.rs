@@ -140,6 +140,7 @@ fn set_entry(node: &mut Node, key: &str, value: &str, mark: u32, writes: &mut Wr
             Some(_) => tree::set_field(node, key, tree::string(value), writes),
             None => {
                 let mut scalar = tree::string(value);
+                tree::quote_if_needed(&mut scalar);
                 scalar.line = mark;
                 entries.reserve_exact(1);
                 entries.push((tree::key(key), Node::Scalar(scalar)));

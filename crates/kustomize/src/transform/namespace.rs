@@ -115,11 +115,17 @@ impl NamespaceTransformer {
                 continue;
             }
             let compiled = CompiledSpec::new(spec);
-            let result = compiled
-                .visit(&mut resource.node, Some(Kind::Scalar), &mut |node| self.set(node, &mut writes));
-            result
-                .map_err(|error| compiled.blame(error, resource))
-                .context("namespace transformation failed")?;
+            let mut met_collection = false;
+            let result = compiled.visit(&mut resource.node, Some(Kind::Scalar), &mut |node| {
+                met_collection |= Kind::of(node) != Kind::Scalar;
+                self.set(node, &mut writes)
+            });
+            let failure = if met_collection {
+                "namespace field specs must target scalar nodes"
+            } else {
+                "namespace transformation failed"
+            };
+            result.map_err(|error| compiled.blame(error, resource)).context(failure)?;
         }
         writes.apply(&mut resource.node);
         Ok(())

@@ -135,3 +135,42 @@ fn a_refused_chart_is_named() {
                     https://example.com\n`: must specify --enable-helm";
     assert_eq!(error, expected);
 }
+
+#[test]
+fn selectors_that_do_not_parse_are_told_in_the_words_of_the_reference() {
+    let cases = [
+        (",", "found ',', expected: !, identifier, or 'end of string'"),
+        ("a=b,", "found '', expected: identifier after ','"),
+        ("a=b,,c", "found ',', expected: identifier after ','"),
+        ("a b", "unable to parse requirement: found 'b', expected: '=', '!=', '==', 'in', notin'"),
+        ("a=(b)", "unable to parse requirement: found '(', expected: identifier"),
+        ("!a=b", "found '=', expected: ',' or 'end of string'"),
+        ("a==b==c", "found '==', expected: ',' or 'end of string'"),
+        ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+        ("a in (b c)", "unable to parse requirement: found 'c', expected: ',' or ')'"),
+        ("a in (=)", "unable to parse requirement: found '=', expected: ',', ')' or identifier"),
+        ("a>b", "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer"),
+    ];
+    for (selector, expected) in cases {
+        let kustomization = format!(
+            "resources: [r.yaml]\npatches:\n- {{patch: '- {{op: add, path: /x, value: y}}', target: {{labelSelector: '{selector}'}}}}\n"
+        );
+        let resource = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+        let text = failure(&[("kustomization.yaml", &kustomization), ("r.yaml", resource)]);
+        assert_eq!(text, expected, "{selector}");
+    }
+}
+
+#[test]
+fn own_bookkeeping_stays_out_of_errors() {
+    let text = failure(&[
+        (
+            "kustomization.yaml",
+            "resources: [r.yaml]\nnamePrefix: p-\nconfigurations: [c.yaml]\nimages: [{name: a, newTag: b}]\n",
+        ),
+        ("c.yaml", "images: [{kind: Widget, path: metadata/annotations}]\n"),
+        ("r.yaml", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a, annotations: {b: c}}\n"),
+    ]);
+    assert!(text.contains("wrong node kind: expected ScalarNode but got MappingNode"), "{text}");
+    assert!(!text.contains("sluice"), "{text}");
+}

@@ -123,7 +123,7 @@ fn value(value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
                 return Err(Error::Emit(text));
             }
         },
-        Value::Text(text) => write_string(&String::from_utf8_lossy(text), out),
+        Value::Text(text) => write_text(text, out),
         Value::Time(text) => write_string(text, out),
         Value::List(list) => {
             let values = list.iter().filter_map(|element| match element {
@@ -136,6 +136,19 @@ fn value(value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
         Value::Foreign(name) => return Err(Error::Emit(format!("Error marshaling to json: {name}"))),
     }
     Ok(())
+}
+
+/// Bytes that are no text become one replacement each, written as an escape.
+fn write_text(text: &[u8], out: &mut String) {
+    let mut chunk = String::new();
+    out.push('"');
+    for part in text.utf8_chunks() {
+        chunk.clear();
+        write_string(part.valid(), &mut chunk);
+        out.push_str(&chunk[1..chunk.len() - 1]);
+        out.extend(part.invalid().iter().map(|_| "\\ufffd"));
+    }
+    out.push('"');
 }
 
 fn map(branch: &[Item], depth: usize, out: &mut String) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::metadata::Metadata;
 use crate::tree::{Branch, Item, Value};
+pub(crate) use scalar::infinite;
 
 /// The key under which metadata stands.
 const KEY: &str = "sops";

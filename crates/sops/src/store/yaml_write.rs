@@ -51,9 +51,21 @@ fn deeper(indent: usize, behind_dash: bool) -> usize {
 fn comments<'a>(out: &mut String, list: impl IntoIterator<Item = &'a Comment>, indent: usize) {
     for comment in list {
         margin(out, indent);
-        out.push('#');
-        out.push_str(&comment.text);
-        out.push('\n');
+        for (index, line) in comment.text.split('\n').enumerate() {
+            // Comments of INI files have several lines, each with a sign of its own or none.
+            match (index, line) {
+                (0, _) => out.push('#'),
+                (_, "") => {}
+                (_, line) => {
+                    margin(out, indent);
+                    if !line.starts_with('#') {
+                        out.push_str("# ");
+                    }
+                }
+            }
+            out.push_str(line);
+            out.push('\n');
+        }
     }
 }
 
@@ -221,12 +233,32 @@ fn scalar(value: &Value, indent: usize) -> (String, String) {
         Value::List(_) => line("[]"),
         Value::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => string(text, indent),
-            Err(_) => line(&format!("!!binary {}", STANDARD.encode(bytes))),
+            Err(_) => binary(bytes, indent),
         },
     }
 }
 
+/// Bytes that are no text; broken into lines where one is not enough.
+fn binary(bytes: &[u8], indent: usize) -> (String, String) {
+    const WIDTH: usize = 70;
+    let encoded = STANDARD.encode(bytes);
+    if encoded.len() < WIDTH {
+        return (format!("!!binary {encoded}"), String::new());
+    }
+    let mut lines = String::with_capacity(encoded.len() + encoded.len() / WIDTH + 1);
+    for line in encoded.as_bytes().chunks(WIDTH) {
+        lines.extend(line.iter().map(|byte| char::from(*byte)));
+        lines.push('\n');
+    }
+    let (head, body) = string(&lines, indent);
+    (format!("!!binary {head}"), body)
+}
+
 fn string(text: &str, indent: usize) -> (String, String) {
+    // The library takes it for a merge, though it is a text.
+    if text == "<<" {
+        return ("!!merge <<".to_owned(), String::new());
+    }
     let printed = write_v3(&sluice_yaml::Value::String(text.to_owned()));
     let Some(head) = printed.lines().next().filter(|head| head.starts_with('|')) else {
         return (printed.trim_end_matches('\n').to_owned(), String::new());
