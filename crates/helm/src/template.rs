@@ -310,7 +310,7 @@ impl RenderedChart {
         while let Some((path, file)) = crds.next() {
             if crds.peek().is_some() || !self.sorted.documents.is_empty() {
                 pieces.head(path)?;
-                file.data.each_piece(|piece| pieces.push(piece))?;
+                pieces.push(&String::from_utf8_lossy(&file.data.once()?))?;
                 pieces.push("\n")?;
             } else {
                 pieces.push(&trimmed(path, &file.text()))?;
