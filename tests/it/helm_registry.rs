@@ -138,3 +138,62 @@ async fn charts_are_pulled_as_helm_pulls_them() -> Result<()> {
     ensure!(error.to_string().contains("(nearest: 2.0.0-rc.1, 1.1.0, 1.0.0)"), "{error}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_are_pulled_through_tls_with_certificates_of_files() -> Result<()> {
+    let binaries = tokio::task::spawn_blocking(sluice_tests::binaries).await??;
+    let sluice = binaries.get("sluice").context("no sluice")?.clone();
+    let helm = crate::charts::helm().await?;
+    let (registry, server) =
+        (Registry::builder().client_certificates().start().await?, FileServer::start().await?);
+    crate::charts::publish(&helm, &server, "app", &["1.0.0"])?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| -> Result<String> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let (certificate, key) = registry.client_certificate().context("no client certificate")?;
+    let ca = file("ca.pem", registry.ca().context("no CA")?)?;
+    let (cert, key) = (file("cert.pem", certificate)?, file("key.pem", key)?);
+    let known = ["--ca-file", &ca, "--cert-file", &cert, "--key-file", &key];
+    let any = ["--insecure-skip-tls-verify", "--cert-file", &cert, "--key-file", &key];
+    let archive = std::fs::read(server.folder().join("app-1.0.0.tgz"))?;
+    let packed = server.folder().join("app-1.0.0.tgz").display().to_string();
+    let charts = format!("oci://{}/charts", registry.address());
+    Registry::run(&helm, &[&["push", &packed, &charts], &known[..]].concat())?;
+    let chart = format!("{charts}/app");
+    // The archive is the layer: it has an address of its own.
+    let blob = sluice_oci::digest(&archive);
+    let address = format!("https://{}/v2/charts/app/blobs/{blob}", registry.address());
+    for (index, (reference, name)) in [(&chart, "app-1.0.0.tgz"), (&address, &*blob)].into_iter().enumerate()
+    {
+        for (program, verb) in [(&helm, &["pull"][..]), (&sluice, &["helm", "pull"])] {
+            for (way, flags) in [("known", &known[..]), ("any", &any)] {
+                let target = folder.path().join(format!("{index}-{way}-{}", verb.len()));
+                std::fs::create_dir(&target)?;
+                let place = target.display().to_string();
+                Registry::run(program, &[verb, &[reference, "--destination", &place], flags].concat())
+                    .with_context(|| format!("{} {reference} {way}", program.display()))?;
+                ensure!(std::fs::read(target.join(name))? == archive, "{reference} {way}");
+            }
+            for flags in [&[][..], &known[..2], &known[2..]] {
+                let refused = Registry::run(program, &[verb, &[reference], flags].concat());
+                ensure!(refused.is_err(), "{} {reference} {flags:?}", program.display());
+            }
+        }
+    }
+    // Files that are not there, or not what they should be, are named.
+    for (flags, message) in [
+        (["--ca-file", "/none.pem"], "/none.pem"),
+        (["--ca-file", &packed], "the CA holds no certificate in PEM format"),
+        (["--cert-file", &cert], "--key-file"),
+    ] {
+        for reference in [&chart, &address] {
+            let error =
+                Registry::run(&sluice, &[&["helm", "pull", reference][..], &flags].concat()).unwrap_err();
+            ensure!(error.to_string().contains(message), "{reference} {flags:?}: {error}");
+        }
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use reqwest::Url;
 use sluice_artifact::extract::{Options, extract};
 use sluice_helm::index::{Index, Nearest};
+use sluice_http::Tls;
 use sluice_oci::{Client, ClientOptions, Credentials, Reference};
 use sluice_semver::{Constraints, Version};
 
@@ -56,6 +57,42 @@ pub(super) struct PullArgs {
     /// Talk to the registry without TLS.
     #[arg(long)]
     plain_http: bool,
+    /// Certificate authorities to trust besides those of the system (PEM).
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The certificate to show to the server (PEM).
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
+    /// Accept any certificate of the server.
+    #[arg(long, conflicts_with = "ca_file")]
+    insecure_skip_tls_verify: bool,
+}
+
+impl PullArgs {
+    fn tls(&self) -> Result<Tls> {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+        let identity = self.cert_file.as_ref().zip(self.key_file.as_ref());
+        Ok(Tls {
+            authorities: self.ca_file.as_ref().map(read).transpose()?,
+            identity: identity
+                .map(|(cert, key)| Ok::<_, anyhow::Error>((read(cert)?, read(key)?)))
+                .transpose()?,
+        })
+    }
+
+    /// A client for what is no registry.
+    fn client(&self) -> Result<reqwest::Client> {
+        let options = sluice_http::Options {
+            tls: self.tls()?,
+            insecure: self.insecure_skip_tls_verify,
+            user_agent: web::AGENT.to_owned(),
+            ..sluice_http::Options::default()
+        };
+        Ok(sluice_http::build(&options)?)
+    }
 }
 
 /// An archive and what it is called.
@@ -127,7 +164,7 @@ async fn from_repository(args: &PullArgs, repository: &str) -> Result<Pulled> {
 /// Gets an address. The login goes to the host that it is for, and to no other unless it may.
 async fn fetch(args: &PullArgs, url: Url, home: &Url) -> Result<Vec<u8>> {
     let shown = url.as_str().to_owned();
-    let mut request = web::client(None)?.get(url.clone());
+    let mut request = args.client()?.get(url.clone());
     let is_home = url.scheme() == home.scheme()
         && url.host() == home.host()
         && url.port_or_known_default() == home.port_or_known_default();
@@ -161,7 +198,14 @@ async fn from_registry(app: &App, args: &PullArgs) -> Result<Pulled> {
         },
         None => docker_credentials(&reference)?,
     };
-    let options = ClientOptions { credentials, insecure: args.plain_http, ..ClientOptions::default() };
+    let tls = args.tls()?;
+    let options = ClientOptions {
+        credentials,
+        insecure: args.plain_http || args.insecure_skip_tls_verify,
+        ca: tls.authorities,
+        certificate: tls.identity,
+        ..ClientOptions::default()
+    };
     let client = Client::new(&reference.registry, options)?;
     let name = reference.repository.rsplit('/').next().unwrap_or_default().to_owned();
     let version = if args.chart.trim_start_matches("oci://").contains(['@']) {
