@@ -62,6 +62,8 @@ fn decode_utf8(bytes: &[u8]) -> Result<&str, Problem> {
             Problem::reader("incomplete UTF-8 octet sequence")
         } else if rest[1..width].iter().any(|byte| byte & 0xC0 != 0x80) {
             Problem::reader("invalid trailing UTF-8 octet")
+        } else if matches!(rest, [0xC0 | 0xC1, ..] | [0xE0, 0x80..=0x9F, ..] | [0xF0, 0x80..=0x8F, ..]) {
+            Problem::reader("invalid length of a UTF-8 sequence")
         } else {
             Problem::reader("invalid Unicode character")
         }

@@ -12,6 +12,14 @@ pub enum RenderError {
     /// A template that failed.
     #[error("{0}")]
     Execution(String),
+    /// A template that printed bytes that are no UTF-8, such as a half of a letter.
+    #[error("YAML parse error on {file}: error converting YAML to JSON: {problem}")]
+    NotText {
+        /// The template.
+        file: String,
+        /// What YAML says of the bytes.
+        problem: String,
+    },
     /// The system gave no thread.
     #[error("rendering needs a thread: {0}")]
     Thread(std::io::Error),

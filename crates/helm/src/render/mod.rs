@@ -86,15 +86,32 @@ pub fn render_here(
 /// Executes the templates that make files.
 fn execute(templates: &[context::Template<'_>], mut context: Ctx<'_>) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered::new();
+    // The first by name is told, once nothing has failed.
+    let mut no_text: Option<(&str, String)> = None;
     for template in templates.iter().filter(|template| !template.is_partial()) {
         match context.execute_once(&template.name, &template.data()) {
-            Ok(output) => rendered.insert(template.name.clone(), without_no_value(output)),
+            Ok(output) => {
+                let text = String::from_utf8(output).unwrap_or_else(|error| {
+                    let name = template.name.as_str();
+                    let is_first = no_text.as_ref().is_none_or(|(first, _)| name < *first);
+                    if is_first && !name.ends_with("NOTES.txt") {
+                        no_text = sluice_yaml::read(error.as_bytes())
+                            .err()
+                            .map(|problem| (name, problem.to_string()));
+                    }
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                });
+                rendered.insert(template.name.clone(), without_no_value(text));
+            }
             Err(error) => {
                 // What cannot be parsed is told before anything that fails while it runs.
                 parse(templates)?;
                 return Err(error::execution_error(&template.name, &error));
             }
-        };
+        }
+    }
+    if let Some((file, problem)) = no_text {
+        return Err(RenderError::NotText { file: file.to_owned(), problem });
     }
     Ok(rendered)
 }
@@ -122,8 +139,6 @@ fn parse(templates: &[context::Template<'_>]) -> Result<TemplateSet, RenderError
 }
 
 /// Go prints `<no value>` for what is missing; none of it reaches a manifest.
-fn without_no_value(output: Vec<u8>) -> String {
-    let text = String::from_utf8(output)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+fn without_no_value(text: String) -> String {
     if text.contains("<no value>") { text.replace("<no value>", "") } else { text }
 }
