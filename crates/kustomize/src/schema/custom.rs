@@ -45,6 +45,9 @@ pub(crate) fn parse(text: &[u8], base: Option<&Schema>, base_wins: bool) -> Resu
 /// The document. What begins with a brace must be JSON.
 fn read(text: &[u8]) -> Result<Value> {
     let invalid = |error: &dyn std::fmt::Display| Error::new(format!("invalid schema file: json: {error}"));
+    if text.is_empty() {
+        return Err(invalid(&"cannot unmarshal Go value of type spec.Swagger: EOF"));
+    }
     if text.first() == Some(&b'{') {
         serde_json::from_slice::<serde_json::Value>(text).map_err(|error| invalid(&error))?;
     }

@@ -174,3 +174,18 @@ fn own_bookkeeping_stays_out_of_errors() {
     assert!(text.contains("wrong node kind: expected ScalarNode but got MappingNode"), "{text}");
     assert!(!text.contains("sluice"), "{text}");
 }
+
+#[test]
+fn an_empty_schema_file_is_refused_and_a_blank_one_has_no_types() {
+    let built = |schema: &str| {
+        let resource = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n";
+        let kustomization = "resources: [r.yaml]\nopenapi: {path: o.json}\n";
+        told(&[("kustomization.yaml", kustomization), ("r.yaml", resource), ("o.json", schema)]).1
+    };
+    let refused = built("").expect_err("nothing is no schema");
+    assert!(
+        refused.contains("invalid schema file: json: cannot unmarshal Go value of type spec.Swagger: EOF"),
+        "{refused}"
+    );
+    built("\n").expect("a blank file is an empty schema");
+}
