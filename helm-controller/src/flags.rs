@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use sluice_artifact::Algorithm;
-use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
+use sluice_runtime::flags::{CommonFlags, TokenCacheFlags, parse_bool, parse_duration};
 
 /// Installs Helm charts and keeps the releases as HelmReleases say.
 #[derive(Parser, Clone, Debug)]
@@ -61,12 +61,9 @@ pub(crate) struct Flags {
     /// Accepted for compatibility, see --oom-watch-memory-threshold.
     #[arg(long, default_value = "", value_name = "PATH")]
     pub(crate) oom_watch_current_memory_path: String,
-    /// Accepted for compatibility: how many tokens of cloud identities are kept.
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    pub(crate) token_cache_max_size: usize,
-    /// Accepted for compatibility: how long tokens of cloud identities are kept.
-    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) token_cache_max_duration: Duration,
+    /// Tokens of cloud identities.
+    #[command(flatten)]
+    pub(crate) token_cache: TokenCacheFlags,
 }
 
 fn parse_algorithm(text: &str) -> Result<Algorithm, String> {

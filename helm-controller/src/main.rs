@@ -64,7 +64,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     // By which account a cluster is opened is said with the cluster.
     let clusters = sluice_access::Identities::new(
         manager.client.clone(),
-        sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration),
+        flags.token_cache.tokens(),
         gates.enabled("ObjectLevelWorkloadIdentity"),
         String::new(),
     )

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
+use sluice_runtime::flags::{CommonFlags, TokenCacheFlags, parse_bool, parse_duration};
 
 /// Looks for new tags of images and commits them to Git.
 #[derive(Parser, Clone, Debug)]
@@ -43,12 +43,9 @@ pub(crate) struct Flags {
     /// ServiceAccount for cloud identities where an object names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) default_service_account: String,
-    /// How many tokens of cloud identities are kept; 0 keeps none.
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    pub(crate) token_cache_max_size: usize,
-    /// How long tokens of cloud identities are kept.
-    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) token_cache_max_duration: Duration,
+    /// Tokens of cloud identities.
+    #[command(flatten)]
+    pub(crate) token_cache: TokenCacheFlags,
 }
 
 pub(crate) use sluice_access::OBJECT_LEVEL_WORKLOAD_IDENTITY;

@@ -49,10 +49,10 @@ struct Shared {
 
 async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&manager.flags.feature_gates, &flags::GATES).map_err(StartError::Flag)?;
-    let (kept, longest) = (flags.token_cache_max_size, flags.token_cache_max_duration);
+    let kept = flags.token_cache;
     let identities = sluice_access::Identities::new(
         manager.client.clone(),
-        sluice_cloud::Tokens::new(kept, longest),
+        kept.tokens(),
         gates.enabled(flags::OBJECT_LEVEL_WORKLOAD_IDENTITY),
         flags.default_service_account.clone(),
     )
@@ -69,7 +69,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         registries: Registries::default(),
         http: sluice_http::Clients::default(),
         identities,
-        apps: sluice_github::Tokens::new(kept, longest),
+        apps: sluice_github::Tokens::new(kept.token_cache_max_size, kept.token_cache_max_duration),
         reflector,
     });
     let repositories = Controller::new(&manager, shared.flags.concurrent);

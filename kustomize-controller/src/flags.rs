@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
+use sluice_runtime::flags::{CommonFlags, TokenCacheFlags, parse_bool, parse_duration};
 
 /// Builds and applies Kustomizations.
 #[derive(Parser, Clone, Debug)]
@@ -60,12 +60,9 @@ pub(crate) struct Flags {
     /// Allow kubeconfigs that do not verify the server.
     #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) insecure_kubeconfig_tls: bool,
-    /// How many tokens of cloud identities are kept.
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    pub(crate) token_cache_max_size: usize,
-    /// How long tokens of cloud identities are kept.
-    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) token_cache_max_duration: Duration,
+    /// Tokens of cloud identities.
+    #[command(flatten)]
+    pub(crate) token_cache: TokenCacheFlags,
 }
 
 /// The feature gates of Flux's controller with their defaults.

@@ -26,7 +26,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use sluice_access::{Identities, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 use sluice_api::notification::{Alert, Provider, Receiver};
-use sluice_runtime::flags::{CommonFlags, FeatureGates, parse_bool, parse_duration};
+use sluice_runtime::flags::{CommonFlags, FeatureGates, TokenCacheFlags, parse_bool, parse_duration};
 use sluice_runtime::manager::StartError;
 use sluice_runtime::{Cache, Controller, Manager, ObjectKey};
 
@@ -68,12 +68,9 @@ struct Flags {
     /// ServiceAccount for cloud identities where a Provider names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     default_service_account: String,
-    /// How many tokens of cloud identities are kept; 0 keeps none.
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    token_cache_max_size: usize,
-    /// How long tokens of cloud identities are kept.
-    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
-    token_cache_max_duration: Duration,
+    /// Tokens of cloud identities.
+    #[command(flatten)]
+    token_cache: TokenCacheFlags,
 }
 
 impl Flags {
@@ -103,7 +100,7 @@ fn main() -> ExitCode {
 
 async fn start(manager: Arc<Manager>, flags: Flags, events_addr: String) -> Result<(), StartError> {
     let gates = FeatureGates::parse(&flags.common.feature_gates, GATES).map_err(StartError::Flag)?;
-    let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let tokens = flags.token_cache.tokens();
     let gate = gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY);
     let account = flags.default_service_account.clone();
     let identities = Identities::new(manager.client.clone(), tokens, gate, account);

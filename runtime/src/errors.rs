@@ -1,8 +1,8 @@
 //! Errors of the Kubernetes client as text for people.
 
-use std::error::Error;
-
+use kube::config::KubeconfigError;
 use kube::runtime::watcher;
+pub use sluice_http::chain;
 
 /// The text of an API error: the server's own message, or the chain of causes of a failed request.
 ///
@@ -28,19 +28,15 @@ pub fn describe_watch(error: &watcher::Error) -> String {
     }
 }
 
-/// An error and its causes joined by `: `. A cause whose text the outer one ends with already is not repeated.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
+/// What is wrong with a kubeconfig. Of one that cannot be read it tells no more than where: the text around may be a token.
+pub fn describe_kubeconfig(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(error) = error else { return chain(error) };
+    match error.location() {
+        Some(place) => {
+            format!("it is no kubeconfig in YAML: line {}, column {}", place.line(), place.column())
         }
-        source = cause.source();
+        None => "it is no kubeconfig in YAML".to_owned(),
     }
-    text
 }
 
 /// Whether the object of the request does not exist.

@@ -83,6 +83,24 @@ pub struct LeaderFlags {
     pub leader_election_retry_period: Duration,
 }
 
+/// Flags of what is kept of tokens that clouds give.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TokenCacheFlags {
+    /// How many tokens of cloud identities are kept; 0 keeps none.
+    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+    pub token_cache_max_size: usize,
+    /// How long tokens of cloud identities are kept.
+    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
+    pub token_cache_max_duration: Duration,
+}
+
+impl TokenCacheFlags {
+    /// A place for such tokens.
+    pub fn tokens(&self) -> sluice_cloud::Tokens {
+        sluice_cloud::Tokens::new(self.token_cache_max_size, self.token_cache_max_duration)
+    }
+}
+
 impl CommonFlags {
     /// The delays after failures.
     pub fn backoff(&self) -> Backoff {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use sha2::{Digest, Sha256};
 use sluice_api::meta::KubeConfigReference;
@@ -192,17 +192,9 @@ impl Identities {
     }
 }
 
-/// Reads a kubeconfig. Errors tell no more than where: the text around may be a token.
+/// Reads a kubeconfig.
 fn parse(text: &str) -> Result<Kubeconfig, String> {
-    Kubeconfig::from_yaml(text).map_err(|error| {
-        let KubeconfigError::Parse(error) = error else { return errors::chain(&error) };
-        match error.location() {
-            Some(place) => {
-                format!("it is no kubeconfig in YAML: line {}, column {}", place.line(), place.column())
-            }
-            None => "it is no kubeconfig in YAML".to_owned(),
-        }
-    })
+    Kubeconfig::from_yaml(text).map_err(|error| errors::describe_kubeconfig(&error))
 }
 
 /// A client that acts as a user, on the connections of another one.

@@ -53,9 +53,12 @@ pub(crate) fn metadata<R: Watched>(
     api: Api<PartialObjectMeta<R>>,
     config: watcher::Config,
 ) -> impl Events<PartialObjectMeta<R>> {
-    watcher(api, config)
-        .default_backoff()
-        .map(|event| event.map(|event| slim(map(event, |object| Guarded(Ok(object))))))
+    let slim = |mut object: PartialObjectMeta<R>| {
+        // Nobody reads them, and they take most memory. Those of whole objects are not decoded at all.
+        object.metadata.managed_fields = None;
+        Guarded(Ok(object))
+    };
+    watcher(api, config).default_backoff().map(move |event| event.map(|event| map(event, slim)))
 }
 
 /// Logs an object that does not decode.
@@ -102,12 +105,4 @@ fn map<A, B>(event: watcher::Event<A>, map: impl Fn(A) -> B) -> watcher::Event<B
         watcher::Event::Init => watcher::Event::Init,
         watcher::Event::InitDone => watcher::Event::InitDone,
     }
-}
-
-/// Drops what nobody reads and what takes most memory.
-fn slim<R: Resource>(event: watcher::Event<Guarded<R>>) -> watcher::Event<Guarded<R>>
-where
-    Guarded<R>: Resource,
-{
-    event.modify(|object| object.meta_mut().managed_fields = None)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use sluice_artifact::Algorithm;
-use sluice_runtime::flags::{CommonFlags, parse_bool, parse_duration};
+use sluice_runtime::flags::{CommonFlags, TokenCacheFlags, parse_bool, parse_duration};
 
 /// Fetches sources and serves them as artifacts.
 #[derive(Parser, Clone, Debug)]
@@ -71,12 +71,9 @@ pub(crate) struct Flags {
     /// Let ArtifactGenerators take from sources of their own namespace only.
     #[arg(long, default_value = "false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) no_cross_namespace_refs: bool,
-    /// How many tokens of cloud identities are kept; 0 keeps none.
-    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
-    pub(crate) token_cache_max_size: usize,
-    /// How long tokens of cloud identities are kept.
-    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) token_cache_max_duration: Duration,
+    /// Tokens of cloud identities.
+    #[command(flatten)]
+    pub(crate) token_cache: TokenCacheFlags,
 }
 
 pub(crate) use sluice_access::OBJECT_LEVEL_WORKLOAD_IDENTITY;

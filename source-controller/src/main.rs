@@ -56,7 +56,7 @@ async fn controllers(manager: Arc<Manager>, flags: Flags) -> Result<(), StartErr
         .map_err(|error| StartError::Other(sluice_runtime::errors::chain(&error)))?;
     let storage = Arc::new(storage);
     manager.serve("artifacts", &flags.storage_addr, file_server::routes(storage.clone())).await?;
-    let tokens = sluice_cloud::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let tokens = flags.token_cache.tokens();
     let identities = sluice_access::Identities::new(
         manager.client.clone(),
         tokens,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use reqwest::{Client, Method, Request, Response, Url};
+use sluice_http::chain;
+pub use sluice_http::display;
 
 use crate::Error;
 use crate::xml;
@@ -101,26 +103,7 @@ pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Error
 
 /// What to say of a connection that failed.
 pub fn transport(method: &'static str, url: &Url, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let mut cause = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !cause.ends_with(&text) {
-            cause = format!("{cause}: {text}");
-        }
-        source = inner.source();
-    }
-    Error::Transport { method, url: display(url), cause }
-}
-
-/// A URL without what may be secret.
-pub fn display(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
+    Error::Transport { method, url: display(url), cause: chain(&error.without_url()) }
 }
 
 /// A request without a body.

@@ -8,6 +8,7 @@
 //! The crate knows nothing of Kubernetes and sends no request of its own.
 
 mod data;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 pub use data::DataError;
+pub use words::{chain, display};
 
 /// So many clients with different options are kept.
 const MAX_CLIENTS: usize = 64;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Request};
 use serde_json::Value;
+use sluice_http::chain;
 use sluice_sops::{KeyService, MasterKey};
 
 pub use credentials::{Credentials, ImportError};
@@ -134,20 +135,6 @@ impl KeyService for Services {
             .block_on(answered)
             .unwrap_or_else(|_| Some(Err(format!("no answer within {} s", PATIENCE.as_secs()))))
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A field of an answer that is bytes in base64.

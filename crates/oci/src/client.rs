@@ -10,6 +10,7 @@ use reqwest::header::{
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use sluice_http::{chain, display};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::auth::{self, Challenge};
@@ -482,15 +483,6 @@ pub(crate) fn transport(method: &Method, url: &Url, error: reqwest::Error) -> Er
     Error::Transport { method: method.to_string(), url: display(url), cause: chain(&error.without_url()) }
 }
 
-/// A URL without what may be secret.
-pub(crate) fn display(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
 fn path_and_query(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -502,19 +494,4 @@ fn path_and_query(url: &Url) -> String {
 fn next_page(link: &str) -> Option<String> {
     let (target, relation) = link.trim().strip_prefix('<')?.split_once('>')?;
     relation.contains("next").then(|| target.to_owned())
-}
-
-/// An error and its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use reqwest::Method;
 use reqwest::header::LOCATION;
 use sha2::{Digest, Sha256};
+use sluice_http::display;
 
-use crate::client::display;
 use crate::{Client, Descriptor, Error, MANIFEST_MEDIA_TYPE, Manifest, Reference, hex_digest};
 
 /// Content to be pushed as a blob.

@@ -29,8 +29,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     };
     let git = sluice_git::Listings::new(sluice_git::Client::default().with_ssh(ssh));
     let objects = sluice_git::ObjectCache::new(shared.flags.git_cache_max_size);
-    let flags = &shared.flags;
-    let apps = sluice_github::Tokens::new(flags.token_cache_max_size, flags.token_cache_max_duration);
+    let kept = shared.flags.token_cache;
+    let apps = sluice_github::Tokens::new(kept.token_cache_max_size, kept.token_cache_max_duration);
     let sources = Sources::new(shared, &controller, GitRepositories { git, objects, apps });
     controller.run(sources).await;
 }

@@ -4,6 +4,7 @@
 //! (`${SLUICE_CACHE:-$HOME/.cache/sluice}/tools`), which takes Go and up to some minutes; afterwards it is there at once.
 //! For dev-dependencies only: nothing that ships may call it.
 
+pub mod exchange;
 pub mod notation;
 pub mod sigstore;
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use sluice_reference::exchange;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 /// Gives one answer after another and keeps what it was asked.
@@ -71,25 +72,8 @@ fn certificates(hosts: &[&str]) -> (Vec<u8>, rustls::ServerConfig) {
 }
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str, seen: &Mutex<Vec<String>>) {
-    let mut request = Vec::new();
-    let mut buffer = [0; 4096];
-    let text = loop {
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0_usize) {
-                break text;
-            }
-        }
-        let read = stream.read(&mut buffer).await.unwrap();
-        assert!(read > 0, "the request ended early: {text}");
-        request.extend_from_slice(&buffer[..read]);
-    };
-    seen.lock().unwrap().push(text);
+    let request = exchange::request(&mut stream).await.unwrap();
+    seen.lock().unwrap().push(request);
     let (status, body) = answer.split_once(' ').unwrap();
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
+    exchange::answer(stream, status, body).await.unwrap();
 }
