@@ -118,7 +118,7 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = Exit::of(&error);
-            failure::report(&app.output, &error, app.known_cluster());
+            failure::report(&app.output, &error, app.known_cluster(), &words);
             ExitCode::from(code)
         }
     };

@@ -7,6 +7,7 @@ use clap::Args;
 use futures::TryStreamExt;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use sluice_runtime::errors;
 
 use crate::failure::{self, hinted};
 use crate::kinds::Kind;
@@ -138,7 +139,10 @@ impl Connection {
             })?,
         };
         if let Some(server) = &self.server {
-            config.cluster_url = server.parse().with_context(|| format!("--server {server} is no URL"))?;
+            let hint = "give its whole address, such as https://10.0.0.1:6443";
+            config.cluster_url = server
+                .parse()
+                .map_err(|error| hinted(anyhow!("--server {server:?} is no address: {error}"), hint))?;
         }
         if let Some(file) = &self.certificate_authority {
             if !file.is_file() {
@@ -168,31 +172,62 @@ impl Connection {
             identity.client_key_data = None;
         }
         self.impersonate(identity)?;
+        config.cluster_url = addressed(&config)?;
         Ok(config)
     }
 
     async fn chosen(&self, file: Kubeconfig) -> Result<Config> {
         let contexts: Vec<String> = file.contexts.iter().map(|context| context.name.clone()).collect();
+        let clusters: Vec<String> = file.clusters.iter().map(|cluster| cluster.name.clone()).collect();
+        self.check_user(&file)?;
         let options = KubeConfigOptions {
             context: self.context.clone(),
             cluster: self.cluster.clone(),
             user: self.user.clone(),
         };
-        Config::from_custom_kubeconfig(file, &options).await.map_err(|error| {
-            let text = match &error {
+        Config::from_custom_kubeconfig(file, &options).await.map_err(|error_of| {
+            let text = match &error_of {
                 KubeconfigError::LoadContext(name) => format!("context {name:?} is not in the kubeconfig"),
                 KubeconfigError::LoadClusterOfContext(name) => {
                     format!("cluster {name:?} is not in the kubeconfig")
                 }
                 KubeconfigError::CurrentContextNotSet => "the kubeconfig has no current context".to_owned(),
-                other => format!("the kubeconfig cannot be used: {other}"),
+                other => format!("the kubeconfig cannot be used: {}", errors::describe_kubeconfig(other)),
             };
             let error = anyhow!(text);
+            if self.cluster.is_some() && matches!(error_of, KubeconfigError::LoadClusterOfContext(_)) {
+                return hinted(error, format!("choose one with --cluster: {}", clusters.join(", ")));
+            }
             if contexts.is_empty() {
                 return hinted(error, "the kubeconfig has no contexts: is it the right file?");
             }
             hinted(error, format!("choose one with --context: {}", contexts.join(", ")))
         })
+    }
+
+    /// A user that is asked for, by flag or by the context, must be in the kubeconfig: without one the server would be
+    /// asked as nobody.
+    fn check_user(&self, file: &Kubeconfig) -> Result<()> {
+        let users: Vec<_> = file.auth_infos.iter().map(|user| user.name.as_str()).collect();
+        let named = |name: &str| name.is_empty() || users.contains(&name);
+        if let Some(user) = &self.user {
+            if !named(user) {
+                let hint = format!("choose one with --user: {}", users.join(", "));
+                return Err(hinted(anyhow!("user {user:?} is not in the kubeconfig"), hint));
+            }
+            return Ok(());
+        }
+        let current = self.context.as_ref().or(file.current_context.as_ref());
+        let context = file.contexts.iter().find(|context| Some(&context.name) == current);
+        match context.and_then(|context| context.context.as_ref()?.user.as_deref()) {
+            Some(user) if !named(user) => {
+                let context = current.map(String::as_str).unwrap_or_default();
+                let hint = format!("choose one with --user: {}", users.join(", "));
+                let text = format!("user {user:?} of context {context:?} is not in the kubeconfig");
+                Err(hinted(anyhow!(text), hint))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whom the server is to take the requests for.
@@ -220,13 +255,42 @@ impl Connection {
     }
 }
 
+/// The address of the server. One without a scheme is asked without TLS only if there is nothing that speaks of TLS and
+/// nothing to be overheard.
+fn addressed(config: &Config) -> Result<http::Uri> {
+    let url = &config.cluster_url;
+    let identity = &config.auth_info;
+    match (url.scheme_str(), url.authority()) {
+        (Some("http" | "https"), Some(_)) => Ok(url.clone()),
+        (None, Some(authority)) => {
+            let trusts = config.root_cert.is_some() || config.root_cert_file.is_some();
+            let certified =
+                identity.client_certificate.is_some() || identity.client_certificate_data.is_some();
+            let secret = identity.token.is_some()
+                || identity.token_file.is_some()
+                || identity.password.is_some()
+                || identity.exec.is_some();
+            let tls = trusts || certified || secret || config.accept_invalid_certs;
+            let scheme = if tls { "https" } else { "http" };
+            Ok(format!("{scheme}://{authority}").parse()?)
+        }
+        _ => Err(hinted(
+            anyhow!("{:?} is no address of an API server", url.to_string()),
+            "it begins with https:// and has a host, such as https://10.0.0.1:6443",
+        )),
+    }
+}
+
 fn broken(error: KubeconfigError, place: &dyn std::fmt::Display) -> anyhow::Error {
     match error {
         KubeconfigError::ReadConfig(error, path) => hinted(
             anyhow!("cannot read the kubeconfig {}: {error}", path.display()),
             "name another file with --kubeconfig",
         ),
-        error => anyhow!("the kubeconfig {place} cannot be used: {error}"),
+        error => hinted(
+            anyhow!("the kubeconfig {place} cannot be used: {}", errors::describe_kubeconfig(&error)),
+            "mend it, or name another file with --kubeconfig",
+        ),
     }
 }
 
@@ -338,6 +402,47 @@ mod tests {
         assert_eq!(identity.impersonate.as_deref(), Some("me"));
         assert_eq!(identity.impersonate_groups.unwrap(), ["a", "b"]);
         assert_eq!(identity.impersonate_user_extra.unwrap()["scope"], ["x", "y"]);
+    }
+
+    /// What becomes of a kubeconfig and flags: the address, or what is wrong and what to do.
+    async fn outcome(text: &str, connection: Connection) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        std::fs::write(&path, text).unwrap();
+        let connection = Connection { kubeconfig: Some(path), ..connection };
+        let config = connection.config().await;
+        config.map(|config| config.cluster_url.to_string()).map_err(|error| failure::text(&error))
+    }
+
+    #[tokio::test]
+    async fn a_server_has_an_address_and_an_identity_is_one_of_the_kubeconfig() {
+        let file = |server: &str, user: &str| {
+            format!(
+                "{{clusters: [{{name: c, cluster: {{server: {server:?}}}}}], users: [{{name: u, user: {{token: x}}}}, \
+                 {{name: nobody, user: {{}}}}], contexts: [{{name: one, context: {{cluster: c, user: {user:?}}}}}], \
+                 current-context: one}}"
+            )
+        };
+        let plain = Connection::default;
+        for (server, user, expected) in [
+            ("https://host:6443/base", "u", "https://host:6443/base"),
+            ("http://host", "u", "http://host/"),
+            ("host:6443", "u", "https://host:6443/"),
+            ("host:8080", "nobody", "http://host:8080/"),
+            ("host", "", "http://host/"),
+        ] {
+            assert_eq!(outcome(&file(server, user), plain()).await.unwrap(), expected, "{server} {user}");
+        }
+        let error = outcome(&file("ftp://host", "u"), plain()).await.unwrap_err();
+        assert!(error.contains("\"ftp://host/\" is no address"), "{error}");
+        let error = outcome(&file("https://host", "lost"), plain()).await.unwrap_err();
+        assert_eq!(error, "user \"lost\" of context \"one\" is not in the kubeconfig");
+        let user = Connection { user: Some("nope".into()), ..plain() };
+        let error = outcome(&file("https://host", "u"), user).await.unwrap_err();
+        assert_eq!(error, "user \"nope\" is not in the kubeconfig");
+        let error =
+            outcome("users:\n- name: a\n  user: {token: Top-Secret, x: [}\n", plain()).await.unwrap_err();
+        assert!(error.contains("line 3") && !error.contains("Secret"), "{error}");
     }
 
     #[tokio::test]

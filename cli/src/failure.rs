@@ -67,6 +67,24 @@ pub(crate) struct Hinted {
     hint: String,
 }
 
+/// A command line that its parser lets pass and its command does not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+/// Something that is missing or wrong on the command line. The help of the command is pointed to.
+pub(crate) fn misuse(problem: impl Into<String>) -> anyhow::Error {
+    Misuse(problem.into()).into()
+}
+
+/// Where to read what a command takes: its words up to the first flag, with `--help`.
+fn help_of(words: &[OsString]) -> String {
+    let command = words.iter().skip(1).map(|word| word.to_string_lossy());
+    let command: Vec<_> = command.take_while(|word| !word.starts_with('-')).collect();
+    let command = [&["sluice".into()], command.as_slice(), &["--help".into()]].concat().join(" ");
+    format!("`{command}` tells what it takes")
+}
+
 /// Adds what to do about an error.
 pub(crate) fn hinted(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
     Hinted { error, hint: hint.into() }.into()
@@ -187,6 +205,11 @@ fn hint(error: &anyhow::Error, cluster: Option<&Cluster>) -> Option<String> {
     }
 }
 
+/// Whether no answer came, so that there is none to be had for another question either.
+pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
+    matches!(kube_error(error), Some(kube::Error::Service(_) | kube::Error::HyperError(_)))
+}
+
 /// An error of something that can be done again: after what is to be done about it, the same command goes on.
 pub(crate) fn resumable(error: anyhow::Error, cluster: Option<&Cluster>) -> anyhow::Error {
     if error.is::<ClosedPipe>() || error.is::<Exit>() || error.chain().any(|cause| cause.is::<Hinted>()) {
@@ -230,8 +253,8 @@ pub(crate) fn is_missing_resource(status: &kube::core::Status) -> bool {
     status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty())
 }
 
-/// Prints an error that ends the program.
-pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cluster>) {
+/// Prints an error that ends the program. `words`: the command line.
+pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cluster>, words: &[OsString]) {
     if error.is::<ClosedPipe>() {
         return;
     }
@@ -241,7 +264,8 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error, cluster: Option<&Cl
         Mark::Bare => output.say(&text(error)),
         Mark::Word => output.say(&format!("Error: {}", text(error))),
     }
-    if let Some(hint) = hint(error, cluster) {
+    let misused = || error.chain().any(|cause| cause.is::<Misuse>()).then(|| help_of(words));
+    if let Some(hint) = hint(error, cluster).or_else(misused) {
         output.hint(&hint);
     }
 }
@@ -281,10 +305,7 @@ pub(crate) fn usage(output: &Output, error: &clap::Error, words: &[OsString]) ->
                 }
             }
             if !advised {
-                let command = words.iter().skip(1).map(|word| word.to_string_lossy());
-                let command: Vec<_> = command.take_while(|word| !word.starts_with('-')).collect();
-                let command = [&["sluice".into()], command.as_slice(), &["--help".into()]].concat().join(" ");
-                output.hint(&format!("`{command}` tells what it takes"));
+                output.hint(&help_of(words));
             }
             // Whoever runs `diff` in a pipeline takes 1 for drift.
             let differs = words.get(1).is_some_and(|word| word == "diff");

@@ -131,7 +131,8 @@ impl Components {
         let means =
             |component: &Component, word: &str| component.name == word || component.others.contains(&word);
         if let Some(unknown) = asked.iter().find(|word| !COMPONENTS.iter().any(|known| means(known, word))) {
-            bail!("component {unknown} is not available");
+            let known: Vec<_> = COMPONENTS.iter().map(|component| component.name).collect();
+            bail!("component {unknown} is not available, must be one of: {}", known.join(", "));
         }
         let wanted = COMPONENTS.iter().filter(|component| asked.iter().any(|word| means(component, word)));
         Ok(wanted.map(|component| component.name).collect())
@@ -373,7 +374,11 @@ mod tests {
         let names = components(&[extra]).names().unwrap();
         assert_eq!(names, COMPONENTS.map(|component| component.name));
         let error = components(&["--components=x"]).names().unwrap_err();
-        assert_eq!(error.to_string(), "component x is not available");
+        assert!(
+            error
+                .to_string()
+                .starts_with("component x is not available, must be one of: source-controller, ")
+        );
     }
 
     #[test]

@@ -144,7 +144,7 @@ async fn failures_are_told_at_once_with_their_reason_and_a_code() -> Result<()> 
             "{ran:?}"
         );
         let ran = sluice(ops, "get all --server https://127.0.0.1:1").await?;
-        ensure!(ran.talk.contains("✗ "), "{ran:?}");
+        ensure!(ran.code == Some(1) && ran.talk.starts_with("✗ connection refused\n  hint: "), "{ran:?}");
         let ran =
             sluice(ops, "create kustomization new --source app --path ./overlays/staging --prune --export")
                 .await?;

@@ -14,6 +14,7 @@ use sluice_releases::{ClusterReferences, Redaction, compose};
 use crate::app::App;
 use crate::cluster::Cluster;
 use crate::documents;
+use crate::failure::misuse;
 use crate::kinds::{HELM_RELEASE, KUSTOMIZATION};
 use crate::object::Object;
 
@@ -109,7 +110,7 @@ fn exactly_one(flags: &[(&str, bool)]) -> Result<()> {
     }
     let names: Vec<_> = flags.iter().map(|(name, _)| format!("--show-{name}")).collect();
     let (last, others) = names.split_last().context("no flags")?;
-    bail!("exactly one of {}, or {last} must be set", others.join(", "))
+    Err(misuse(format!("exactly one of {}, or {last} must be set", others.join(", "))))
 }
 
 fn status(object: &Object, page: &str, anchor: &str) -> Result<String> {

@@ -7,6 +7,7 @@ use clap::Args;
 use kube::api::DeleteParams;
 
 use crate::app::App;
+use crate::failure::misuse;
 use crate::nouns::{Target, Verb, VerbArgs};
 
 /// Flags of `delete`.
@@ -25,7 +26,7 @@ impl VerbArgs for DeleteArgs {
 
 pub(crate) async fn run(app: &App, target: Target<DeleteArgs>) -> Result<()> {
     let kind = target.kind();
-    let Some(name) = target.args.name else { bail!("{} name is required", kind.human) };
+    let Some(name) = target.args.name else { return Err(misuse(format!("{} name is required", kind.human))) };
     let namespace = app.namespace()?;
     let cluster = app.cluster().await?;
     let object = app.bounded("asking for the object", cluster.get(kind, &namespace, &name)).await?;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::documents;
+use crate::failure::misuse;
 use crate::kinds::Kind;
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
@@ -37,7 +38,7 @@ pub(crate) async fn run(app: &App, target: Target<ExportArgs>) -> Result<()> {
     let kind = target.kind();
     let args = target.args;
     if args.name.is_none() && !args.all {
-        bail!("name is required");
+        return Err(misuse("name is required"));
     }
     let namespace = app.namespace()?;
     let cluster = app.cluster().await?;

@@ -146,6 +146,7 @@ impl Request {
                 Ok(objects) if objects.is_empty() => {}
                 Ok(objects) => found.push((kind, objects)),
                 Err(error) if cluster::is_not_installed(&error) => {}
+                Err(error) if failure::is_unreachable(&error) => return Err(error),
                 Err(error) => failures.tell(app, None, &error),
             }
         }

@@ -14,7 +14,6 @@ mod events;
 mod export;
 mod get;
 mod helm;
-mod helm_pull;
 mod install;
 pub(crate) mod kustomize;
 mod local;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sluice_api::meta::{FORCE_REQUEST_ANNOTATION, RECONCILE_REQUEST_ANNOTATION, RESET_REQUEST_ANNOTATION};
 
 use crate::app::App;
-use crate::failure::{self, hinted};
+use crate::failure::{self, hinted, misuse};
 use crate::kinds::{HELM_CHART, Kind};
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
@@ -70,7 +70,7 @@ pub(crate) async fn run(app: &App, target: Target<ReconcileArgs>) -> Result<()> 
     if args.all {
         return all(app, kind, &args, request).await;
     }
-    let Some(name) = &args.name else { bail!("{} name is required", kind.kind) };
+    let Some(name) = &args.name else { return Err(misuse(format!("{} name is required", kind.kind))) };
     one(app, kind, app.namespace()?, name.clone(), request).await
 }
 

@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use super::suspend;
 use crate::app::App;
-use crate::failure;
+use crate::failure::{self, misuse};
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::progress::Progress;
 use crate::wait;
@@ -32,7 +32,7 @@ pub(crate) async fn run(app: &App, target: Target<ResumeArgs>) -> Result<()> {
     let kind = target.kind();
     let ResumeArgs { names, all, wait } = target.args;
     if names.is_empty() && !all {
-        bail!("{} name is required", kind.human);
+        return Err(misuse(format!("{} name is required", kind.human)));
     }
     let namespace = app.namespace()?;
     let (objects, missing) =

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use super::get;
 use crate::app::App;
 use crate::cluster;
-use crate::failure::Failures;
+use crate::failure::{self, Failures};
 use crate::kinds::{
     ALERT, BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_RELEASE, HELM_REPOSITORY, IMAGE_POLICY, IMAGE_REPOSITORY,
     IMAGE_UPDATE_AUTOMATION, KUSTOMIZATION, Kind, OCI_REPOSITORY, PROVIDER, RECEIVER,
@@ -53,6 +53,7 @@ pub(crate) async fn run(app: &App, args: StatsArgs) -> Result<()> {
             match objects {
                 Ok(objects) => rows.push(row(kind, &objects)),
                 Err(error) if cluster::is_not_installed(&error) => {}
+                Err(error) if failure::is_unreachable(&error) => return Err(error),
                 Err(error) => failures.tell(app, None, &error),
             }
         }

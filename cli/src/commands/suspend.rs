@@ -6,7 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::app::App;
-use crate::failure;
+use crate::failure::{self, misuse};
 use crate::kinds::Kind;
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
@@ -29,7 +29,7 @@ pub(crate) async fn run(app: &App, target: Target<SuspendArgs>) -> Result<()> {
     let kind = target.kind();
     let SuspendArgs { names, all } = target.args;
     if names.is_empty() && !all {
-        bail!("{} name is required", kind.human);
+        return Err(misuse(format!("{} name is required", kind.human)));
     }
     let namespace = app.namespace()?;
     let (objects, missing) =

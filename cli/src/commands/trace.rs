@@ -7,7 +7,7 @@ use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL, 
 
 use crate::app::App;
 use crate::cluster::Cluster;
-use crate::failure;
+use crate::failure::{self, misuse};
 use crate::kinds::{HELM_CHART, HELM_RELEASE, KUSTOMIZATION, Kind};
 use crate::object::{Object, Reference};
 use crate::resources::{Resource, Resources};
@@ -84,9 +84,13 @@ async fn find(
                 wanted.push((named(resource)?, name));
             }
         } else {
-            let [resource, names @ ..] = args.words.as_slice() else { bail!("object name is required") };
+            let [resource, names @ ..] = args.words.as_slice() else {
+                return Err(misuse("object name is required"));
+            };
             if names.is_empty() || resource.contains('/') {
-                bail!("either `<resource>/<name>` or `<resource> <name>` is required as an argument");
+                return Err(misuse(
+                    "either `<resource>/<name>` or `<resource> <name>` is required as an argument",
+                ));
             }
             let resource = named(resource)?;
             wanted.extend(names.iter().map(|name| (resource, name.as_str())));

@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::failure::misuse;
 use crate::{arguments, web};
 
 /// What follows `trigger`.
@@ -75,9 +76,9 @@ const TRANSIENT: [u16; 7] = [404, 408, 429, 500, 502, 503, 504];
 
 pub(crate) async fn run(app: &App, args: TriggerArgs) -> Result<()> {
     let Noun::Receiver(args) = args.noun;
-    let Some(name) = args.name.as_deref() else { bail!("Receiver name is required") };
+    let Some(name) = args.name.as_deref() else { return Err(misuse("Receiver name is required")) };
     let namespace = app.namespace()?;
-    let Some(base) = args.url.as_deref() else { bail!("--url is required") };
+    let Some(base) = args.url.as_deref() else { return Err(misuse("--url is required")) };
     if !base.starts_with("http://") && !base.starts_with("https://") {
         bail!("--url must begin with http:// or https://: {base:?}");
     }
@@ -88,7 +89,7 @@ pub(crate) async fn run(app: &App, args: TriggerArgs) -> Result<()> {
             bail!("--token does not go with --type generic-oidc");
         }
     } else if token.is_empty() {
-        bail!("--token is required");
+        return Err(misuse("--token is required"));
     }
     let client = web::client(None)?;
     let mut request = client
@@ -161,7 +162,7 @@ async fn identity(client: &reqwest::Client, args: &ReceiverArgs) -> Result<Strin
         return Ok(token);
     }
     if args.oidc_provider.is_none() {
-        bail!("an identity token is required: --oidc-provider, or --oidc-token");
+        return Err(misuse("an identity token is required: --oidc-provider, or --oidc-token"));
     }
     // Both services offer the same two variables.
     let variable = |name: &str| {

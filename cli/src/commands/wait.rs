@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use tokio::sync::Mutex;
 
 use crate::app::App;
-use crate::failure::Failures;
+use crate::failure::{Failures, misuse};
 use crate::nouns::{Target, Verb, VerbArgs};
 use crate::object::Object;
 use crate::progress::Progress;
@@ -34,7 +34,7 @@ pub(crate) async fn run(app: &App, target: Target<WaitArgs>) -> Result<()> {
     let kind = target.kind();
     let args = target.args;
     if args.names.is_empty() && !args.all {
-        bail!("{} name is required", kind.human);
+        return Err(misuse(format!("{} name is required", kind.human)));
     }
     let namespace = app.namespace()?;
     let objects: Vec<(String, String)> = if args.all {

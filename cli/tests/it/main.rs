@@ -61,6 +61,43 @@ fn without_a_kubeconfig_it_says_what_to_do() {
 }
 
 #[test]
+fn a_server_that_is_none_or_away_is_told_and_fails() {
+    let away = "✗ connection refused\n  hint: http://127.0.0.1:1 cannot be reached: is it running, and is this the right --context?\n";
+    for line in ["get all", "get kustomizations", "stats", "version", "logs"] {
+        let ran = run(&format!("{line} --server http://127.0.0.1:1"));
+        assert_eq!((ran.code, ran.data.as_str(), ran.talk.as_str()), (1, "", away), "{line}");
+    }
+    let ran = run("get all --server ftp://127.0.0.1");
+    assert!(
+        ran.code == 1
+            && ran.talk.starts_with("✗ \"ftp://127.0.0.1/\" is no address of an API server\n  hint: "),
+        "{ran:?}"
+    );
+    let ran = run("get all --server http://[");
+    assert!(
+        ran.code == 1
+            && ran.talk.starts_with("✗ --server \"http://[\" is no address: ")
+            && ran.talk.contains("\n  hint: "),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn what_is_missing_on_a_command_line_is_said_with_the_command_that_explains_it() {
+    for (line, problem, help) in [
+        ("create source git app --export", "url is required", "create source git app"),
+        ("create kustomization app", "source is required", "create kustomization app"),
+        ("reconcile kustomization", "Kustomization name is required", "reconcile kustomization"),
+        ("delete source git", "source git name is required", "delete source git"),
+        ("bootstrap git --branch=x", "--url is required", "bootstrap git"),
+    ] {
+        let ran = run(line);
+        let talk = format!("✗ {problem}\n  hint: `sluice {help} --help` tells what it takes\n");
+        assert_eq!((ran.code, ran.talk), (1, talk), "{line}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_told_in_a_line_and_hinted_at() {
     let ran = run("get kustomizations --no-heade");
     assert_eq!((ran.code, ran.data.as_str()), (1, ""));
@@ -168,7 +205,11 @@ fn an_installation_can_be_printed() {
     ] {
         assert!(ran.data.contains(text), "{text:?} is missing");
     }
-    assert_eq!(run("install --export --components nothing").talk, "✗ component nothing is not available\n");
+    assert_eq!(
+        run("install --export --components nothing").talk,
+        "✗ component nothing is not available, must be one of: source-controller, kustomize-controller, helm-controller, \
+         notification-controller, image-controller\n"
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::run::{Bootstrap, Login};
 use super::signing::TransportKey;
 use super::{Common, layout, without_user};
 use crate::app::App;
+use crate::failure::misuse;
 use crate::ssh;
 pub(super) use api::Host;
 use api::Settings;
@@ -103,11 +104,11 @@ pub(super) fn asked(app: &App, question: &str) -> Result<String> {
 pub(super) async fn run(app: &App, kind: Kind, args: HostArgs) -> Result<()> {
     args.common.check()?;
     let (name, variable, public) = kind.facts();
-    let Some(owner) = args.owner.clone() else { bail!("--owner is required") };
-    let Some(repository) = args.repository.clone() else { bail!("--repository is required") };
+    let Some(owner) = args.owner.clone() else { return Err(misuse("--owner is required")) };
+    let Some(repository) = args.repository.clone() else { return Err(misuse("--repository is required")) };
     let hostname = args.hostname.clone().unwrap_or_else(|| public.to_owned());
     if hostname.is_empty() {
-        bail!("--hostname is required");
+        return Err(misuse("--hostname is required"));
     }
     if args.common.signing.reuses_private_key() && matches!(kind, Kind::GitHub | Kind::Gitea) {
         bail!(

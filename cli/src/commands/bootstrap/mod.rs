@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 
 use crate::app::App;
 use crate::arguments;
+use crate::failure::misuse;
 use crate::installation::Components;
 use crate::ssh::KeyArgs;
 use host::{HostArgs, Kind};
@@ -150,7 +151,7 @@ impl Common {
     fn check(&self) -> Result<()> {
         check_components(&self.components)?;
         if self.branch.is_empty() {
-            bail!("--branch is required");
+            return Err(misuse("--branch is required"));
         }
         layout::directory(&self.follow.path).map(drop)
     }
@@ -168,7 +169,7 @@ fn check_components(components: &Components) -> Result<()> {
     let names = components.names()?;
     for needed in ["source-controller", "kustomize-controller"] {
         if !names.contains(&needed) {
-            bail!("component {needed} is required");
+            return Err(misuse(format!("component {needed} is required")));
         }
     }
     Ok(())
@@ -177,7 +178,7 @@ fn check_components(components: &Components) -> Result<()> {
 async fn git(app: &App, args: GitArgs) -> Result<()> {
     let common = &args.common;
     common.check()?;
-    let Some(url) = args.url.clone() else { bail!("--url is required") };
+    let Some(url) = args.url.clone() else { return Err(misuse("--url is required")) };
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_owned();
     let password = args.password.clone().or_else(|| std::env::var("GIT_PASSWORD").ok());
     let token_auth = common.token_auth || args.with_bearer_token;

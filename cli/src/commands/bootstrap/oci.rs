@@ -12,7 +12,7 @@ use super::tree::Tree;
 use super::{Follow, check_components, run::ATTEMPTS};
 use crate::app::App;
 use crate::commands::artifact::{self, InsecureArgs, RegistryArgs};
-use crate::failure;
+use crate::failure::{self, misuse};
 use crate::installation::Components;
 use crate::kinds::OCI_REPOSITORY;
 
@@ -45,7 +45,7 @@ struct Pulled {
 
 pub(super) async fn run(app: &App, args: OciArgs) -> Result<()> {
     check_components(&args.components)?;
-    let Some(url) = &args.url else { bail!("--url is required") };
+    let Some(url) = &args.url else { return Err(misuse("--url is required")) };
     let mut reference = artifact::parse(url)?;
     let tag = reference.tag.get_or_insert_with(|| args.followed_tag.clone()).clone();
     if reference.digest.is_some() {

@@ -11,6 +11,7 @@ use super::Common;
 use super::draft::{Draft, Spec, Words, dependency, reference};
 use crate::app::App;
 use crate::arguments;
+use crate::failure::misuse;
 use crate::kinds::HELM_RELEASE;
 
 /// Flags of `create helmrelease`.
@@ -97,8 +98,8 @@ fn spec(
             spec.duration("chart.spec.interval", args.chart_interval);
         }
         (Some(_), _, _) => bail!("chart-ref cannot go with source or chart"),
-        (None, _, None) => bail!("chart or chart-ref is required"),
-        (None, None, _) => bail!("source or chart-ref is required"),
+        (None, _, None) => return Err(misuse("chart or chart-ref is required")),
+        (None, None, _) => return Err(misuse("source or chart-ref is required")),
     }
     spec.duration("interval", Some(common.interval)).text("releaseName", args.release_name.as_ref());
     spec.text("targetNamespace", args.target_namespace.as_ref());

@@ -13,6 +13,7 @@ use super::Common;
 use super::draft::{Draft, Spec, Words};
 use crate::app::App;
 use crate::arguments;
+use crate::failure::misuse;
 use crate::kinds::{IMAGE_POLICY, IMAGE_REPOSITORY, IMAGE_UPDATE_AUTOMATION};
 
 /// What follows `create image`.
@@ -123,7 +124,7 @@ pub(super) async fn run(app: &App, common: &Common, noun: &ImageNoun) -> Result<
 }
 
 fn repository(common: &Common, args: &RepositoryArgs) -> Result<Draft> {
-    let Some(image) = &args.image else { bail!("an image repository (--image) is required") };
+    let Some(image) = &args.image else { return Err(misuse("an image repository (--image) is required")) };
     let parsed = Reference::parse(image).with_context(|| format!("unable to parse image {image:?}"))?;
     if parsed.tag.is_some() || parsed.digest.is_some() {
         bail!("image {image:?} must be without a tag and a digest: an ImagePolicy chooses among the tags");
@@ -137,7 +138,7 @@ fn repository(common: &Common, args: &RepositoryArgs) -> Result<Draft> {
 
 fn policy(common: &Common, args: &PolicyArgs) -> Result<Draft> {
     let Some(repository) = &args.image_ref else {
-        bail!("the name of an ImageRepository in the namespace is required (--image-ref)")
+        return Err(misuse("the name of an ImageRepository in the namespace is required (--image-ref)"));
     };
     let chosen = [&args.select_semver, &args.select_alpha, &args.select_numeric];
     if chosen.iter().filter(|choice| choice.is_some()).count() != 1 {
@@ -178,10 +179,10 @@ fn policy(common: &Common, args: &PolicyArgs) -> Result<Draft> {
 
 fn update(common: &Common, args: &UpdateArgs) -> Result<Draft> {
     let Some(repository) = &args.git_repo_ref else {
-        bail!("a reference to a GitRepository is required (--git-repo-ref)")
+        return Err(misuse("a reference to a GitRepository is required (--git-repo-ref)"));
     };
     let (Some(name), Some(email)) = (&args.author_name, &args.author_email) else {
-        bail!("the author is required (--author-name and --author-email)");
+        return Err(misuse("the author is required (--author-name and --author-email)"));
     };
     let mut spec = Spec::default();
     spec.duration("interval", Some(common.interval));

@@ -10,6 +10,7 @@ use super::Common;
 use super::draft::{Draft, Spec, Words, dependency, reference};
 use crate::app::App;
 use crate::arguments;
+use crate::failure::misuse;
 use crate::kinds::KUSTOMIZATION;
 
 /// Flags of `create kustomization`.
@@ -75,7 +76,7 @@ pub(super) async fn run(app: &App, common: &Common, args: &KustomizationArgs) ->
 }
 
 fn spec(common: &Common, args: &KustomizationArgs) -> Result<Spec> {
-    let Some(source) = &args.source else { bail!("source is required") };
+    let Some(source) = &args.source else { return Err(misuse("source is required")) };
     let mut spec = Spec::default();
     spec.list("dependsOn", args.depends_on.iter().map(dependency).collect());
     spec.duration("interval", Some(common.interval))

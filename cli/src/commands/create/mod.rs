@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 
 use crate::app::App;
 use crate::arguments;
+use crate::failure::misuse;
 
 /// Who gives out credentials for registries and buckets.
 const CLOUDS: [&str; 4] = ["generic", "aws", "azure", "gcp"];
@@ -99,8 +100,8 @@ pub(crate) async fn run(app: &App, args: CreateArgs) -> Result<()> {
 
 /// A name that an object may have.
 fn checked(name: Option<&String>) -> Result<&str> {
-    let Some(name) = name else { bail!("name is required") };
-    if name.len() < 2 || !crate::app::is_dns_label(name) {
+    let Some(name) = name else { return Err(misuse("name is required")) };
+    if !crate::app::is_dns_label(name) {
         bail!(
             "name '{name}' is invalid, it should adhere to standard defined in RFC 1123, the name can only contain \
              alphanumeric characters or '-'"
@@ -114,10 +115,10 @@ mod tests {
     use super::checked;
 
     #[test]
-    fn names_have_two_characters_at_least() {
-        assert!(checked(Some(&"ab".to_owned())).is_ok());
+    fn names_are_labels() {
+        assert!(checked(Some(&"ab".to_owned())).is_ok() && checked(Some(&"a".to_owned())).is_ok());
         assert_eq!(checked(None).unwrap_err().to_string(), "name is required");
-        for wrong in ["a", "A1", "-a", "a.b", "a_b"] {
+        for wrong in ["", "A1", "-a", "a.b", "a_b"] {
             let error = checked(Some(&wrong.to_owned())).unwrap_err().to_string();
             assert!(error.starts_with(&format!("name '{wrong}' is invalid, ")), "{error}");
         }

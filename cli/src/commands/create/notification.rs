@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::draft::{Draft, Spec, Words};
 use crate::app::App;
+use crate::failure::misuse;
 use crate::kinds::{ALERT, KINDS, PROVIDER, RECEIVER};
 
 /// Flags of `create alert`.
@@ -84,9 +85,9 @@ fn subject(text: &str, what: &str) -> Result<Value> {
 }
 
 pub(super) async fn alert(app: &App, common: &Common, args: &AlertArgs) -> Result<()> {
-    let Some(provider) = &args.provider_ref else { bail!("provider ref is required") };
+    let Some(provider) = &args.provider_ref else { return Err(misuse("provider ref is required")) };
     if args.event_source.is_empty() {
-        bail!("at least one event source is required");
+        return Err(misuse("at least one event source is required"));
     }
     let mut spec = Spec::default();
     spec.set("providerRef.name", provider.as_str()).text("eventSeverity", args.event_severity.as_ref());
@@ -96,7 +97,7 @@ pub(super) async fn alert(app: &App, common: &Common, args: &AlertArgs) -> Resul
 }
 
 pub(super) async fn provider(app: &App, common: &Common, args: &ProviderArgs) -> Result<()> {
-    let Some(type_) = &args.type_ else { bail!("Provider type is required") };
+    let Some(type_) = &args.type_ else { return Err(misuse("Provider type is required")) };
     let mut spec = Spec::default();
     spec.set("type", type_.as_str()).text("channel", args.channel.as_ref());
     spec.text("username", args.username.as_ref()).text("address", args.address.as_ref());
@@ -105,10 +106,10 @@ pub(super) async fn provider(app: &App, common: &Common, args: &ProviderArgs) ->
 }
 
 pub(super) async fn receiver(app: &App, common: &Common, args: &ReceiverArgs) -> Result<()> {
-    let Some(type_) = &args.type_ else { bail!("Receiver type is required") };
-    let Some(secret) = &args.secret_ref else { bail!("secret ref is required") };
+    let Some(type_) = &args.type_ else { return Err(misuse("Receiver type is required")) };
+    let Some(secret) = &args.secret_ref else { return Err(misuse("secret ref is required")) };
     if args.resource.is_empty() {
-        bail!("at least one resource is required");
+        return Err(misuse("at least one resource is required"));
     }
     let mut spec = Spec::default();
     spec.set("type", type_.as_str())

@@ -10,7 +10,7 @@ use super::{Common, checked, draft};
 use crate::app::App;
 use crate::commands::artifact::docker_config_of;
 use crate::documents;
-use crate::failure::io;
+use crate::failure::{io, misuse};
 use crate::ssh::{self, KeyArgs};
 
 /// What follows `create secret`.
@@ -198,7 +198,7 @@ pub(super) async fn run(app: &App, common: &Common, noun: &SecretNoun) -> Result
         SecretNoun::Notation(args) => (&args.name, "notation configuration", "Opaque", notation(args)?),
         SecretNoun::Oci(args) => (&args.name, "oci", "kubernetes.io/dockerconfigjson", oci(args)?),
         SecretNoun::Proxy(args) => {
-            let Some(address) = &args.address else { bail!("address is required") };
+            let Some(address) = &args.address else { return Err(misuse("address is required")) };
             let mut data = vec![("address".to_owned(), address.clone())];
             data.extend(basic(args.username.as_ref(), args.password.as_ref(), None, None)?);
             (&args.name, "proxy", "Opaque", data)
@@ -213,7 +213,7 @@ pub(super) async fn run(app: &App, common: &Common, noun: &SecretNoun) -> Result
     };
     let name = checked(name.as_ref())?;
     if data.is_empty() {
-        bail!("there is nothing to put into the secret: see --help for the flags");
+        return Err(misuse("there is nothing to put into the secret"));
     }
     put(app, common, name, type_, &data, json!({}), what).await
 }
@@ -337,7 +337,7 @@ pub(super) async fn keys(app: &App, url: &str, key: &KeyArgs, password: Option<&
 }
 
 async fn git(app: &App, args: &GitArgs) -> Result<Data> {
-    let Some(url) = &args.url else { bail!("url is required") };
+    let Some(url) = &args.url else { return Err(misuse("url is required")) };
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("http" | "https") => {
             if args.bearer_token.is_some() && (args.username.is_some() || args.password.is_some()) {
@@ -359,8 +359,8 @@ async fn git(app: &App, args: &GitArgs) -> Result<Data> {
 }
 
 fn github_app(args: &GitHubAppArgs) -> Result<Data> {
-    let Some(id) = &args.app_id else { bail!("--app-id is required") };
-    let Some(key) = &args.app_private_key else { bail!("--app-private-key is required") };
+    let Some(id) = &args.app_id else { return Err(misuse("--app-id is required")) };
+    let Some(key) = &args.app_private_key else { return Err(misuse("--app-private-key is required")) };
     if args.app_installation_owner.is_some() == args.app_installation_id.is_some() {
         bail!("exactly one of --app-installation-owner and --app-installation-id must be given");
     }
@@ -377,10 +377,10 @@ fn github_app(args: &GitHubAppArgs) -> Result<Data> {
 }
 
 fn notation(args: &NotationArgs) -> Result<Data> {
-    let Some(policy) = &args.trust_policy_file else { bail!("--trust-policy-file is required") };
+    let Some(policy) = &args.trust_policy_file else { return Err(misuse("--trust-policy-file is required")) };
     let mut data = vec![("trustpolicy.json".to_owned(), file(policy)?)];
     if args.ca_cert_file.is_empty() {
-        bail!("--ca-cert-file is required");
+        return Err(misuse("--ca-cert-file is required"));
     }
     for path in &args.ca_cert_file {
         let name = std::path::Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
@@ -394,9 +394,9 @@ fn notation(args: &NotationArgs) -> Result<Data> {
 }
 
 fn oci(args: &OciArgs) -> Result<Data> {
-    let Some(url) = &args.url else { bail!("--url is required") };
+    let Some(url) = &args.url else { return Err(misuse("--url is required")) };
     let (Some(username), Some(password)) = (&args.username, &args.password) else {
-        bail!("--username and --password are required");
+        return Err(misuse("--username and --password are required"));
     };
     let registry = url.trim_start_matches("oci://").split('/').next().unwrap_or_default();
     Ok(vec![(".dockerconfigjson".into(), docker_config_of(registry, username, password))])
@@ -421,11 +421,11 @@ pub(super) const RECEIVER_TYPES: [&str; 13] = [
 
 async fn receiver(app: &App, common: &Common, args: &ReceiverArgs) -> Result<()> {
     let name = checked(args.name.as_ref())?;
-    let Some(type_) = &args.type_ else { bail!("--type is required") };
+    let Some(type_) = &args.type_ else { return Err(misuse("--type is required")) };
     if !RECEIVER_TYPES.contains(&type_.as_str()) {
         bail!("receiver type '{type_}' is not supported, must be one of: {}", RECEIVER_TYPES.join(", "));
     }
-    let Some(hostname) = &args.hostname else { bail!("--hostname is required") };
+    let Some(hostname) = &args.hostname else { return Err(misuse("--hostname is required")) };
     let namespace = app.namespace()?;
     let token = match &args.token {
         Some(token) => token.clone(),
@@ -435,7 +435,9 @@ async fn receiver(app: &App, common: &Common, args: &ReceiverArgs) -> Result<()>
     let url = format!("https://{hostname}{path}");
     let mut data = vec![("token".to_owned(), token)];
     if type_ == "gcr" {
-        let Some(email) = &args.email_claim else { bail!("--email-claim is required for gcr receiver type") };
+        let Some(email) = &args.email_claim else {
+            return Err(misuse("--email-claim is required for gcr receiver type"));
+        };
         data.push(("email".into(), email.clone()));
         data.push(("audience".into(), args.audience_claim.clone().unwrap_or_else(|| url.clone())));
     }

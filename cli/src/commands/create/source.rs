@@ -12,6 +12,7 @@ use super::secret;
 use crate::app::App;
 use crate::arguments;
 use crate::commands::delete::confirmed;
+use crate::failure::misuse;
 use crate::kinds::{BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, OCI_REPOSITORY};
 use crate::ssh::KeyArgs;
 
@@ -274,7 +275,7 @@ fn ignore(spec: &mut Spec, patterns: &[String]) {
 
 async fn git(app: &App, common: &Common, args: &GitArgs) -> Result<()> {
     let name = super::checked(args.name.as_ref())?;
-    let Some(url) = &args.url else { bail!("url is required") };
+    let Some(url) = &args.url else { return Err(misuse("url is required")) };
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     if !["ssh", "http", "https"].contains(&scheme) {
         bail!("git URL scheme '{scheme}' not supported, can be: ssh, http and https");
@@ -287,9 +288,9 @@ async fn git(app: &App, common: &Common, args: &GitArgs) -> Result<()> {
         ("branch", &args.branch),
     ];
     if references.iter().all(|(_, value)| value.is_none()) {
-        bail!(
-            "a Git ref is required, use one of the following: --branch, --tag, --commit, --ref-name or --tag-semver"
-        );
+        return Err(misuse(
+            "a Git ref is required, use one of the following: --branch, --tag, --commit, --ref-name or --tag-semver",
+        ));
     }
     let mut spec = Spec::default();
     spec.duration("interval", Some(common.interval))
@@ -347,9 +348,9 @@ fn verification(spec: &mut Spec, args: &VerifyArgs) {
 }
 
 async fn oci(app: &App, common: &Common, args: &OciArgs) -> Result<()> {
-    let Some(url) = &args.url else { bail!("url is required") };
+    let Some(url) = &args.url else { return Err(misuse("url is required")) };
     if args.tag.is_none() && args.tag_semver.is_none() && args.digest.is_none() {
-        bail!("--tag, --tag-semver or --digest is required");
+        return Err(misuse("--tag, --tag-semver or --digest is required"));
     }
     let mut spec = Spec::default();
     spec.duration("interval", Some(common.interval))
@@ -374,7 +375,7 @@ async fn oci(app: &App, common: &Common, args: &OciArgs) -> Result<()> {
 
 async fn helm(app: &App, common: &Common, args: &HelmArgs) -> Result<()> {
     let name = super::checked(args.name.as_ref())?;
-    let Some(url) = &args.url else { bail!("url is required") };
+    let Some(url) = &args.url else { return Err(misuse("url is required")) };
     let mut spec = Spec::default();
     if url.starts_with("oci://") {
         spec.set("type", "oci").text("provider", args.oci_provider.as_ref());
@@ -399,7 +400,7 @@ async fn helm(app: &App, common: &Common, args: &HelmArgs) -> Result<()> {
 
 async fn chart(app: &App, common: &Common, args: &ChartArgs) -> Result<()> {
     let (Some(source), Some(chart)) = (&args.source, &args.chart) else {
-        bail!("source and chart are required")
+        return Err(misuse("source and chart are required"));
     };
     let mut source = reference(source, None, &["HelmRepository", "GitRepository", "Bucket"])?;
     // A chart and its source share a namespace.
@@ -415,8 +416,8 @@ async fn chart(app: &App, common: &Common, args: &ChartArgs) -> Result<()> {
 
 async fn bucket(app: &App, common: &Common, args: &BucketArgs) -> Result<()> {
     let name = super::checked(args.name.as_ref())?;
-    let Some(bucket) = &args.bucket_name else { bail!("bucket-name is required") };
-    let Some(endpoint) = &args.endpoint else { bail!("endpoint is required") };
+    let Some(bucket) = &args.bucket_name else { return Err(misuse("bucket-name is required")) };
+    let Some(endpoint) = &args.endpoint else { return Err(misuse("endpoint is required")) };
     let mut spec = Spec::default();
     spec.set("bucketName", bucket.as_str())
         .set("provider", args.provider.as_str())

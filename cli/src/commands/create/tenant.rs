@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Common, checked, draft};
 use crate::app::App;
 use crate::documents;
+use crate::failure::misuse;
 
 /// Flags of `create tenant`.
 #[derive(Args)]
@@ -33,7 +34,7 @@ const TENANT_LABEL: &str = "toolkit.fluxcd.io/tenant";
 pub(super) async fn run(app: &App, common: &Common, args: &TenantArgs) -> Result<()> {
     let name = checked(args.name.as_ref())?;
     if args.with_namespace.is_empty() {
-        bail!("with-namespace is required");
+        return Err(misuse("with-namespace is required"));
     }
     for namespace in &args.with_namespace {
         if !crate::app::is_dns_label(namespace) {

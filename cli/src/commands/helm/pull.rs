@@ -12,8 +12,8 @@ use sluice_http::Tls;
 use sluice_oci::{Client, ClientOptions, Credentials, Reference};
 use sluice_semver::{Constraints, Version};
 
-use super::artifact::docker_credentials;
 use crate::app::App;
+use crate::commands::artifact::docker_credentials;
 use crate::web;
 
 /// Larger charts and indexes are refused, as by the source-controller.
