@@ -111,7 +111,8 @@ fn commit_hash(event: &Event) -> Result<String, Error> {
         .rsplit_once(':')
         .or_else(|| revision.rsplit_once('/'))
         .map_or(revision.as_str(), |(_, hash)| hash);
-    if hash.len() != 40 {
+    // Whoever may post an event has written it, and it becomes part of a path.
+    if hash.len() != 40 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Error::Event(format!("failed to extract commit hash from '{revision}' revision")));
     }
     Ok(hash.to_owned())
@@ -354,6 +355,9 @@ mod tests {
         assert_eq!(commit_hash(&both).unwrap(), hash, "an explicit commit wins");
         let error = commit_hash(&event("info", &[("revision", "main@sha1:12")])).unwrap_err();
         assert_eq!(error.to_string(), "failed to extract commit hash from 'main@sha1:12' revision");
+        let path = "../../../../../../../../../../user/keys/";
+        assert_eq!(path.len(), 40);
+        assert!(commit_hash(&event("info", &[("commit", path)])).is_err(), "a path is no hash");
         assert_eq!(commit_hash(&event("info", &[])).unwrap_err().to_string(), "missing revision metadata");
     }
 }

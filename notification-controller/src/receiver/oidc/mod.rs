@@ -1,19 +1,23 @@
 //! Senders that somebody vouches for: tokens of OpenID Connect issuers, whose keys are fetched and kept for a while.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod rules;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use sluice_api::notification::{OidcProvider, ReceiverSpec};
-use sluice_cel::{Error as CelError, Expression, Type};
+use serde_json::Value;
+use sluice_api::notification::ReceiverSpec;
 use tokio::sync::Mutex;
 
 use crate::jose::{Key, Token};
 use crate::memo::Memo;
 use crate::provider::{AddressPolicy, Client, HttpError, Request};
+
+use rules::Rules;
+pub(super) use rules::{Invalid, validate};
 
 /// The audience of tokens for providers that name none.
 const AUDIENCE: &str = "notification-controller";
@@ -21,129 +25,14 @@ const AUDIENCE: &str = "notification-controller";
 const FRESH: Duration = Duration::from_hours(1);
 /// A token with an unknown key has the keys fetched again, at most this often.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Keys that cannot be fetched anew count for this time: an issuer that is away locks nobody out, and a key that it has
+/// withdrawn is not good for ever.
+const STALE: Duration = Duration::from_hours(24);
 /// Issuers that are remembered.
 const MAX_ISSUERS: usize = 256;
 /// Keys of one issuer that are remembered.
 const MAX_KEYS: usize = 64;
 const TIMEOUT: Duration = Duration::from_secs(8);
-
-/// What is wrong with a spec.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Invalid {
-    /// A rule of the spec.
-    Spec(String),
-    /// An expression.
-    Expression(String),
-}
-
-/// The compiled rules of one provider.
-struct Rules {
-    variables: Vec<(String, Expression)>,
-    validations: Vec<(Expression, String)>,
-}
-
-impl Rules {
-    fn compile(provider: &OidcProvider) -> Result<Self, String> {
-        let scope = ["claims", "vars"];
-        let variables = provider.variables.iter().enumerate().map(|(index, variable)| {
-            let fault = |error: &dyn std::fmt::Display| {
-                format!("invalid variables[{index}] (name=\"{}\") expression: {error}", variable.name)
-            };
-            let parsed = Expression::parse(&variable.expression).map_err(|error| fault(&error))?;
-            match parsed.clone().check(&scope, Type::Dyn) {
-                // A variable may be of any type.
-                Ok(_) | Err(CelError::OutputType { .. }) => Ok((variable.name.clone(), parsed)),
-                Err(error) => Err(fault(&error)),
-            }
-        });
-        let validations = provider.validations.iter().enumerate().map(|(index, validation)| {
-            let checked =
-                Expression::parse(&validation.expression).and_then(|parsed| parsed.check(&scope, Type::Bool));
-            let checked =
-                checked.map_err(|error| format!("invalid validations[{index}] expression: {error}"))?;
-            Ok((checked, validation.message.clone()))
-        });
-        Ok(Self {
-            variables: variables.collect::<Result<_, String>>()?,
-            validations: validations.collect::<Result<_, String>>()?,
-        })
-    }
-
-    /// Judges claims: all validations must be true.
-    fn judge(&self, claims: &Value) -> Result<(), String> {
-        let mut values = json!({});
-        for (name, expression) in &self.variables {
-            let value = {
-                let scope = |name: &str| match name {
-                    "claims" => Some(claims),
-                    "vars" => Some(&values),
-                    _ => None,
-                };
-                expression.evaluate(&scope)
-            };
-            let value =
-                value.map_err(|error| format!("failed to evaluate the variable '{name}': {error}"))?;
-            values[name] = value.unwrap_or_default();
-        }
-        let scope = |name: &str| match name {
-            "claims" => Some(claims),
-            "vars" => Some(&values),
-            _ => None,
-        };
-        let mut failed = Vec::new();
-        for (expression, message) in &self.validations {
-            match expression.evaluate_bool(&scope) {
-                Ok(true) => {}
-                Ok(false) => failed.push(message.clone()),
-                Err(error) => failed.push(format!("{message} ({error})")),
-            }
-        }
-        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
-    }
-}
-
-/// Checks the providers of a spec: first all rules, then all expressions.
-pub(super) fn validate(spec: &ReceiverSpec) -> Result<(), Invalid> {
-    let mut seen = HashSet::new();
-    for (index, provider) in spec.oidc_providers.iter().enumerate() {
-        let url = &provider.issuer_url;
-        let place = format!("oidcProviders[{index}]");
-        let fault = |problem: String| Err(Invalid::Spec(problem));
-        if url.is_empty() {
-            return fault(format!("{place}: issuerURL is required"));
-        }
-        let parsed =
-            Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if parsed.is_none() {
-            return fault(format!("{place}: issuerURL \"{url}\" must be a valid HTTP or HTTPS URL"));
-        }
-        if !seen.insert(url) {
-            return fault(format!("{place}: duplicate issuerURL \"{url}\""));
-        }
-        let place = format!("{place} (issuerURL=\"{url}\")");
-        if provider.validations.is_empty() {
-            return fault(format!("{place}: at least one validation is required"));
-        }
-        let mut names = HashSet::new();
-        for variable in &provider.variables {
-            let legal = variable.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                && variable.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            if !legal || !names.insert(&variable.name) {
-                return fault(format!(
-                    "{place}: variable name \"{}\" is not an identifier of its own",
-                    variable.name
-                ));
-            }
-        }
-    }
-    for (index, provider) in spec.oidc_providers.iter().enumerate() {
-        Rules::compile(provider).map_err(|problem| {
-            let url = &provider.issuer_url;
-            Invalid::Expression(format!("oidcProviders[{index}] (issuerURL=\"{url}\"): {problem}"))
-        })?;
-    }
-    Ok(())
-}
 
 /// The keys of issuers.
 pub(crate) struct Issuers {
@@ -155,7 +44,10 @@ pub(crate) struct Issuers {
 
 struct Keys {
     keys: Vec<Key>,
+    /// When they were fetched.
     since: Instant,
+    /// When they were last asked for.
+    asked: Instant,
 }
 
 #[derive(Deserialize)]
@@ -204,21 +96,30 @@ impl Issuers {
         };
         // One request at a time for each issuer.
         let mut entry = entry.lock().await;
-        let age = entry.as_ref().map(|keys| keys.since.elapsed());
         let named = |keys: &Keys| match &token.key_id {
             Some(id) => keys.keys.iter().any(|key| key.kid.as_ref() == Some(id)),
             None => !keys.keys.is_empty(),
         };
-        let has = entry.as_ref().is_some_and(named);
-        if age.is_none_or(|age| age > FRESH || (!has && age > AGAIN)) {
+        let has = entry.as_ref().is_some_and(|keys| named(keys) && keys.since.elapsed() < STALE);
+        let wanted = |keys: &Keys| !has || keys.since.elapsed() > FRESH;
+        if entry.as_ref().is_none_or(|keys| wanted(keys) && keys.asked.elapsed() > AGAIN) {
+            let now = Instant::now();
             match self.fetch(issuer).await {
-                Ok(keys) => *entry = Some(Keys { keys, since: Instant::now() }),
-                // An issuer that is away for a moment does not lock out those whose keys are known.
-                Err(problem) if has => {
+                Ok(keys) => *entry = Some(Keys { keys, since: now, asked: now }),
+                Err(problem) => {
+                    if let Some(keys) = &mut *entry {
+                        keys.asked = now;
+                    }
+                    // An issuer that is away for a moment does not lock out those whose keys are known.
+                    if !has {
+                        return Err(problem);
+                    }
                     tracing::warn!(issuer, error = problem, "cannot refresh the keys of an issuer");
                 }
-                Err(problem) => return Err(problem),
             }
+        }
+        if entry.as_ref().is_some_and(|keys| keys.since.elapsed() >= STALE) {
+            return Err(format!("the keys of the issuer '{issuer}' are old, and it gives no new ones"));
         }
         let keys = entry.as_ref().map(|keys| keys.keys.clone()).unwrap_or_default();
         drop(entry);
@@ -294,7 +195,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Router;
+    use axum::http::StatusCode;
     use axum::routing::get;
+    use serde_json::json;
 
     use super::*;
     use crate::jose::tests::Issuer;
@@ -382,12 +285,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_issuer_that_is_away_is_left_alone_for_a_while_and_its_keys_count() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let issuer = Issuer::new();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let count = asked.clone();
+        let gone = async move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            StatusCode::NOT_FOUND
+        };
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(gone)).await });
+        let issuers = Issuers::new(AddressPolicy::default());
+        let age = async |age: Duration| {
+            let keys: KeySet = serde_json::from_value(issuer.keys()).unwrap();
+            let keys = keys.keys.into_iter().map(|key| serde_json::from_value(key).unwrap()).collect();
+            let since = Instant::now().checked_sub(age).expect("the clock has run for as long");
+            let entry = Arc::new(Mutex::new(Some(Keys { keys, since, asked: since })));
+            issuers.known.lock().await.insert(url.clone(), entry);
+        };
+        let check = async || issuers.check(&spec(&url, rules()), &issuer.token(&claims(&url)), NOW).await;
+        age(FRESH + AGAIN).await;
+        for _ in 0..3 {
+            assert!(check().await.is_ok(), "the keys are known");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "the issuer is left alone for a while");
+    }
+
+    #[tokio::test]
     async fn google_vouches_for_one_account() {
         let issuer = Issuer::new();
         let issuers = Issuers::new(AddressPolicy::default());
         let keys: KeySet = serde_json::from_value(issuer.keys()).unwrap();
         let keys = keys.keys.into_iter().map(|key| serde_json::from_value(key).unwrap()).collect();
-        let entry = Arc::new(Mutex::new(Some(Keys { keys, since: Instant::now() })));
+        let entry = Arc::new(Mutex::new(Some(Keys { keys, since: Instant::now(), asked: Instant::now() })));
         issuers.known.lock().await.insert("https://accounts.google.com".to_owned(), entry);
         let secret = BTreeMap::from([
             ("email".to_owned(), b"a@b".to_vec()),
@@ -408,35 +340,5 @@ mod tests {
             assert!(check(&bad).await.is_err(), "{key}");
         }
         assert!(check_google(&issuers, &BTreeMap::new(), &issuer.token(&good), NOW).await.is_err());
-    }
-
-    #[test]
-    fn specs_are_checked() {
-        let fault = |change: Value| {
-            let mut provider = json!({"issuerURL": "https://issuer.test", "validations": rules(), "variables": [{"name": "owner", "expression": "claims.x"}]});
-            for (key, value) in change.as_object().unwrap() {
-                provider[key] = value.clone();
-            }
-            validate(
-                &serde_json::from_value(
-                    json!({"type": "generic-oidc", "resources": [], "oidcProviders": [provider]}),
-                )
-                .unwrap(),
-            )
-        };
-        assert_eq!(fault(json!({})), Ok(()));
-        assert!(
-            matches!(fault(json!({"issuerURL": "ftp://x"})), Err(Invalid::Spec(text)) if text.starts_with("oidcProviders[0]: "))
-        );
-        assert!(matches!(fault(json!({"validations": []})), Err(Invalid::Spec(_))));
-        let text =
-            "oidcProviders[0] (issuerURL=\"https://issuer.test\"): invalid validations[0] expression: ";
-        assert!(
-            matches!(fault(json!({"validations": [{"expression": "claims.x", "message": ""}]})), Err(Invalid::Expression(found)) if found.starts_with(text))
-        );
-        assert!(matches!(
-            fault(json!({"variables": [{"name": "x", "expression": "req.x"}]})),
-            Err(Invalid::Expression(_))
-        ));
     }
 }
