@@ -62,7 +62,7 @@ pub use link::{Link, LinkState};
 pub use namespace::Namespace;
 pub use object_store::ObjectStore;
 pub use objects::{Cluster, condition, documents, reason};
-pub use programs::{binaries, workspace};
+pub use programs::{CONTROLLERS, binaries, workspace};
 pub use proxy::ForwardProxy;
 pub use registry::{Registry, RegistryBuilder};
 pub use sink::{Delivery, Sink};

@@ -43,27 +43,31 @@ pub fn binaries() -> Result<&'static BTreeMap<String, PathBuf>> {
         .map_err(|message| anyhow!(message.clone()))
 }
 
-/// The packages whose binaries the cases run.
-const PACKAGES: [&str; 6] = [
+/// The names of all controllers.
+pub const CONTROLLERS: [&str; 5] = [
     "source-controller",
     "kustomize-controller",
     "helm-controller",
     "notification-controller",
     "image-controller",
-    "sluice",
 ];
+
+/// The packages whose binaries the cases run.
+fn packages() -> impl Iterator<Item = &'static str> {
+    CONTROLLERS.into_iter().chain(["sluice"])
+}
 
 fn find_binaries() -> Result<BTreeMap<String, PathBuf>> {
     if let Some(folder) = env::var_os("SLUICE_BIN_DIR") {
         let folder = PathBuf::from(folder);
-        let paths = PACKAGES.iter().map(|name| (String::from(*name), folder.join(name)));
+        let paths = packages().map(|name| (String::from(name), folder.join(name)));
         return Ok(paths.filter(|(_, path)| path.is_file()).collect());
     }
     let profile = env::var("SLUICE_TEST_PROFILE").unwrap_or_else(|_| "dev".into());
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
     cargo.args(["--profile", &profile]);
-    for package in PACKAGES {
+    for package in packages() {
         cargo.args(["--package", package]);
     }
     let output =

@@ -7,6 +7,8 @@
 //! What a controller keeps to itself is fed by a test of its own, with [`campaign`] and [`check`].
 
 mod campaign;
+mod charts;
+mod documents;
 mod expressions;
 mod git;
 mod index;

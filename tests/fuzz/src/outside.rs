@@ -5,7 +5,8 @@ use sluice_artifact::{Rules, extract};
 use sluice_policy::setters::{Image, Setters};
 use sluice_sops::{Format, Keyring};
 
-use crate::targets::{archives, bytes, set_checksum};
+use crate::charts::{archives, set_checksum};
+use crate::targets::bytes;
 
 pub(crate) const TAR_WORDS: &[&str] = &[
     "../",

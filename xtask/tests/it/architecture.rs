@@ -65,7 +65,7 @@ fn refused_foreign(from: Part, name: &str) -> Option<&'static str> {
 }
 
 /// What `cargo metadata` tells, without dependencies of dependencies.
-fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -76,7 +76,7 @@ fn metadata() -> Value {
 }
 
 /// Where the package with this manifest lies in the repository.
-fn path_in_repository(manifest: &str) -> String {
+pub(crate) fn path_in_repository(manifest: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository");
     let folder = Path::new(manifest).parent().expect("a manifest lies in a folder");
     folder.strip_prefix(root).unwrap_or(folder).to_string_lossy().into_owned()

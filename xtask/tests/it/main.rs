@@ -2,5 +2,6 @@
 
 mod architecture;
 mod chart;
+mod documents;
 mod image;
 mod security;

@@ -4,20 +4,13 @@ use crate::fleet::{Fleet, NAMESPACE};
 use crate::say;
 use crate::watch::Watch;
 use anyhow::{Context as _, Result};
-use sluice_tests::{ApiProxy, Controller, of_controller};
+use sluice_tests::{ApiProxy, CONTROLLERS, Controller, of_controller};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The names of all controllers.
-pub(crate) const NAMES: [&str; 5] = [
-    "source-controller",
-    "kustomize-controller",
-    "helm-controller",
-    "notification-controller",
-    "image-controller",
-];
+/// Their places in [`CONTROLLERS`].
 pub(crate) const SOURCE: usize = 0;
 pub(crate) const NOTIFICATION: usize = 3;
 
@@ -116,7 +109,7 @@ impl Parts {
             say(&format!("the disk is never filled: {why}"));
         }
         let mut all = Vec::new();
-        for name in NAMES {
+        for name in CONTROLLERS {
             let kubeconfig = of_controller(&fleet.plane, name, Some(NAMESPACE)).await?;
             let proxy = ApiProxy::before(&kubeconfig).await?;
             let mut replicas = Vec::new();
@@ -129,11 +122,11 @@ impl Parts {
                 for argument in if calm { CALM_LEASE } else { LEASE } {
                     builder = builder.argument(argument);
                 }
-                if name != NAMES[NOTIFICATION] {
+                if name != CONTROLLERS[NOTIFICATION] {
                     builder =
                         builder.argument(format!("--events-addr=http://{}/", fleet.links.events.address()));
                 }
-                if name == NAMES[SOURCE] {
+                if name == CONTROLLERS[SOURCE] {
                     let address = fleet.links.artifacts[index].address();
                     builder = builder
                         .argument(format!("--storage-adv-addr={address}"))
