@@ -1,16 +1,15 @@
 //! Charts from artifacts, loaded once for all HelmReleases that install the same one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sluice_api::meta::Artifact;
-use sluice_artifact::Fetcher;
+use sluice_artifact::Fetched;
 use sluice_artifact::fetch::{FetchError, Options};
 use sluice_helm::chart::{Metadata, load_archive};
 use sluice_runtime::ObjectKey;
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
 
 /// How many charts are kept although nobody installs them at the moment.
 const KEPT: usize = 8;
@@ -26,9 +25,8 @@ pub(crate) enum ChartError {
     Load(String),
 }
 
-/// Address and digest: knowing a digest is not enough to get at what others fetched.
+/// Address and digest.
 type Key = (String, String);
-type Slot = Arc<OnceCell<Arc<sluice_helm::Chart>>>;
 
 /// What tells a chart from others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,11 +48,7 @@ impl Label {
 
 /// Fetches and loads each chart once.
 pub(crate) struct Charts {
-    fetcher: Fetcher,
-    /// For artifacts of Flux's source-watcher, when debugging outside of the cluster.
-    watcher_fetcher: Option<Fetcher>,
-    directory: TempDir,
-    recent: Mutex<VecDeque<(Key, Slot)>>,
+    fetched: Fetched<sluice_helm::Chart>,
     /// What the chart was that an object read last: one that is installed already need not be fetched again.
     labels: Mutex<HashMap<ObjectKey, (Key, Label)>>,
 }
@@ -62,26 +56,15 @@ pub(crate) struct Charts {
 impl Charts {
     /// A store in the directory for temporary files.
     pub(crate) fn new(retries: u32, timeout: Duration) -> Result<Self, Box<dyn std::error::Error>> {
-        let fetcher = |host: Option<String>| {
-            let mut options = Options::default();
-            options.retries = retries;
-            options.read_timeout = timeout;
-            options.host = host;
-            Fetcher::new(options)
-        };
-        let host = |name| std::env::var(name).ok().filter(|host| !host.is_empty());
-        Ok(Self {
-            fetcher: fetcher(host("SOURCE_CONTROLLER_LOCALHOST"))?,
-            watcher_fetcher: host("SOURCE_WATCHER_LOCALHOST").map(|host| fetcher(Some(host))).transpose()?,
-            directory: tempfile::Builder::new().prefix("charts-").tempdir()?,
-            recent: Mutex::default(),
-            labels: Mutex::default(),
-        })
+        let mut options = Options::default();
+        options.retries = retries;
+        options.read_timeout = timeout;
+        Ok(Self { fetched: Fetched::new("charts-", KEPT, &options)?, labels: Mutex::default() })
     }
 
     /// The chart of an artifact. Those who ask at the same time wait for one download.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Arc<sluice_helm::Chart>, ChartError> {
-        self.slot(key(artifact)).get_or_try_init(|| self.fetch(artifact)).await.cloned()
+        self.fetched.of_archive(&artifact.url, &artifact.digest, load).await
     }
 
     /// What the chart of an artifact is. Fetched unless the same object has read it before.
@@ -108,45 +91,16 @@ impl Charts {
 
     /// For how long the server of an artifact has not answered.
     pub(crate) fn silent_for(&self, artifact: &Artifact) -> Duration {
-        self.fetcher_of(artifact).silent_for(&artifact.url)
+        self.fetched.silent_for(&artifact.url)
     }
+}
 
-    fn fetcher_of(&self, artifact: &Artifact) -> &Fetcher {
-        match &self.watcher_fetcher {
-            Some(fetcher) if artifact.url.contains("//source-watcher") => fetcher,
-            _ => &self.fetcher,
-        }
-    }
-
-    fn slot(&self, key: Key) -> Slot {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = recent.iter().position(|(known, _)| *known == key).and_then(|at| recent.remove(at));
-        let entry = known.unwrap_or_else(|| (key, Slot::default()));
-        let slot = entry.1.clone();
-        recent.push_back(entry);
-        while recent.len() > KEPT {
-            recent.pop_front();
-        }
-        slot
-    }
-
-    async fn fetch(&self, artifact: &Artifact) -> Result<Arc<sluice_helm::Chart>, ChartError> {
-        let io_error = |source| FetchError::Io { url: artifact.url.clone(), source };
-        let directory = tempfile::Builder::new().tempdir_in(self.directory.path()).map_err(io_error)?;
-        let path = directory.path().join("chart.tgz");
-        self.fetcher_of(artifact).fetch_file(&artifact.url, &artifact.digest, &path).await?;
-        let load = move || {
-            let bytes = std::fs::read(&path).map_err(|error| ChartError::Load(error.to_string()))?;
-            drop(directory);
-            let mut chart = load_archive(&bytes).map_err(|error| ChartError::Load(error.to_string()))?;
-            // Only packaging needs the files as they were stored.
-            forget_raw(&mut chart);
-            Ok(Arc::new(chart))
-        };
-        tokio::task::spawn_blocking(load)
-            .await
-            .unwrap_or_else(|error| Err(ChartError::Load(error.to_string())))
-    }
+fn load(archive: &Path) -> Result<sluice_helm::Chart, ChartError> {
+    let bytes = std::fs::read(archive).map_err(|error| ChartError::Load(error.to_string()))?;
+    let mut chart = load_archive(&bytes).map_err(|error| ChartError::Load(error.to_string()))?;
+    // Only packaging needs the files as they were stored.
+    forget_raw(&mut chart);
+    Ok(chart)
 }
 
 fn key(artifact: &Artifact) -> Key {
