@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 
-use super::observe::fingerprint;
+use super::fingerprint::fingerprint;
 use super::{Cluster, Ledger, ObjectId};
 use crate::errors;
 

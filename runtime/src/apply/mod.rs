@@ -15,6 +15,7 @@ mod decide;
 mod difference;
 mod drift;
 mod error;
+mod fingerprint;
 pub mod health;
 mod hooks;
 mod ignore;
@@ -30,6 +31,7 @@ mod order;
 pub mod plan;
 mod prune;
 mod served;
+mod sighting;
 mod write;
 
 pub use applier::{Applier, Options, Outcome};

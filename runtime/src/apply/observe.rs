@@ -3,21 +3,21 @@
 //! Nothing of an object is kept but a fingerprint and its status.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, DynamicObject};
-use kube::core::PartialObjectMeta;
+use kube::Client;
+use kube::api::Api;
+use kube::core::ApiResource;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource as _};
 use serde_json::{Value, json};
 use sluice_kstatus::Status;
 use tokio::sync::{Notify, watch};
 
+use super::fingerprint::fingerprint;
+use super::sighting::Sighting;
 use super::{Object, Resource};
 use crate::errors::describe_watch;
 
@@ -78,6 +78,9 @@ struct Trouble {
 /// How long after an error a watch is not trusted: longer than the longest pause between two tries.
 const DISTRUST: Duration = Duration::from_mins(1);
 
+/// How many objects a request of a first list asks for: the whole of a page is in memory at once, with its content.
+const PAGE: u32 = 100;
+
 /// How far a watch has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -132,50 +135,34 @@ impl Observer {
         let client = client.clone();
         let api = resource.api.clone();
         let (config, namespace) = match &scope {
-            Scope::Managed => (watcher::Config::default().labels(self.managed), None),
+            Scope::Managed => (watcher::Config::default().labels(self.managed).page_size(PAGE), None),
             Scope::Single { namespace, name } => {
                 let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
                 (config, resource.namespaced.then(|| namespace.clone()))
             }
         };
-        let (api_version, kind) = (resource.api.api_version.clone(), resource.api.kind.clone());
         let follower = shared.clone();
         let light = scope == Scope::Managed && is_light(&resource.api.group, &resource.api.kind);
         let task = tokio::spawn(async move {
             if light {
-                let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &api);
-                let events = watcher(api, config).default_backoff();
-                follower
-                    .follow(events, |object: &mut PartialObjectMeta<DynamicObject>| {
-                        let mut value = json!({"apiVersion": api_version, "kind": kind});
-                        look(object.meta(), &mut value, &judge)
-                    })
-                    .await;
+                let events = watcher(Api::<Sighting<false>>::all_with(client, &api), config);
+                follower.follow(events.default_backoff(), |object| look(object, &api, &judge)).await;
             } else {
-                let api = match namespace {
-                    Some(namespace) => Api::<DynamicObject>::namespaced_with(client, &namespace, &api),
+                let watched = match namespace {
+                    Some(namespace) => Api::<Sighting<true>>::namespaced_with(client, &namespace, &api),
                     None => Api::all_with(client, &api),
                 };
-                let events = watcher(api, config).default_backoff();
-                follower
-                    .follow(events, |object: &mut DynamicObject| {
-                        let mut value = object.data.take();
-                        if !value.is_object() {
-                            value = json!({});
-                        }
-                        value["apiVersion"] = api_version.clone().into();
-                        value["kind"] = kind.clone().into();
-                        look(&object.metadata, &mut value, &judge)
-                    })
-                    .await;
+                let events = watcher(watched, config);
+                follower.follow(events.default_backoff(), |object| look(object, &api, &judge)).await;
             }
         });
         KindWatch { shared, task: task.abort_handle() }
     }
 }
 
-/// What is kept of an object. `value` gets the metadata that rules read.
-fn look(metadata: &ObjectMeta, value: &mut Value, judge: &Judge) -> Seen {
+/// What is kept of an object.
+fn look<const CONTENT: bool>(object: Sighting<CONTENT>, resource: &ApiResource, judge: &Judge) -> Seen {
+    let Sighting { metadata, fingerprint, content } = object;
     let mut visible = json!({"name": metadata.name, "namespace": metadata.namespace});
     // A null where the server sends nothing would be an error to the rules.
     if let Some(generation) = metadata.generation {
@@ -189,15 +176,19 @@ fn look(metadata: &ObjectMeta, value: &mut Value, judge: &Judge) -> Seen {
             visible[key] = time.0.to_string().into();
         }
     }
-    for (key, tags) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)] {
+    for (key, tags) in [("labels", metadata.labels), ("annotations", metadata.annotations)] {
         if let Some(tags) = tags {
-            visible[key] = json!(tags);
+            visible[key] = tags.into_iter().map(|(key, tag)| (key, Value::String(tag))).collect();
         }
     }
+    let mut value = Value::Object(content);
     value["metadata"] = visible;
-    let (status, message) = judge(value);
+    // Items of a list do not name their kind.
+    value["apiVersion"] = resource.api_version.clone().into();
+    value["kind"] = resource.kind.clone().into();
+    let (status, message) = judge(&value);
     Seen {
-        fingerprint: fingerprint(metadata),
+        fingerprint,
         resource_version: version_number(metadata.resource_version.as_deref()),
         status,
         message: if status == Status::Current { Box::default() } else { message.into() },
@@ -258,17 +249,17 @@ impl Shared {
     async fn follow<K: kube::Resource>(
         &self,
         events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-        look: impl Fn(&mut K) -> Seen,
+        look: impl Fn(K) -> Seen,
     ) {
         let mut events = std::pin::pin!(events);
         let mut listed = HashSet::new();
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => listed.clear(),
-                Ok(watcher::Event::InitApply(mut object)) => {
+                Ok(watcher::Event::InitApply(object)) => {
                     let key = key_of(&object);
                     listed.insert(key.clone());
-                    self.set(key, look(&mut object));
+                    self.set(key, look(object));
                 }
                 Ok(watcher::Event::InitDone) => {
                     let gone: Vec<_> =
@@ -280,7 +271,7 @@ impl Shared {
                     *lock(&self.trouble) = None;
                     self.phase.send_replace(Phase::Synced);
                 }
-                Ok(watcher::Event::Apply(mut object)) => self.set(key_of(&object), look(&mut object)),
+                Ok(watcher::Event::Apply(object)) => self.set(key_of(&object), look(object)),
                 Ok(watcher::Event::Delete(object)) => self.remove(&key_of(&object)),
                 Err(error) => {
                     let text = describe_watch(&error);
@@ -361,76 +352,7 @@ pub(crate) fn fingerprint_of(object: &Object) -> Option<u64> {
     Some(fingerprint(&metadata))
 }
 
-/// A number, good in this process only, that changes when anything but the status changes.
-///
-/// The server notes each change of a field beside the status in the entry of its manager (also a scale). Where it keeps
-/// no generation or no such notes, the resource version counts.
-pub(super) fn fingerprint(metadata: &ObjectMeta) -> u64 {
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let mut hasher = KEYS.build_hasher();
-    metadata.uid.hash(&mut hasher);
-    metadata.generation.hash(&mut hasher);
-    metadata.deletion_timestamp.is_some().hash(&mut hasher);
-    let mut noted = false;
-    for entry in metadata.managed_fields.iter().flatten() {
-        if entry.subresource.as_deref() == Some("status") {
-            continue;
-        }
-        noted = true;
-        (&entry.manager, &entry.operation, &entry.api_version, &entry.subresource).hash(&mut hasher);
-        entry.time.as_ref().map(|time| time.0.as_second()).hash(&mut hasher);
-        entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).hash(&mut hasher);
-    }
-    if !noted || metadata.generation.is_none() {
-        metadata.resource_version.hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
 /// The present, for rules that look at the clock.
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(metadata: Value) -> u64 {
-        fingerprint_of(&Object::new(json!({"apiVersion": "v1", "kind": "X", "metadata": metadata})).unwrap())
-            .unwrap()
-    }
-
-    fn metadata(generation: Option<i64>, version: &str, entries: &[(&str, &str, &str)]) -> Value {
-        let entries: Vec<_> = entries
-            .iter()
-            .map(|(manager, subresource, field)| {
-                json!({"manager": manager, "operation": "Update", "subresource": subresource, "fieldsV1": {*field: {}},
-                       "time": "2026-01-01T00:00:00Z"})
-            })
-            .collect();
-        let mut metadata =
-            json!({"name": "a", "uid": "u", "resourceVersion": version, "managedFields": entries});
-        if let Some(generation) = generation {
-            metadata["generation"] = generation.into();
-        }
-        metadata
-    }
-
-    #[test]
-    fn status_writes_do_not_count_but_everything_else_does() {
-        let ours = ("kustomize-controller", "", "f:spec");
-        let base = of(metadata(Some(1), "1", &[ours]));
-        assert_eq!(base, of(metadata(Some(1), "2", &[ours, ("kcm", "status", "f:status")])));
-        assert_ne!(base, of(metadata(Some(2), "2", &[ours])));
-        assert_ne!(base, of(metadata(Some(1), "2", &[ours, ("kubectl-label", "", "f:metadata")])));
-        assert_ne!(base, of(metadata(Some(1), "2", &[ours, ("hpa", "scale", "f:spec")])));
-    }
-
-    #[test]
-    fn without_a_generation_or_notes_each_version_counts() {
-        let ours = ("kustomize-controller", "", "f:data");
-        assert_ne!(of(metadata(None, "1", &[ours])), of(metadata(None, "2", &[ours])));
-        assert_ne!(of(metadata(Some(1), "1", &[])), of(metadata(Some(1), "2", &[])));
-    }
 }
