@@ -45,6 +45,7 @@ pub use failure::{Failure, Retry};
 pub use key::{ObjectKey, check_name};
 pub use manager::{Manager, run};
 pub use queue::Waker;
+pub use retry::{Repeatable, observed};
 pub use sources::Sources;
 pub use status::StatusWriter;
 pub use waiting::Waiting;

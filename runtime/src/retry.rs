@@ -30,7 +30,7 @@ tokio::task_local! {
 }
 
 /// Does some work, and tells whether the API server failed meanwhile: it could not be reached, or had no answer.
-pub(crate) async fn observed<T>(work: impl Future<Output = T>) -> (T, bool) {
+pub async fn observed<T>(work: impl Future<Output = T>) -> (T, bool) {
     let failed = Arc::new(AtomicBool::new(false));
     let done = FAILED.scope(failed.clone(), work).await;
     (done, failed.load(Ordering::Relaxed))
@@ -131,8 +131,16 @@ enum Kind {
     Single,
 }
 
+/// Marks a request, as an extension of it, that changes nothing more when it is sent twice, although its method does not
+/// tell: whoever makes it knows what an answer to the second one means.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeatable;
+
 impl Kind {
     fn of(request: &Request<Body>) -> Self {
+        if request.extensions().get::<Repeatable>().is_some() {
+            return Self::Repeatable;
+        }
         let query = request.uri().query().unwrap_or_default();
         let content = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         match *request.method() {
@@ -271,6 +279,15 @@ mod tests {
             assert_eq!(seen.lock().unwrap().len(), tries, "{method} {content}");
             assert_eq!((answer.is_ok(), failed), (tries > 1, tries == 1), "{method} {content}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_marked_as_repeatable_is_repeated() {
+        let (client, seen) = server(&[Err(()), Ok((503, None))]);
+        let mut marked = request("POST", "/x", "");
+        marked.extensions_mut().insert(Repeatable);
+        let (answer, failed) = observed(client.send(marked)).await;
+        assert_eq!((answer.is_ok(), failed, seen.lock().unwrap().len()), (true, false, 3));
     }
 
     #[tokio::test(start_paused = true)]

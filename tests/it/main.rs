@@ -33,6 +33,7 @@ mod helm_catalog;
 mod helm_crash;
 mod helm_failures;
 mod helm_hooks;
+mod helm_moves;
 mod helm_odd;
 mod helm_options;
 mod helm_preview;

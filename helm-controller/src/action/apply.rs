@@ -25,6 +25,8 @@ pub(crate) struct Applying<'a> {
     pub(crate) migrate: bool,
     /// Whether objects are put in place of those that are there.
     pub(crate) replace: bool,
+    /// Whether it matters which objects are new.
+    pub(crate) tells_new: bool,
     /// Whether unknown fields are an error. Server-side apply always refuses them.
     pub(crate) strict: bool,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Written {
     pub(crate) id: ObjectId,
     pub(crate) api_version: String,
     pub(crate) resource: Arc<Resource>,
+    /// Whether it is new, where that was to be told.
     pub(crate) created: bool,
     /// The resource version.
     pub(crate) version: u64,
@@ -187,24 +190,40 @@ async fn write_by_server(
     how: Applying<'_>,
 ) -> Result<(bool, Object), Refusal> {
     let requests = requests(session);
-    let mut created = false;
-    if how.migrate || before.is_none() {
+    if how.migrate || how.tells_new && before.is_none() {
         let live = requests.find(&item.resource, item.object.namespace(), item.object.name()).await?;
-        created = live.is_none();
-        if let Some(live) = live {
-            let operations = manager::to_server_side(&live, FIELD_MANAGER);
-            if !operations.is_empty() {
-                requests.json_patch(&item.resource, &live, &operations).await?;
-            }
+        if let Some(live) = &live {
+            migrate(&requests, item, live).await?;
         }
+        return Ok((live.is_none(), apply(&requests, item).await?));
     }
+    let answer = apply(&requests, item).await?;
+    // What the client wrote to an object that is new to this release is known only now.
+    if before.is_none() && migrate(&requests, item, &answer).await? {
+        return Ok((false, apply(&requests, item).await?));
+    }
+    Ok((false, answer))
+}
+
+/// Makes what the client wrote to an object part of what is applied. Returns whether there was something.
+async fn migrate(requests: &Requests<'_>, item: &Item, live: &Object) -> Result<bool, Refusal> {
+    let operations = manager::to_server_side(live, FIELD_MANAGER);
+    if operations.is_empty() {
+        return Ok(false);
+    }
+    requests.json_patch(&item.resource, live, &operations).await?;
+    Ok(true)
+}
+
+/// Applies an object; what it says is taken from whoever had it.
+async fn apply(requests: &Requests<'_>, item: &Item) -> Result<Object, Refusal> {
     let params = PatchParams {
         force: true,
         field_validation: Some(ValidationDirective::Strict),
         ..PatchParams::default()
     };
     let body = Patch::Apply(Value::Object(item.object.fields().clone()));
-    Ok((created, requests.patch(&item.resource, &item.object, params, &body).await?))
+    requests.patch(&item.resource, &item.object, params, &body).await
 }
 
 /// How often a patch is computed anew when others change the object in between.

@@ -84,6 +84,7 @@ pub(crate) async fn install(
             method,
             migrate: false,
             replace: false,
+            tells_new: false,
             strict: install.strict,
         };
         let applied = Box::pin(update(session, Vec::new(), items, how)).await;

@@ -139,6 +139,7 @@ pub(crate) struct Session<'a> {
     stop: CancellationToken,
     turn: tokio::sync::Mutex<Turn>,
     written: Mutex<Vec<Packed>>,
+    stored: Mutex<Option<Revision>>,
 }
 
 impl<'a> Session<'a> {
@@ -163,6 +164,7 @@ impl<'a> Session<'a> {
             stop,
             turn,
             written: Mutex::default(),
+            stored: Mutex::default(),
         }
     }
 
@@ -183,13 +185,13 @@ impl<'a> Session<'a> {
 
     /// Records a new revision.
     pub(crate) async fn create(&self, release: &Release) -> Result<(), Error> {
-        self.note_packed(self.storage.create(release).await?);
+        self.note_stored(self.storage.create(release).await?);
         Ok(())
     }
 
     /// Records a change of a revision.
     pub(crate) async fn update(&self, release: &Release) -> Result<(), Error> {
-        self.note_packed(self.storage.update(release).await?);
+        self.note_stored(self.storage.update(release).await?);
         Ok(())
     }
 
@@ -199,6 +201,19 @@ impl<'a> Session<'a> {
             Ok(packed) => self.note_packed(packed),
             Err(error) => self.log.push(format!("error: {error}")),
         }
+    }
+
+    fn note_stored(&self, (packed, revision): (Packed, Revision)) {
+        self.note_packed(packed);
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.as_ref().is_none_or(|known| known.version <= revision.version) {
+            *stored = Some(revision);
+        }
+    }
+
+    /// The newest revision that was written, as it lies in the storage.
+    pub(crate) fn stored(&self) -> Option<Revision> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note_packed(&self, packed: Packed) {

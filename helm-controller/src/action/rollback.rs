@@ -61,7 +61,7 @@ pub(crate) async fn rollback(
     let namespace = release.namespace.clone();
     let current = current(session, &last).await?;
     let wanted = resolve(cluster, parse(&release.manifest)?, &namespace).await?;
-    session.storage.trim(name, rollback.max_history).await?;
+    session.storage.trim(name, &revisions, rollback.max_history).await?;
     session.create(&release).await?;
 
     let how = Applying {
@@ -70,6 +70,7 @@ pub(crate) async fn rollback(
         method,
         migrate: method == Method::Server,
         replace: rollback.force && method == Method::Client,
+        tells_new: rollback.cleanup,
         strict: false,
     };
     let events = (HookEvent::PreRollback, HookEvent::PostRollback);

@@ -109,7 +109,7 @@ pub(crate) async fn upgrade(
         };
         Box::pin(check_ownership(session, wanted.iter().filter(is_new), &name, &namespace)).await?;
     }
-    session.storage.trim(&name, upgrade.max_history).await?;
+    session.storage.trim(&name, &revisions, upgrade.max_history).await?;
     session.create(&release).await?;
 
     let how = Applying {
@@ -118,6 +118,7 @@ pub(crate) async fn upgrade(
         method,
         migrate: method == Method::Server && render::method_of(&base) == Method::Client,
         replace: upgrade.force && method == Method::Client,
+        tells_new: upgrade.cleanup,
         strict: upgrade.strict,
     };
     let events = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_api::helm::{HelmRelease, WaitStrategyName};
 use sluice_api::meta::{
@@ -18,13 +19,15 @@ use super::run::Run;
 use super::{Context, act, deletion, dependencies, digest, failure, reason, source, template};
 use crate::action::{Log, Session, Storage};
 
+/// How long a chart may be on its way before the status tells that it is waited for. What comes after tells of itself.
+const NOTICE: Duration = Duration::from_secs(1);
+
 /// Reconciles one object. `superseded` ends waits for objects.
 pub(crate) async fn run(
     context: &Arc<Context>,
     mut object: Arc<HelmRelease>,
     superseded: CancellationToken,
 ) -> Next {
-    // A place among those that work comes first: after a start there are many.
     if object.metadata.deletion_timestamp.is_some() {
         let mut run = Run::new(object);
         return match deletion::delete(context, &mut run, &context.turns).await {
@@ -36,6 +39,10 @@ pub(crate) async fn run(
             }
         };
     }
+    // Before any request: a thousand at once would be a thousand connections.
+    let Some(turn) = context.manager.stop.run_until_cancelled(context.turns.take()).await else {
+        return Next::AwaitChange;
+    };
     if !finalizer::is_present(&*object) {
         match finalizer::add(&context.manager.client, &context.cache, &object).await {
             Ok(Some(written)) => object = written,
@@ -54,9 +61,6 @@ pub(crate) async fn run(
         run.write(context).await;
         return Next::AwaitChange;
     }
-    let Some(turn) = context.manager.stop.run_until_cancelled(context.turns.take()).await else {
-        return Next::AwaitChange;
-    };
     let result = Box::pin(attempt(context, &mut run, superseded, turn)).await;
     finish(context, run, result).await
 }
@@ -82,7 +86,6 @@ async fn attempt(
         && conditions::is_true(&run.status.conditions, READY_CONDITION);
     if !settled {
         run.mark_progress("Fulfilling prerequisites");
-        run.write(context).await;
     }
     Box::pin(dependencies::check(context, &run.object)).await?;
     run.clear_failure(&[reason::DEPENDENCY_NOT_READY]);
@@ -95,15 +98,24 @@ async fn attempt(
         .await
         .map_err(|error| Failure::new(reason::VALUES_ERROR, error))?;
     run.clear_failure(&[reason::VALUES_ERROR]);
-    let labelled = Box::pin(source::label(context, &run.object, &artifact));
-    let labelled = context.manager.stop.run_until_cancelled(labelled).await;
+    let object = run.object.clone();
+    let labelled = {
+        let labelled = Box::pin(source::label(context, &object, &artifact));
+        let mut labelled = Box::pin(context.manager.stop.run_until_cancelled(labelled));
+        match tokio::time::timeout(NOTICE, &mut labelled).await {
+            Ok(labelled) => labelled,
+            Err(_) => {
+                run.write(context).await;
+                labelled.await
+            }
+        }
+    };
     let Some(mut label) = labelled.transpose()? else { return Ok(Ending::AtOnce) };
     run.clear_failure(&[reason::ARTIFACT_FAILED]);
     let tracked = source::track(&kind, &artifact.revision, &label.version, context.settings.track_digest)
         .map_err(|error| Failure::quiet(reason::CHART_MUTATE_ERROR, error, Retry::Backoff))?;
     run.clear_failure(&[reason::CHART_MUTATE_ERROR]);
     label.version = tracked.version;
-    let object = run.object.clone();
     let spec = &object.spec;
     let identity = context.identities.of(&own, &spec.service_account_name, spec.kube_config.as_ref());
     let identity =

@@ -94,6 +94,27 @@ impl Records {
         Ok(Some(record))
     }
 
+    /// Notes what was just written, which the next look need not read then. `newest`: the snapshot that was made of it.
+    pub(crate) fn note(
+        &self,
+        whose: &ObjectKey,
+        place: Place<'_>,
+        (revision, mut release): (Revision, Release),
+        newest: &Snapshot,
+        manifest: bool,
+    ) {
+        slim(&mut release, manifest);
+        let known = Known {
+            cluster: Arc::as_ptr(place.cluster) as usize,
+            name: (place.name.0.to_owned(), place.name.1.to_owned()),
+            newest: revision,
+            snapshot: Some((newest.digest.clone(), newest.oci_digest.clone())),
+            manifest,
+            record: Arc::new(Record { release, fits: Ok(true) }),
+        };
+        self.lock().insert(whose.clone(), known);
+    }
+
     /// The object is gone, or its release.
     pub(crate) fn forget(&self, whose: &ObjectKey) {
         self.lock().remove(whose);

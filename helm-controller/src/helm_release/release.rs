@@ -160,11 +160,7 @@ async fn observe(
     session: &Session<'_>,
 ) -> Result<(State, Option<drift::Drift>), String> {
     let mode = drift_mode(&run.object.spec);
-    let place = Place {
-        cluster: &request.identity.cluster,
-        storage: session.storage,
-        name: (&run.status.storage_namespace, &request.name),
-    };
+    let place = place(run, request, session);
     let newest = run.status.history.first();
     let compares = mode != DriftDetectionMode::Disabled;
     let stored = context.records.last(&ObjectKey::of(&*run.object), place, newest, compares).await;
@@ -191,6 +187,15 @@ async fn observe(
     let Some(record) = stored else { return Ok((state, None)) };
     let drift = drift::detect(context, run, request, session, &record.release).await?;
     Ok(if drift.is_any() { (State::Drifted, Some(drift)) } else { (State::InSync, None) })
+}
+
+/// Where the release of an object is recorded.
+pub(crate) fn place<'a>(run: &'a Run, request: &'a Request, session: &'a Session<'_>) -> Place<'a> {
+    Place {
+        cluster: &request.identity.cluster,
+        storage: session.storage,
+        name: (&run.status.storage_namespace, &request.name),
+    }
 }
 
 /// Whether an upgrade that keeps the values of a release would give it none that it does not have.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sluice_api::helm::HelmRelease;
 use sluice_api::meta::Reconcilable;
 use sluice_runtime::queue::Backoff;
-use sluice_runtime::{Next, ObjectKey};
+use sluice_runtime::{Next, ObjectKey, observed};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -63,24 +63,27 @@ impl Tasks {
         Some(token)
     }
 
-    /// Notes that a run has ended. When to come back; nothing when there is no need.
-    fn end(&self, key: &ObjectKey, next: Next, backoff: Backoff, gone: bool) -> Option<Duration> {
+    /// Notes that a run has ended. When to come back; nothing when there is no need. `failed`: whether the API server failed
+    /// it, which costs no whole interval.
+    fn end(
+        &self,
+        key: &ObjectKey,
+        (next, failed): (Next, bool),
+        backoff: Backoff,
+        gone: bool,
+    ) -> Option<Duration> {
         let mut entries = self.lock();
         let entry = entries.entry(key.clone()).or_default();
         entry.running = None;
+        let soon = backoff.delay(entry.failures);
         let delay = match next {
-            Next::Backoff => {
-                let delay = backoff.delay(entry.failures);
-                entry.failures += 1;
-                Some(delay)
-            }
-            Next::AwaitChange => None,
+            Next::Backoff => Some(soon),
+            Next::AwaitChange => failed.then_some(soon),
             Next::Now => Some(Duration::ZERO),
+            Next::After(delay) if failed => Some(delay.min(soon)),
             Next::After(delay) => Some(delay),
         };
-        if next != Next::Backoff {
-            entry.failures = 0;
-        }
+        entry.failures = if failed || next == Next::Backoff { entry.failures + 1 } else { 0 };
         let again = std::mem::take(&mut entry.again);
         if gone {
             entries.remove(key);
@@ -103,13 +106,13 @@ pub(crate) fn start(context: &Arc<Context>, object: Arc<HelmRelease>) {
         let inner = context.clone();
         let run = async move { Box::pin(attempt::run(&inner, object, superseded)).await }.in_current_span();
         // A task of its own, so that a panic ends nothing but this run.
-        let next = tokio::spawn(run).await.unwrap_or_else(|error| {
+        let (next, failed) = tokio::spawn(observed(run)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the run ended in a bug of Sluice; it is tried again");
-            Next::Backoff
+            (Next::Backoff, false)
         });
         context.manager.metrics.reconciled(&HelmRelease::kind_name(), &key, started.elapsed());
         let gone = context.cache.get(&key).is_none();
-        match context.tasks.end(&key, next, context.manager.flags.backoff(), gone) {
+        match context.tasks.end(&key, (next, failed), context.manager.flags.backoff(), gone) {
             Some(Duration::ZERO) => context.waker.wake(&key),
             Some(delay) => context.waker.wake_after(&key, delay),
             None => {}
@@ -144,11 +147,21 @@ mod tests {
         assert!(tasks.begin(&key, false).is_none() && !token.is_cancelled());
         assert!(tasks.begin(&key, true).is_none() && token.is_cancelled());
         assert_eq!(
-            tasks.end(&key, Next::After(Duration::from_secs(9)), BACKOFF, false),
+            tasks.end(&key, (Next::After(Duration::from_secs(9)), false), BACKOFF, false),
             Some(Duration::ZERO)
         );
         assert!(tasks.begin(&key, false).is_some());
-        assert_eq!(tasks.end(&key, Next::AwaitChange, BACKOFF, false), None);
+        assert_eq!(tasks.end(&key, (Next::AwaitChange, false), BACKOFF, false), None);
+    }
+
+    #[test]
+    fn a_run_that_the_api_server_failed_is_done_again_soon() {
+        let tasks = Tasks::default();
+        let key = ObjectKey::new("a", "b");
+        let first = tasks.end(&key, (Next::After(Duration::from_hours(1)), true), BACKOFF, false);
+        let second = tasks.end(&key, (Next::AwaitChange, true), BACKOFF, false);
+        assert!(first < second && second < Some(Duration::from_mins(1)), "{first:?} {second:?}");
+        assert_eq!(tasks.end(&key, (Next::AwaitChange, false), BACKOFF, false), None);
     }
 
     #[test]
@@ -156,10 +169,10 @@ mod tests {
         let tasks = Tasks::default();
         let key = ObjectKey::new("a", "b");
         let delays: Vec<_> =
-            (0..3).map(|_| tasks.end(&key, Next::Backoff, BACKOFF, false).unwrap()).collect();
+            (0..3).map(|_| tasks.end(&key, (Next::Backoff, false), BACKOFF, false).unwrap()).collect();
         assert!(delays[0] < delays[1] && delays[1] < delays[2], "{delays:?}");
-        tasks.end(&key, Next::AwaitChange, BACKOFF, false);
-        assert_eq!(tasks.end(&key, Next::Backoff, BACKOFF, false), Some(delays[0]));
-        assert_eq!(tasks.end(&key, Next::Backoff, BACKOFF, true), None);
+        tasks.end(&key, (Next::AwaitChange, false), BACKOFF, false);
+        assert_eq!(tasks.end(&key, (Next::Backoff, false), BACKOFF, false), Some(delays[0]));
+        assert_eq!(tasks.end(&key, (Next::Backoff, false), BACKOFF, true), None);
     }
 }

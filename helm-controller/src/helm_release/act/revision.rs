@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use sluice_api::helm::{CrdsPolicy, Snapshot};
+use sluice_api::helm::{CrdsPolicy, DriftDetectionMode, Snapshot};
 use sluice_api::meta::{ConditionStatus, ResourceRef};
+use sluice_runtime::ObjectKey;
 
 use super::super::plan::{self, Plan};
+use super::super::release::{drift_mode, place};
 use super::super::run::{Run, event_metadata};
 use super::super::{history, inventory, reason};
 use super::{Stage, method, timeout, waiting};
@@ -152,7 +154,7 @@ async fn conclude(
 ) -> Result<(), String> {
     let Stage { context, request, session } = stage;
     let word = wording.word;
-    let written = session.take_written();
+    let mut written = session.take_written();
     history::note(&mut run.status.history, context.settings.digest, &written, word, &request.oci_digest);
     if let Some(last) = written.last() {
         run.status.inventory = Some(inventory::of(context, run, request, last, definitions).await);
@@ -176,6 +178,15 @@ async fn conclude(
         }
         run.summarize();
         stage.praise(run, wording.succeeded, message, metadata);
+        if let (Some(last), Some(revision), Some(newest)) =
+            (written.pop(), session.stored(), run.status.history.first())
+            && revision.version == last.version
+            && history::targets(newest, &last)
+        {
+            let compares = drift_mode(&run.object.spec) != DriftDetectionMode::Disabled;
+            let place = place(run, request, session);
+            context.records.note(&ObjectKey::of(&*run.object), place, (revision, last), newest, compares);
+        }
         return Ok(());
     };
     if session.is_stopped() {
