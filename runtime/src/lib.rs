@@ -7,6 +7,7 @@
 //!
 //! It never knows what a kind means: fetching, building and applying live with the controllers and in `crates/`.
 
+mod allocator;
 pub mod apply;
 pub mod cache;
 pub mod client;

@@ -18,7 +18,7 @@ use crate::flags::CommonFlags;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::term::TERM;
-use crate::{client, errors, logging, server};
+use crate::{allocator, client, errors, logging, server};
 
 /// How long a shutdown waits for reconciles that are under way.
 const GRACE: Duration = Duration::from_secs(30);
@@ -94,6 +94,7 @@ where
     Fut: Future<Output = Result<(), StartError>>,
 {
     logging::init(flags.log_level, flags.log_encoding);
+    allocator::configure();
     // A second provider in the process would be a mistake of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let ended = tokio::runtime::Builder::new_multi_thread()
