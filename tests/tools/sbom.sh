@@ -18,7 +18,7 @@ export SOURCE_DATE_EPOCH
 # What cargo would link into a program, each as a package URL.
 linked() {
     cargo tree --locked --manifest-path "$1/Cargo.toml" --edges normal --target all --prefix none --format '{p}' |
-        awk '{ sub(/^v/, "", $2); gsub(/\+/, "%2B", $2); print "pkg:cargo/" $1 "@" $2 }' | sort -u
+        awk '{ sub(/^v/, "", $2); print "pkg:cargo/" $1 "@" $2 }' | sort -u
 }
 
 for program in source-controller kustomize-controller helm-controller notification-controller image-controller cli; do
@@ -27,7 +27,7 @@ for program in source-controller kustomize-controller helm-controller notificati
     # Where the copy lay is nobody's business.
     sed "s|file://$work/sluice|file:///sluice|g" "$file" >"$out/${file##*/}"
     linked "$program" | while read -r part; do
-        grep -q "\"$part[\"?]" "$out/${file##*/}" || echo "$part"
+        grep -qF -e "\"$part\"" -e "\"$part?" "$out/${file##*/}" || echo "$part"
     done >"$work/missing"
     if [ -s "$work/missing" ]; then
         echo "$program: not in the list:" >&2
