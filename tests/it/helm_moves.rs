@@ -240,6 +240,7 @@ async fn away(ops: &HelmOps, proxy: &ApiProxy) -> Result<()> {
     // Its status tells the end, and not the annotation, which the chart sets: the hook may be sent again, if the answer
     // that it is there was on its way.
     let ended = Patch::Merge(json!({"status": {"phase": "Succeeded"}}));
+    #[expect(clippy::disallowed_methods, reason = "as a kubelet does")]
     pods.patch_status("waits-pre-install", &PatchParams::default(), &ended).await?;
     proxy.up().await?;
     ops.ready("waits", 1).await?;

@@ -16,6 +16,7 @@ mod cli_release;
 mod cloud;
 mod control_plane;
 mod crash;
+mod environment;
 mod examples;
 mod examples_apps;
 mod faults;
