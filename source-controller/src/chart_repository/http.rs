@@ -112,7 +112,7 @@ impl HttpRepository {
             let actual = Algorithm::Sha256.digest(&bytes);
             if actual.hex() != expected {
                 let actual = actual.hex().to_owned();
-                return Err(RepositoryError::Digest { url: shown(&url), expected, actual });
+                return Err(RepositoryError::Digest { url: sluice_http::display(&url), expected, actual });
             }
         }
         Ok(bytes)
@@ -148,7 +148,7 @@ impl HttpRepository {
         let response = request.send().await.map_err(|source| transport(url, source))?;
         match response.status() {
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),
-            status => Err(RepositoryError::Status { url: shown(url), status }),
+            status => Err(RepositoryError::Status { url: sluice_http::display(url), status }),
         }
     }
 }
@@ -177,7 +177,7 @@ async fn stream(
     limit: u64,
     mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<u64, RepositoryError> {
-    let too_large = || RepositoryError::TooLarge { url: shown(url), limit };
+    let too_large = || RepositoryError::TooLarge { url: sluice_http::display(url), limit };
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
@@ -193,16 +193,7 @@ async fn stream(
 }
 
 fn transport(url: &Url, source: reqwest::Error) -> RepositoryError {
-    RepositoryError::Transport { url: shown(url), source: source.without_url() }
-}
-
-/// A URL without what may be secret.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
+    RepositoryError::Transport { url: sluice_http::display(url), source: source.without_url() }
 }
 
 #[cfg(test)]
