@@ -31,6 +31,7 @@ pub use error::{Error, Failure};
 pub use exec::Ctx;
 pub use func::{Call, Func, Functions};
 pub use host::{Host, SystemHost};
+pub use json::problem as json_problem;
 pub use limits::{Limits, with_large_stack};
 pub use set::{MissingKey, TemplateSet};
 pub use value::{

@@ -3,6 +3,6 @@
 mod read;
 mod write;
 
-pub use read::Wanted;
 pub(crate) use read::read;
+pub use read::{Wanted, problem};
 pub(crate) use write::{Style, write};

@@ -18,7 +18,7 @@ const DEEPEST: usize = 500;
 
 /// Reads a document; numbers become float64.
 pub(crate) fn read(text: &[u8], wanted: Wanted) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0, too_large: None };
+    let mut reader = Reader { text, at: 0, too_large: None, streamed: false };
     reader.space();
     let value = reader.value(0)?;
     reader.space();
@@ -47,11 +47,27 @@ pub(crate) fn read(text: &[u8], wanted: Wanted) -> Result<Value, String> {
     Ok(value)
 }
 
+/// What Go's reader of streams has against a document that should stand alone.
+pub fn problem(text: &[u8]) -> Option<String> {
+    let mut reader = Reader { text, at: 0, too_large: None, streamed: true };
+    reader.space();
+    if reader.peek().is_none() {
+        return Some("EOF".to_owned());
+    }
+    if let Err(error) = reader.value(0) {
+        return Some(error);
+    }
+    reader.space();
+    (reader.at < text.len()).then(|| "invalid character after top-level value".to_owned())
+}
+
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
     /// The first number that no float64 can hold.
     too_large: Option<String>,
+    /// More could have come behind the end.
+    streamed: bool,
 }
 
 impl Reader<'_> {
@@ -67,6 +83,7 @@ impl Reader<'_> {
 
     fn invalid(&self, context: &str) -> String {
         match self.peek() {
+            None if self.streamed => "unexpected EOF".to_owned(),
             // Go ends the input with a space, which some places cannot have.
             None if context.starts_with("in ") && context != "in string literal"
                 || context.starts_with("after decimal") =>

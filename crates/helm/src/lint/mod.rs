@@ -177,7 +177,7 @@ fn check_values(files: &[File], options: &LintOptions, findings: &mut Findings) 
     let mut values = options.values.clone();
     merge_tables(&mut values, &own);
     if let Err(error) = check(&schema.data, &serde_json::Value::Object(values), &NoFetch) {
-        findings.add(Severity::Error, PATH, format!("{error}\n"));
+        findings.add(Severity::Error, PATH, error.to_string());
     }
 }
 

@@ -2,41 +2,26 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Number, Value};
-use sluice_regexp::Regexp;
 
+use super::compile::{Compiled, Site, place};
+use super::draft::Draft;
 use super::failure::{Failure, Kind, display, quote, quote_all};
-use super::resources::{Resources, Site, Target, place};
-use super::{CheckError, format, number};
-
-/// Schemas with other schemas in them, by keyword.
-const SINGLE: &[&str] = &[
-    "not",
-    "additionalProperties",
-    "additionalItems",
-    "contains",
-    "propertyNames",
-    "if",
-    "then",
-    "else",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "items",
-];
-const LISTS: &[&str] = &["allOf", "anyOf", "oneOf", "items", "prefixItems"];
-const TABLES: &[&str] = &["properties", "patternProperties", "dependencies", "dependentSchemas"];
-const REFERENCES: &[&str] = &["$ref", "$dynamicRef", "$recursiveRef"];
+use super::roots::{Documents, Roots, Stop};
+use super::url::{escape, split};
+use super::{format, number};
+use crate::go;
 
 /// How deep schemas may lead to one another for one value.
 const MAX_DEPTH: usize = 512;
 
-/// Checks values against the first of some resources.
+/// Checks values against a schema.
 pub(super) struct Checker<'a> {
-    resources: &'a Resources<'a>,
-    patterns: BTreeMap<&'a str, Regexp>,
-    missing: Option<String>,
+    compiled: Compiled<'a>,
+    /// Formats count whatever the version: so it is for schemas of schemas.
+    formats: bool,
 }
 
 /// Properties and items that no keyword has looked at yet.
@@ -47,7 +32,7 @@ struct Unevaluated {
 }
 
 impl Unevaluated {
-    fn of(value: &Value, schema: &Value, draft: u16, caller_needs: bool) -> Self {
+    fn of(value: &Value, schema: &Value, draft: Draft, caller_needs: bool) -> Self {
         let mut unevaluated = Unevaluated::default();
         let has = |keyword: &str| schema.get(keyword).is_some();
         match value {
@@ -57,10 +42,10 @@ impl Unevaluated {
                 unevaluated.properties = map.keys().cloned().collect();
             }
             Value::Array(items) if caller_needs || has("unevaluatedItems") => {
-                let list = schema.get(if draft >= 2020 { "prefixItems" } else { "items" });
-                let evaluated = match (draft, schema.get("items")) {
-                    (2020.., Some(_)) | (..2020, Some(Value::Object(_) | Value::Bool(_))) => items.len(),
-                    _ if draft < 2020 && has("additionalItems") => items.len(),
+                let list = schema.get(if draft >= Draft::Y2020 { "prefixItems" } else { "items" });
+                let evaluated = match schema.get("items") {
+                    Some(items_schema) if draft >= Draft::Y2020 || !items_schema.is_array() => items.len(),
+                    Some(_) if has("additionalItems") => items.len(),
                     _ => list.and_then(Value::as_array).map_or(0, Vec::len),
                 };
                 unevaluated.items = (evaluated..items.len()).collect();
@@ -83,6 +68,8 @@ impl Unevaluated {
 /// The schemas that led here.
 struct Scope<'s, 'a> {
     site: Site<'a>,
+    /// The keyword that jumped here, if one did.
+    reference: Option<&'static str>,
     /// Tells values apart: a schema that comes back to itself for one value would never end.
     value: usize,
     depth: usize,
@@ -93,95 +80,44 @@ struct Scope<'s, 'a> {
 struct Work<'s, 'a, 'v> {
     site: Site<'a>,
     keywords: &'a Map<String, Value>,
-    draft: u16,
+    draft: Draft,
     value: &'v Value,
     scope: &'s Scope<'s, 'a>,
     unevaluated: Unevaluated,
     failures: Vec<Failure>,
 }
 
+/// The versions that places in a schema follow, where they have an address of their own.
+type Drafts = BTreeMap<String, Draft>;
+
 impl<'a> Checker<'a> {
-    /// Follows all references and compiles all expressions that may be needed.
-    pub(super) fn new(resources: &'a Resources<'a>) -> Result<Self, CheckError> {
-        let mut checker = Checker { resources, patterns: BTreeMap::new(), missing: None };
-        let root = Site { value: resources.all[0].root, resource: 0 };
-        let mut waiting = vec![root];
-        let mut seen = HashSet::new();
-        while let Some(site) = waiting.pop() {
-            if let Value::Object(keywords) = site.value
-                && seen.insert(place(site.value))
-            {
-                checker.prepare(site, keywords, &mut waiting)?;
-            }
-        }
-        Ok(checker)
-    }
-
-    /// A document that must be fetched before values can be checked.
-    pub(super) fn missing(&self) -> Option<&str> {
-        self.missing.as_deref()
-    }
-
-    fn prepare(
-        &mut self,
-        site: Site<'a>,
-        keywords: &'a Map<String, Value>,
-        waiting: &mut Vec<Site<'a>>,
-    ) -> Result<(), CheckError> {
-        for keyword in REFERENCES {
-            let Some(reference) = keywords.get(*keyword).and_then(Value::as_str) else { continue };
-            match self.resources.resolve(site, reference) {
-                Target::Found(target) => waiting.push(target),
-                Target::Standard => {}
-                Target::Elsewhere(url) => self.missing = Some(url),
-                Target::Nothing(url) => {
-                    return Err(CheckError::Reference {
-                        place: self.resources.all[site.resource].url.clone(),
-                        target: url,
-                        reason: "there is no such schema".to_owned(),
-                    });
-                }
-            }
-        }
-        if self.resources.draft(site) < 2019 && keywords.contains_key("$ref") {
-            return Ok(());
-        }
-        if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
-            self.compile(pattern)?;
-        }
-        if let Some(Value::Object(patterns)) = keywords.get("patternProperties") {
-            patterns.keys().try_for_each(|pattern| self.compile(pattern))?;
-        }
-        let inner = SINGLE
-            .iter()
-            .filter_map(|keyword| keywords.get(*keyword))
-            .chain(LISTS.iter().filter_map(|keyword| keywords.get(*keyword)?.as_array()).flatten())
-            .chain(
-                TABLES.iter().filter_map(|keyword| keywords.get(*keyword)?.as_object()).flat_map(Map::values),
-            );
-        waiting
-            .extend(inner.filter(|value| value.is_object()).map(|value| self.resources.child(site, value)));
-        Ok(())
-    }
-
-    fn compile(&mut self, pattern: &'a str) -> Result<(), CheckError> {
-        if !self.patterns.contains_key(pattern) {
-            let compiled = Regexp::new(pattern).map_err(|error| CheckError::Regex {
-                pattern: pattern.to_owned(),
-                reason: error.to_string(),
-            })?;
-            self.patterns.insert(pattern, compiled);
-        }
-        Ok(())
+    /// Makes the document of an address ready.
+    pub(super) fn new(documents: &'a Documents, url: &str) -> Result<Self, Stop> {
+        Ok(Checker { compiled: Compiled::new(&mut Roots::new(documents), url)?, formats: false })
     }
 
     /// What is wrong with a value.
     pub(super) fn check(&self, value: &Value) -> Option<Failure> {
-        let root = Site { value: self.resources.all[0].root, resource: 0 };
-        let scope = Scope { site: root, value: 0, depth: 0, parent: None };
-        let unevaluated = Unevaluated::of(value, root.value, self.resources.draft(root), false);
+        self.run(value, None)
+    }
+
+    /// What is wrong with a schema, if this is of schemas.
+    pub(super) fn check_schema(&self, schema: &Value, drafts: &Drafts) -> Option<Failure> {
+        self.run(schema, Some(drafts))
+    }
+
+    fn run(&self, value: &Value, drafts: Option<&Drafts>) -> Option<Failure> {
         let path = RefCell::new(Vec::new());
-        Run { checker: self, path: &path }.schema(root, value, &scope, unevaluated).err()
+        Run { checker: self, drafts, path: &path }.whole(value).err()
+    }
+}
+
+impl Checker<'static> {
+    /// The specification's schema of schemas: there is one for each version, as a case shows.
+    pub(super) fn of_draft(draft: Draft) -> Option<Self> {
+        static NONE: Documents = Documents::new();
+        let compiled = Compiled::new(&mut Roots::new(&NONE), draft.url()).ok()?;
+        Some(Checker { compiled, formats: true })
     }
 }
 
@@ -189,10 +125,36 @@ impl<'a> Checker<'a> {
 #[derive(Clone, Copy)]
 struct Run<'c, 'a> {
     checker: &'c Checker<'a>,
+    /// What the value follows, if that is a schema itself.
+    drafts: Option<&'c Drafts>,
     path: &'c RefCell<Vec<String>>,
 }
 
-impl<'a> Run<'_, 'a> {
+impl<'c, 'a> Run<'c, 'a> {
+    /// The whole schema on a value.
+    fn whole(&self, value: &Value) -> Result<Unevaluated, Failure> {
+        let root = self.checker.compiled.root;
+        let scope = Scope { site: root, reference: None, value: 0, depth: 0, parent: None };
+        let draft = self.checker.compiled.draft(root);
+        self.schema(root, value, &scope, Unevaluated::of(value, root.value, draft, false))
+    }
+
+    /// The check of a schema within a schema, when that follows another version.
+    fn of_other_draft(&self, site: Site<'a>) -> Option<Run<'c, 'a>> {
+        let root = self.checker.compiled.root;
+        let drafts = self.drafts.filter(|_| place(site.value) == place(root.value))?;
+        let mut pointer = String::new();
+        for token in self.path.borrow().iter() {
+            pointer.push('/');
+            pointer.push_str(&escape(token));
+        }
+        let draft = *drafts.get(&pointer)?;
+        if draft == self.checker.compiled.draft(root) {
+            return None;
+        }
+        Some(Run { checker: draft.metaschema()?, drafts: self.drafts, path: self.path })
+    }
+
     fn failure(&self, kind: Kind, causes: Vec<Failure>) -> Failure {
         Failure::new(&self.path.borrow(), kind, causes)
     }
@@ -216,26 +178,28 @@ impl<'a> Run<'_, 'a> {
         let mut outer = scope.parent;
         while let Some(above) = outer.filter(|above| above.value == scope.value) {
             if place(above.site.value) == place(site.value) {
-                return Err(self.message("the schema leads back to itself, causing reference cycle"));
+                let (here, there) = (self.keywords_to(scope), self.keywords_to(above));
+                let location = go::quote(self.checker.compiled.location(site));
+                let message =
+                    format!("both {here} and {there} resolve to {location} causing reference cycle");
+                return Err(self.message(message));
             }
             outer = above.parent;
         }
         if scope.depth > MAX_DEPTH {
             return Err(self.message("schemas nest too deeply"));
         }
-        let draft = self.checker.resources.draft(site);
+        let draft = self.checker.compiled.draft(site);
         let mut work = Work { site, keywords, draft, value, scope, unevaluated, failures: Vec::new() };
-        if draft < 2019
-            && let Some(reference) = keywords.get("$ref").and_then(Value::as_str)
-        {
-            self.reference(&mut work, reference)?;
+        let reference = self.checker.compiled.reference(site, "$ref");
+        if let Some(target) = reference.filter(|_| draft < Draft::Y2019) {
+            self.referred(&mut work, target, "$ref")?;
             return Ok(work.unevaluated);
         }
         self.scalar_keywords(keywords, draft, value)?;
-        if let Some(reference) = keywords.get("$ref").and_then(Value::as_str)
-            && let Err(failure) = self.reference(&mut work, reference)
-        {
-            work.failures.push(failure);
+        if let Some(target) = reference {
+            let result = self.referred(&mut work, target, "$ref");
+            Self::add(&mut work, result);
         }
         match value {
             Value::Object(map) => self.object(&mut work, map),
@@ -244,11 +208,11 @@ impl<'a> Run<'_, 'a> {
             Value::Number(number) => self.number(&mut work, number),
             _ => {}
         }
-        if draft >= 2019 {
+        if draft >= Draft::Y2019 {
             self.dynamic_references(&mut work);
         }
         self.conditions(&mut work);
-        if draft >= 2019 {
+        if draft >= Draft::Y2019 {
             self.unevaluated(&mut work);
         }
         let mut failures = work.failures;
@@ -263,7 +227,7 @@ impl<'a> Run<'_, 'a> {
     fn scalar_keywords(
         &self,
         keywords: &Map<String, Value>,
-        draft: u16,
+        draft: Draft,
         value: &Value,
     ) -> Result<(), Failure> {
         if let Some(types) = keywords.get("type") {
@@ -275,7 +239,7 @@ impl<'a> Run<'_, 'a> {
                 return Err(self.message(format!("got {got}, want {}", wanted.join(" or "))));
             }
         }
-        if let Some(wanted) = keywords.get("const").filter(|_| draft >= 6)
+        if let Some(wanted) = keywords.get("const").filter(|_| draft >= Draft::Six)
             && !equals(value, wanted)
         {
             return Err(self.message(match wanted {
@@ -294,7 +258,7 @@ impl<'a> Run<'_, 'a> {
                 (true, _) => format!("value must be one of {}", list()),
             }));
         }
-        if draft < 2019
+        if (draft < Draft::Y2019 || self.checker.formats)
             && let (Some(name), Value::String(text)) = (keywords.get("format").and_then(Value::as_str), value)
             && let Some(problem) = format::problem(name, text)
         {
@@ -304,14 +268,23 @@ impl<'a> Run<'_, 'a> {
     }
 
     /// Another schema on the same value.
-    fn same_value(&self, work: &mut Work<'_, 'a, '_>, schema: Site<'a>) -> Result<(), Failure> {
+    fn same_value(
+        &self,
+        work: &mut Work<'_, 'a, '_>,
+        schema: Site<'a>,
+        reference: Option<&'static str>,
+    ) -> Result<(), Failure> {
+        if let Some(other) = self.of_other_draft(schema) {
+            return other.whole(work.value).map(|_| ());
+        }
         let scope = Scope {
             site: schema,
+            reference,
             value: work.scope.value,
             depth: work.scope.depth + 1,
             parent: Some(work.scope),
         };
-        let draft = self.checker.resources.draft(schema);
+        let draft = self.checker.compiled.draft(schema);
         let unevaluated = Unevaluated::of(work.value, schema.value, draft, !work.unevaluated.is_empty());
         let left = self.schema(schema, work.value, &scope, unevaluated)?;
         work.unevaluated.keep(&left);
@@ -319,8 +292,8 @@ impl<'a> Run<'_, 'a> {
     }
 
     fn same(&self, work: &mut Work<'_, 'a, '_>, schema: &'a Value) -> Result<(), Failure> {
-        let site = self.checker.resources.child(work.site, schema);
-        self.same_value(work, site)
+        let site = self.checker.compiled.child(work.site, schema);
+        self.same_value(work, site, None)
     }
 
     /// A schema on a part of the value.
@@ -332,69 +305,90 @@ impl<'a> Run<'_, 'a> {
         token: &str,
     ) -> Result<(), Failure> {
         self.path.borrow_mut().push(token.to_owned());
-        let site = self.checker.resources.child(work.site, schema);
-        let scope = Scope {
+        let site = self.checker.compiled.child(work.site, schema);
+        let scope = Self::inner_scope(work, site);
+        let result = match self.of_other_draft(site) {
+            Some(other) => other.whole(value),
+            None => {
+                let draft = self.checker.compiled.draft(site);
+                self.schema(site, value, &scope, Unevaluated::of(value, schema, draft, false))
+            }
+        };
+        self.path.borrow_mut().pop();
+        result.map(|_| ())
+    }
+
+    /// What a schema on a part of the value is in.
+    fn inner_scope<'s>(work: &Work<'s, 'a, '_>, site: Site<'a>) -> Scope<'s, 'a> {
+        Scope {
             site,
+            reference: None,
             value: work.scope.value + 1,
             depth: work.scope.depth + 1,
             parent: Some(work.scope),
-        };
-        let draft = self.checker.resources.draft(site);
-        let result = self.schema(site, value, &scope, Unevaluated::of(value, schema, draft, false));
-        self.path.borrow_mut().pop();
-        result.map(|_| ())
+        }
     }
 
     fn add(work: &mut Work<'_, 'a, '_>, result: Result<(), Failure>) {
         work.failures.extend(result.err());
     }
 
-    fn reference(&self, work: &mut Work<'_, 'a, '_>, reference: &str) -> Result<(), Failure> {
-        match self.checker.resources.resolve(work.site, reference) {
-            Target::Found(target) => self.referred(work, target),
-            _ => Ok(()),
-        }
-    }
-
-    fn referred(&self, work: &mut Work<'_, 'a, '_>, target: Site<'a>) -> Result<(), Failure> {
-        self.same_value(work, target).map_err(|failure| failure.referred(&self.path.borrow()))
+    fn referred(
+        &self,
+        work: &mut Work<'_, 'a, '_>,
+        target: Site<'a>,
+        keyword: &'static str,
+    ) -> Result<(), Failure> {
+        self.same_value(work, target, Some(keyword)).map_err(|failure| failure.referred(&self.path.borrow()))
     }
 
     fn dynamic_references(&self, work: &mut Work<'_, 'a, '_>) {
-        let resources = self.checker.resources;
-        if let Some(reference) = work.keywords.get("$recursiveRef").and_then(Value::as_str)
-            && let Target::Found(mut target) = resources.resolve(work.site, reference)
-        {
-            if resources.all[target.resource].recursive_anchor {
+        let compiled = &self.checker.compiled;
+        if let Some(mut target) = compiled.reference(work.site, "$recursiveRef") {
+            if target.value.get("$recursiveAnchor") == Some(&Value::Bool(true)) {
                 let mut scope = Some(work.scope);
                 while let Some(current) = scope {
-                    let resource = &resources.all[current.site.resource];
-                    if resource.recursive_anchor {
-                        target = Site { value: resource.root, resource: current.site.resource };
+                    if compiled.resources[current.site.resource].recursive_anchor {
+                        target = current.site;
                     }
                     scope = current.parent;
                 }
             }
-            let result = self.referred(work, target);
+            let result = self.referred(work, target, "$recursiveRef");
             Self::add(work, result);
         }
-        if let Some(reference) = work.keywords.get("$dynamicRef").and_then(Value::as_str)
-            && let Target::Found(mut target) = resources.resolve(work.site, reference)
-        {
-            let anchor = reference.split_once('#').map_or("", |(_, fragment)| fragment);
+        if let Some(mut target) = compiled.reference(work.site, "$dynamicRef") {
+            let reference = work.keywords.get("$dynamicRef").and_then(Value::as_str).unwrap_or_default();
+            let anchor = split(reference).1;
             let own = target.value.get("$dynamicAnchor").and_then(Value::as_str);
             if !anchor.is_empty() && own == Some(anchor) {
                 let mut scope = Some(work.scope);
                 while let Some(current) = scope {
-                    if let Some(site) = resources.dynamic_anchor(current.site.resource, anchor) {
-                        target = site;
+                    let resource = &compiled.resources[current.site.resource];
+                    if let Some(site) = resource.dynamic_anchors.get(anchor) {
+                        target = *site;
                     }
                     scope = current.parent;
                 }
             }
-            let result = self.referred(work, target);
+            let result = self.referred(work, target, "$dynamicRef");
             Self::add(work, result);
         }
+    }
+
+    /// The keywords that led from the first schema to one.
+    fn keywords_to(&self, scope: &Scope<'_, 'a>) -> String {
+        let mut steps = Vec::new();
+        let mut current = scope;
+        while let Some(above) = current.parent {
+            let location = |scope: &Scope<'_, 'a>| self.checker.compiled.location(scope.site);
+            steps.push(match current.reference {
+                Some(keyword) => format!("/{keyword}"),
+                None => location(current).get(location(above).len()..).unwrap_or_default().to_owned(),
+            });
+            current = above;
+        }
+        steps.into_iter().rev().collect()
     }
 
     fn object(&self, work: &mut Work<'_, 'a, '_>, map: &Map<String, Value>) {
@@ -425,12 +419,8 @@ impl<'a> Run<'_, 'a> {
             }
             if let Some(Value::Object(patterns)) = keywords.get("patternProperties") {
                 for (pattern, schema) in patterns {
-                    if self
-                        .checker
-                        .patterns
-                        .get(pattern.as_str())
-                        .is_some_and(|pattern| pattern.is_match(name))
-                    {
+                    let compiled = self.checker.compiled.patterns.get(pattern.as_str());
+                    if compiled.is_some_and(|pattern| pattern.is_match(name)) {
                         evaluated = true;
                         let result = self.part(work, schema, value, name);
                         Self::add(work, result);
@@ -454,28 +444,23 @@ impl<'a> Run<'_, 'a> {
             let names = quote_all(additional);
             work.failures.push(self.message(format!("additional properties {names} not allowed")));
         }
-        if work.draft == 4 {
+        if work.draft == Draft::Four {
             return;
         }
         if let Some(schema) = keywords.get("propertyNames") {
             for name in map.keys() {
                 let text = Value::String(name.clone());
-                let site = self.checker.resources.child(work.site, schema);
-                let scope = Scope {
-                    site,
-                    value: work.scope.value + 1,
-                    depth: work.scope.depth + 1,
-                    parent: Some(work.scope),
-                };
+                let site = self.checker.compiled.child(work.site, schema);
+                let scope = Self::inner_scope(work, site);
                 // The name is a value of its own, so paths in its findings begin anew.
                 let path = RefCell::new(Vec::new());
-                let run = Run { checker: self.checker, path: &path };
+                let run = Run { checker: self.checker, drafts: self.drafts, path: &path };
                 if let Err(failure) = run.schema(site, &text, &scope, Unevaluated::default()) {
                     work.failures.push(failure.of_name(&self.path.borrow(), name));
                 }
             }
         }
-        if work.draft >= 2019 {
+        if work.draft >= Draft::Y2019 {
             self.dependencies(work, map, "dependentSchemas", false);
             self.dependencies(work, map, "dependentRequired", true);
         }
@@ -523,7 +508,8 @@ impl<'a> Run<'_, 'a> {
                 Self::add(work, result);
             }
         };
-        let prefix = if work.draft >= 2020 { keywords.get("prefixItems") } else { keywords.get("items") };
+        let prefix =
+            if work.draft >= Draft::Y2020 { keywords.get("prefixItems") } else { keywords.get("items") };
         let prefix = prefix.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for (index, (schema, item)) in prefix.iter().zip(items).enumerate() {
             let result = self.part(work, schema, item, &index.to_string());
@@ -532,7 +518,7 @@ impl<'a> Run<'_, 'a> {
         let evaluated = prefix.len().min(items.len());
         match keywords.get("items") {
             Some(schema @ (Value::Object(_) | Value::Bool(_))) => each(work, schema, evaluated),
-            Some(Value::Array(_)) if work.draft < 2020 => match keywords.get("additionalItems") {
+            Some(Value::Array(_)) if work.draft < Draft::Y2020 => match keywords.get("additionalItems") {
                 Some(Value::Bool(false)) if evaluated < items.len() => {
                     let left = number::grouped(items.len() - evaluated);
                     work.failures.push(self.message(format!("last {left} additionalItem(s) not allowed")));
@@ -542,7 +528,7 @@ impl<'a> Run<'_, 'a> {
             },
             _ => {}
         }
-        if let Some(schema) = keywords.get("contains").filter(|_| work.draft >= 6) {
+        if let Some(schema) = keywords.get("contains").filter(|_| work.draft >= Draft::Six) {
             self.contains(work, schema, items);
         }
     }
@@ -554,7 +540,7 @@ impl<'a> Run<'_, 'a> {
             match self.part(work, schema, item, &index.to_string()) {
                 Ok(()) => {
                     matched.push(index);
-                    if work.draft >= 2020 {
+                    if work.draft >= Draft::Y2020 {
                         work.unevaluated.items.remove(&index);
                     }
                 }
@@ -562,8 +548,8 @@ impl<'a> Run<'_, 'a> {
             }
         }
         let list = || matched.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-        let least = size(work.keywords, "minContains").filter(|_| work.draft >= 2019);
-        let most = size(work.keywords, "maxContains").filter(|_| work.draft >= 2019);
+        let least = size(work.keywords, "minContains").filter(|_| work.draft >= Draft::Y2019);
+        let most = size(work.keywords, "maxContains").filter(|_| work.draft >= Draft::Y2019);
         let message = match least {
             Some(least) if matched.len() < least => {
                 let start =
@@ -600,7 +586,7 @@ impl<'a> Run<'_, 'a> {
             work.failures.push(self.message(bound("maxLength", length, most)));
         }
         if let Some(pattern) = work.keywords.get("pattern").and_then(Value::as_str)
-            && !self.checker.patterns.get(pattern).is_some_and(|compiled| compiled.is_match(text))
+            && !self.checker.compiled.patterns.get(pattern).is_some_and(|compiled| compiled.is_match(text))
         {
             let message = format!("{} does not match pattern {}", quote(text), quote(pattern));
             work.failures.push(self.message(message));
@@ -650,7 +636,7 @@ impl<'a> Run<'_, 'a> {
         }
         self.any_of(work, list("anyOf"));
         self.one_of(work, list("oneOf"));
-        if work.draft >= 7
+        if work.draft >= Draft::Seven
             && let Some(schema) = keywords.get("if")
         {
             let branch = if self.same(work, schema).is_ok() { "then" } else { "else" };

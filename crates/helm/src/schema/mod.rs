@@ -1,18 +1,22 @@
 //! JSON Schema, drafts 4 to 2020-12, with the wording that users of helm know.
 //!
-//! Schemas are walked as they stand, not compiled: each is used once per render. References that leave the schema
-//! go through [`FetchSchema`]; without it they are an error.
+//! Schemas are checked against the specification's schema of schemas first ([`draft`]), then walked as they stand:
+//! each is used once per render. References that leave the schema go through [`FetchSchema`]; without it they are
+//! an error.
 
 mod check;
+mod compile;
+mod draft;
 mod failure;
 mod format;
 mod number;
-mod resources;
+mod roots;
+mod url;
 
 use serde_json::Value;
 
 use check::Checker;
-use resources::Resources;
+use roots::{Documents, Stop};
 
 /// Reads a schema that another refers to by URL.
 pub trait FetchSchema {
@@ -26,7 +30,9 @@ pub struct NoFetch;
 
 impl FetchSchema for NoFetch {
     fn fetch(&self, _url: &str) -> Result<Vec<u8>, String> {
-        Err("references to other places are not followed here".to_owned())
+        Err("schemas of other places are not read while a chart is rendered: put it into the chart, or leave \
+             schemas out (--skip-schema-validation, spec.install.disableSchemaValidation)"
+            .to_owned())
     }
 }
 
@@ -37,29 +43,41 @@ pub enum CheckError {
     /// The schema is no JSON.
     #[error("{0}")]
     Json(String),
-    /// The schema refers to something that is not there.
-    #[error("{place} points to {target}: {reason}")]
-    Reference {
-        /// The schema with the reference.
+    /// The schema, or one that it refers to, breaks the rules for schemas.
+    #[error(
+        "{place:?} is not valid against metaschema: jsonschema validation failed with '{dialect}'\n{findings}"
+    )]
+    Metaschema {
+        /// The address of the schema.
         place: String,
-        /// Where it points.
-        target: String,
+        /// The schema of schemas that it breaks.
+        dialect: String,
+        /// One line per finding.
+        findings: String,
+    },
+    /// An address or an anchor is ambiguous, or the schema refers to something that is not there.
+    #[error("{0}")]
+    Reference(String),
+    /// A schema that is referred to cannot be read.
+    #[error("failing loading {url:?}: {reason}")]
+    Load {
+        /// Its address.
+        url: String,
         /// What is wrong with it.
         reason: String,
     },
     /// The schema has an expression that is none.
-    #[error("jsonschema: invalid regex {pattern:?}: {reason}")]
+    #[error("invalid regex {pattern:?} at {place:?}: {reason}")]
     Regex {
         /// The expression.
         pattern: String,
+        /// The keyword with it.
+        place: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The schema is of a kind that no one here knows.
-    #[error("unsupported schema dialect {0:?}")]
-    Dialect(String),
-    /// The value breaks the schema: one line per finding.
-    #[error("{0}")]
+    /// The value breaks the schema: one line per finding, each with its end.
+    #[error("{0}\n")]
     Invalid(String),
 }
 
@@ -70,34 +88,37 @@ const MAX_FETCHES: usize = 64;
 
 /// Checks a value against the text of a schema.
 pub fn check(schema: &[u8], value: &Value, fetch: &dyn FetchSchema) -> Result<(), CheckError> {
-    let schema: Value =
-        serde_json::from_slice(schema).map_err(|error| CheckError::Json(error.to_string()))?;
-    let mut documents = vec![(ROOT.to_owned(), schema)];
+    let mut documents = Documents::from([(ROOT.to_owned(), read(schema).map_err(CheckError::Json)?)]);
     loop {
-        let resources = Resources::index(&documents)?;
-        let checker = Checker::new(&resources)?;
-        let Some(missing) = checker.missing() else {
-            return match checker.check(value) {
-                None => Ok(()),
-                Some(failure) => Err(CheckError::Invalid(failure.text())),
-            };
+        let url = match Checker::new(&documents, ROOT) {
+            Ok(checker) => {
+                return match checker.check(value) {
+                    None => Ok(()),
+                    Some(failure) => Err(CheckError::Invalid(failure.text())),
+                };
+            }
+            Err(Stop::Error(error)) => return Err(error),
+            Err(Stop::Missing(url)) => url,
         };
-        let reason = |reason: String| CheckError::Reference {
-            place: ROOT.to_owned(),
-            target: missing.to_owned(),
-            reason,
-        };
-        if documents.len() > MAX_FETCHES {
-            return Err(reason("too many references to other places".to_owned()));
-        }
-        let document = if missing.starts_with("urn:") {
-            Value::Bool(true)
+        let document = if documents.len() > MAX_FETCHES {
+            Err("too many references to other places".to_owned())
+        } else if url.starts_with("urn:") {
+            Ok(Value::Bool(true))
+        } else if !["http:", "https:", "file:"].iter().any(|scheme| url.starts_with(scheme)) {
+            Err(format!("no URLLoader registered for {url:?}"))
         } else {
-            let text = fetch.fetch(missing).map_err(reason)?;
-            serde_json::from_slice(&text).map_err(|error| reason(error.to_string()))?
+            fetch.fetch(&url).and_then(|text| read(&text))
         };
-        documents.push((missing.to_owned(), document));
+        match document {
+            Ok(document) => documents.insert(url, document),
+            Err(reason) => return Err(CheckError::Load { url, reason }),
+        };
     }
+}
+
+fn read(text: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(text)
+        .map_err(|error| sluice_gotemplate::json_problem(text).unwrap_or_else(|| error.to_string()))
 }
 
 #[cfg(test)]

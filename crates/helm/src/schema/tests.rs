@@ -88,12 +88,111 @@ fn what_no_keyword_saw_is_unevaluated() {
 }
 
 #[test]
-fn endless_and_missing_references_are_errors() {
-    let schema = json!({"$ref": "#"});
-    assert!(findings(&schema, &json!(1)).contains("cycle"));
-    for reference in ["#/definitions/none", "https://example.com/other.json", "other.json"] {
-        let schema = json!({"properties": {"a": {"$ref": reference}}}).to_string();
-        assert!(matches!(check(schema.as_bytes(), &json!({}), &NoFetch), Err(CheckError::Reference { .. })));
+fn what_references_do_not_find_is_told_as_helm_tells_it() {
+    for (reference, expected) in [
+        (
+            "#",
+            "- at '': both /$ref and  resolve to \"file:///values.schema.json#\" causing reference cycle\n",
+        ),
+        ("#/nope", "json-pointer in \"file:///values.schema.json#/nope\" not found"),
+        ("#/a~2", "invalid json-pointer \"file:///values.schema.json#/a~2\""),
+        (
+            "#nope",
+            "anchor in \"file:///values.schema.json#nope\" not found in schema \"file:///values.schema.json\"",
+        ),
+        ("s3://x/y", "failing loading \"s3://x/y\": no URLLoader registered for \"s3://x/y\""),
+    ] {
+        assert_eq!(error(&json!({"$ref": reference}).to_string()), expected);
+    }
+    for (reference, url) in
+        [("https://e.com/o.json#/x", "https://e.com/o.json"), ("other.json", "file:///other.json")]
+    {
+        let found = error(&json!({"properties": {"a": {"$ref": reference}}}).to_string());
+        assert!(found.starts_with(&format!("failing loading \"{url}\": schemas of other places")), "{found}");
     }
     assert_eq!(findings(&json!({"properties": {"a": {"$ref": "urn:x:y"}}}), &json!({"a": 1})), "");
+    // What nothing uses is not followed.
+    assert_eq!(findings(&json!({"$defs": {"a": {"$ref": "#/nope"}}}), &json!({})), "");
+}
+
+/// Made with helm 4.3.1.
+#[test]
+fn schemas_are_checked_themselves() {
+    let metaschema = |dialect: &str, findings: &str| {
+        format!(
+            "\"file:///values.schema.json#\" is not valid against metaschema: \
+             jsonschema validation failed with '{dialect}#'\n{findings}"
+        )
+    };
+    let latest = "https://json-schema.org/draft/2020-12/schema";
+    let all = |finding: &str| metaschema(latest, &format!("- at '': 'allOf' failed\n  {finding}"));
+    let draft_4 = "http://json-schema.org/draft-04/schema";
+    let draft_7 = "http://json-schema.org/draft-07/schema";
+    for (schema, expected) in [
+        (json!({"required": "z"}), all("- at '/required': got string, want array")),
+        (json!({"exclusiveMinimum": true}), all("- at '/exclusiveMinimum': got boolean, want number")),
+        (
+            json!({"properties": {"a": {"items": [{}]}}}),
+            all(
+                "- at '/properties/a': 'allOf' failed\n    - at '/properties/a/items': got array, want boolean or object",
+            ),
+        ),
+        (
+            json!({"$schema": draft_4, "exclusiveMinimum": true}),
+            metaschema(draft_4, "- at '': properties 'minimum' required, if 'exclusiveMinimum' exists"),
+        ),
+        (
+            json!({"$schema": draft_7, "type": "q"}),
+            metaschema(
+                draft_7,
+                "- at '/type': 'anyOf' failed\n  - at '/type': value must be one of 'array', 'boolean', \
+                 'integer', 'null', 'number', 'object', 'string'\n  - at '/type': got string, want array",
+            ),
+        ),
+        (
+            json!({"properties": {"b": {"$id": "http://e.com/q", "$schema": draft_7, "minimum": "x"}}}),
+            all("- at '/properties/b/minimum': got string, want number"),
+        ),
+        (
+            json!({"$schema": draft_7, "foo": {"x": {"pattern": "("}}, "$ref": "#/foo/x"}),
+            metaschema(
+                draft_7,
+                "- at '/pattern': '(' is not valid regex: error parsing regexp: missing closing ): `(`",
+            )
+            .replace("schema.json#", "schema.json#/foo/x"),
+        ),
+    ] {
+        assert_eq!(error(&schema.to_string()), expected, "{schema}");
+    }
+}
+
+#[test]
+fn each_version_has_its_schema_of_schemas() {
+    for draft in ["draft-04", "draft-06", "draft-07", "draft/2019-09", "draft/2020-12"] {
+        for scheme in ["http", "https"] {
+            let url = format!("{scheme}://json-schema.org/{draft}/schema#");
+            let found = error(&json!({"$schema": url, "properties": {"a": {"minLength": -1}}}).to_string());
+            assert!(
+                found.contains("at '/properties/a/minLength': minimum: got -1, want 0"),
+                "{url}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn schemas_that_are_no_json_are_told_as_helm_tells_them() {
+    for (text, expected) in [
+        ("", "EOF"),
+        ("{", "unexpected EOF"),
+        ("{} x", "invalid character after top-level value"),
+        ("type: object", "invalid character 'y' in literal true (expecting 'r')"),
+        ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string"),
+    ] {
+        assert_eq!(error(text), expected, "{text}");
+    }
+}
+
+fn error(schema: &str) -> String {
+    check(schema.as_bytes(), &json!({}), &NoFetch).err().map(|error| error.to_string()).unwrap_or_default()
 }

@@ -28,7 +28,7 @@ fn collect(
     if let Some(schema) = &chart.schema
         && let Err(error) = check(&schema.data, &Value::Object(graph.to_values(values)), fetch)
     {
-        findings.push_str(&format!("{}:\n{error}\n", chart.name()));
+        findings.push_str(&format!("{}:\n{error}", chart.name()));
     }
     for subchart in &chart.subcharts {
         let found = match graph.get(values, subchart.name()) {
