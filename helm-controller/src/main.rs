@@ -23,10 +23,10 @@ use sluice_runtime::identity::{Identities, Rules};
 use sluice_runtime::manager::StartError;
 use sluice_runtime::{Controller, Manager, StatusWriter, Waiting, run};
 
-use crate::action::{CapabilitiesCache, FIELD_MANAGER};
+use crate::action::{CapabilitiesCache, FIELD_MANAGER, Turns};
 use crate::charts::Charts;
 use crate::flags::{Flags, GATES};
-use crate::helm_release::{Context, NAME_LABEL, OWNED_CONDITIONS, Reconciler, Settings, Turns};
+use crate::helm_release::{Context, NAME_LABEL, OWNED_CONDITIONS, Reconciler, Settings};
 use crate::sources::AllSources;
 
 /// How many charts' parsed templates are kept.

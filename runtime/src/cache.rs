@@ -96,19 +96,28 @@ impl<K: Resource> Cache<K> {
         object
     }
 
-    /// Stores an object that the watch reported. `None` when what is there is newer or the same.
+    /// Stores an object that the watch reported. `None` when what is there is newer. What this process has written is
+    /// there already: whoever wrote it goes on with it, and one of it is enough.
     fn apply(&self, object: K, initial: bool) -> Option<Change<K>> {
         let key = ObjectKey::of(&object);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         let old = objects.get(&key).cloned();
+        let mut new = None;
         if let Some(old) = &old
             && old.meta().uid == object.meta().uid
-            && is_newer(&**old, &object)
         {
-            return None;
+            if is_newer(&**old, &object) {
+                return None;
+            }
+            if is_same(&**old, &object) {
+                new = Some(old.clone());
+            }
         }
-        let new = Arc::new(object);
-        objects.insert(key.clone(), new.clone());
+        let new = new.unwrap_or_else(|| {
+            let new = Arc::new(object);
+            objects.insert(key.clone(), new.clone());
+            new
+        });
         Some(Change { key, old, new: Some(new), initial })
     }
 
@@ -195,6 +204,11 @@ fn is_newer<K: Resource>(a: &K, b: &K) -> bool {
     matches!((version(a), version(b)), (Some(a), Some(b)) if a > b)
 }
 
+/// Whether two objects of one identity are of one version.
+fn is_same<K: Resource>(a: &K, b: &K) -> bool {
+    a.meta().resource_version.is_some() && a.meta().resource_version == b.meta().resource_version
+}
+
 #[cfg(test)]
 mod tests {
     use futures::stream;
@@ -254,6 +268,10 @@ mod tests {
         written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
         assert_eq!(cache.observe_write(written).metadata.managed_fields, None);
         assert!(follow(&cache, vec![Apply(object("a", 5))]).await.is_empty());
+        let held = cache.get(&ObjectKey::new("ns", "a")).unwrap();
+        assert_eq!(follow(&cache, vec![Apply(object("a", 9))]).await, ["changed a"]);
+        let known = cache.get(&ObjectKey::new("ns", "a")).unwrap();
+        assert!(Arc::ptr_eq(&held, &known), "what was written is there twice");
         let version = |cache: &Cache<ConfigMap>| {
             cache.get(&ObjectKey::new("ns", "a")).and_then(|a| a.metadata.resource_version.clone())
         };

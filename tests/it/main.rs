@@ -40,6 +40,7 @@ mod helm_options;
 mod helm_preview;
 mod helm_registry;
 mod helm_release;
+mod helm_requests;
 mod helm_takeover;
 mod images;
 mod images_git;

@@ -96,8 +96,8 @@ async fn run_one(
         created.push(answer.resource_version().parse().unwrap_or_default());
     }
     for (item, version) in items.iter().zip(created) {
-        let ended = Box::pin(session.without(release, wait::ended(session, item, version, timeout)));
-        if let Err(error) = ended.await {
+        let ended = Box::pin(wait::ended(session, item, version, timeout));
+        if let Err(error) = session.without(release, ended).await {
             return Err(Failure { created: Some(items), message: error.to_string() });
         }
     }

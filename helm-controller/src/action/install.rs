@@ -8,7 +8,7 @@ use serde_json::json;
 use sluice_helm::manifest::HookEvent;
 use sluice_helm::release::{Release, Status};
 use sluice_helm::{Capabilities, Values};
-use sluice_releases::{parse, resolve};
+use sluice_releases::{Item, parse, resolve};
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::errors::describe;
 
@@ -39,20 +39,53 @@ pub(crate) async fn install(
     cluster: &Arc<Cluster>,
     install: Install,
 ) -> Result<(), Error> {
+    let Install { ref common, method, strict, .. } = install;
+    let common = common.clone();
+    // In a box that goes before the wait: what hundreds hold at the same time is to be small.
+    let (mut release, items) = Box::pin(prepare(session, cluster, install)).await?;
+    let (name, namespace) = (release.name.clone(), release.namespace.clone());
+    let how = Applying {
+        release: &name,
+        namespace: &namespace,
+        method,
+        migrate: false,
+        replace: false,
+        tells_new: false,
+        strict,
+    };
+    match carry_out(session, &mut release, items, how, &common).await {
+        Ok(()) => {
+            release.info.status = Status::Deployed;
+            "Install complete".clone_into(&mut release.info.description);
+            session.update(&release).await
+        }
+        Err(error) => {
+            fail(session, &mut release, format!("Release {name:?} failed: {error}")).await;
+            Err(error)
+        }
+    }
+}
+
+/// Renders a first revision, looks whether it can be, and records that it is to come.
+async fn prepare(
+    session: &Session<'_>,
+    cluster: &Arc<Cluster>,
+    install: Install,
+) -> Result<(Box<Release>, Vec<Item>), Error> {
     let name = install.render.name.clone();
     let namespace = install.render.namespace.clone();
-    let last = session.storage.last(&name).await?;
+    let last = session.storage.last_of(&session.revisions(&name).await?).await?;
     if let Some(last) = &last
         && !(install.replace && matches!(last.info.status, Status::Uninstalled | Status::Failed))
     {
         return Err(Error::State("cannot reuse a name that is still in use".to_owned()));
     }
     let revision = last.as_ref().map_or(1, |last| last.version + 1);
-    let Install { chart, values, capabilities, render: options, common, method, .. } = install;
+    let Install { chart, values, capabilities, render: options, method, .. } = install;
     let chart = Arc::unwrap_or_clone(chart);
     let turnover = render::Turnover { revision, is_upgrade: false };
     let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
-    let mut release = Box::pin(rendering).await?;
+    let mut release = Box::new(Box::pin(rendering).await?);
     release.info.first_deployed = now();
     release.info.last_deployed = release.info.first_deployed.clone();
     release.info.status = Status::PendingInstall;
@@ -71,47 +104,34 @@ pub(crate) async fn install(
         session.storage.update(&last).await?;
     }
     session.create(&release).await?;
+    Ok((release, items))
+}
 
-    let outcome = async {
-        if common.hooks {
-            Box::pin(hooks::run(session, &mut release, HookEvent::PreInstall, common.timeout, |_| true))
-                .await
-                .map_err(|error| error.within("failed pre-install: "))?;
-        }
-        let how = Applying {
-            release: &name,
-            namespace: &namespace,
-            method,
-            migrate: false,
-            replace: false,
-            tells_new: false,
-            strict: install.strict,
-        };
-        let applied = Box::pin(update(session, Vec::new(), items, how)).await;
-        if let Some(error) = applied.error {
-            return Err(error);
-        }
-        let ready = wait::ready(session, &applied.written, common.waiting, common.timeout);
-        session.without(&mut release, ready).await?;
-        if common.hooks {
-            Box::pin(hooks::run(session, &mut release, HookEvent::PostInstall, common.timeout, |_| true))
-                .await
-                .map_err(|error| error.within("failed post-install: "))?;
-        }
-        Ok(())
+/// Runs the hooks before, writes the objects, waits, and runs the hooks after.
+async fn carry_out(
+    session: &Session<'_>,
+    release: &mut Release,
+    items: Vec<Item>,
+    how: Applying<'_>,
+    common: &Common,
+) -> Result<(), Error> {
+    if common.hooks {
+        Box::pin(hooks::run(session, release, HookEvent::PreInstall, common.timeout, |_| true))
+            .await
+            .map_err(|error| error.within("failed pre-install: "))?;
     }
-    .await;
-    match outcome {
-        Ok(()) => {
-            release.info.status = Status::Deployed;
-            "Install complete".clone_into(&mut release.info.description);
-            session.update(&release).await
-        }
-        Err(error) => {
-            fail(session, &mut release, format!("Release {name:?} failed: {error}")).await;
-            Err(error)
-        }
+    let applied = Box::pin(update(session, Vec::new(), items, how)).await;
+    if let Some(error) = applied.error {
+        return Err(error);
     }
+    let ready = Box::pin(wait::ready(session, &applied.written, common.waiting, common.timeout));
+    session.without(release, ready).await?;
+    if common.hooks {
+        Box::pin(hooks::run(session, release, HookEvent::PostInstall, common.timeout, |_| true))
+            .await
+            .map_err(|error| error.within("failed post-install: "))?;
+    }
+    Ok(())
 }
 
 /// Records that a revision has failed. The failure itself matters more than one of recording it.

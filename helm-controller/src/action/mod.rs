@@ -15,12 +15,14 @@ mod render;
 mod rollback;
 mod storage;
 mod test;
+mod turn;
 mod uninstall;
 mod upgrade;
 mod wait;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -28,7 +30,6 @@ use sluice_helm::release::{Moment, Packed, RecordError, Release};
 use sluice_releases::ManifestError;
 use sluice_runtime::apply::Cluster;
 use sluice_runtime::expressions::HealthRules;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use crds::{CrdPolicy, Crds, apply as apply_crds, of_chart as crds_of_chart};
@@ -39,6 +40,7 @@ pub(crate) use rollback::{Rollback, rollback};
 pub(crate) use sluice_releases::CapabilitiesCache;
 pub(crate) use storage::{Revision, Storage};
 pub(crate) use test::{TestFilter, test};
+pub(crate) use turn::{Turn, Turns};
 pub(crate) use uninstall::{Uninstall, Uninstalled, uninstall};
 pub(crate) use upgrade::{Upgrade, upgrade};
 pub(crate) use wait::Waiting;
@@ -105,19 +107,8 @@ pub(crate) enum Method {
     Client,
 }
 
-/// A place among those that work at the same time. It is given up while waiting.
-pub(crate) struct Turn {
-    semaphore: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Turn {
-    /// Waits for a place.
-    pub(crate) async fn take(semaphore: Arc<Semaphore>) -> Self {
-        let permit = semaphore.clone().acquire_owned().await.ok();
-        Self { semaphore, permit }
-    }
-}
+/// Something to wait for.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// What all actions on one release need.
 pub(crate) struct Session<'a> {
@@ -140,6 +131,8 @@ pub(crate) struct Session<'a> {
     turn: tokio::sync::Mutex<Turn>,
     written: Mutex<Vec<Packed>>,
     stored: Mutex<Option<Revision>>,
+    /// The revisions of a release that were seen when the action was chosen, until it begins.
+    seen: Mutex<Option<(String, Vec<Revision>)>>,
 }
 
 impl<'a> Session<'a> {
@@ -165,6 +158,7 @@ impl<'a> Session<'a> {
             turn,
             written: Mutex::default(),
             stored: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -173,13 +167,13 @@ impl<'a> Session<'a> {
         self.stop.is_cancelled()
     }
 
-    /// Waits for something without keeping others from working, at most until the process is to end.
-    pub(crate) async fn idle<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let work = Box::pin(work);
+    /// Waits for something without keeping others from working, at most until the process is to end. In a box, as it is
+    /// what hundreds hold at the same time.
+    pub(crate) async fn idle<T>(&self, work: Boxed<'_, T>) -> Result<T, Error> {
         let mut turn = self.turn.lock().await;
-        turn.permit = None;
+        turn.give_up();
         let result = self.stop.run_until_cancelled(work).await.unwrap_or(Err(Error::Stopped));
-        turn.permit = turn.semaphore.clone().acquire_owned().await.ok();
+        turn.take_again().await;
         result
     }
 
@@ -216,6 +210,20 @@ impl<'a> Session<'a> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes which revisions of a release there are, so that the action that comes next need not ask.
+    pub(crate) fn note_seen(&self, name: &str, revisions: Vec<Revision>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((name.to_owned(), revisions));
+    }
+
+    /// All revisions of the release that an action begins with, oldest first.
+    pub(crate) async fn revisions(&self, name: &str) -> Result<Vec<Revision>, Error> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match seen {
+            Some((seen, revisions)) if seen == name => Ok(revisions),
+            _ => self.storage.revisions(name).await,
+        }
+    }
+
     fn note_packed(&self, packed: Packed) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         match written.iter_mut().find(|known| known.version() == packed.version()) {
@@ -232,15 +240,16 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for something that does not take the release, which lies packed so long: many wait at the same time.
-    pub(crate) async fn without<T>(
-        &self,
-        release: &mut Release,
-        wait: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let packed = Packed::of(release)?;
+    pub(crate) async fn without<T>(&self, release: &mut Release, wait: Boxed<'_, T>) -> Result<T, Error> {
+        let version = release.version;
+        self.note_packed(Packed::of(release)?);
         *release = Release::default();
         let result = wait.await;
-        *release = packed.open()?;
+        let opened = {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.iter().find(|known| known.version() == version).map(Packed::open)
+        };
+        *release = opened.transpose()?.unwrap_or_default();
         result
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn rollback(
     rollback: Rollback,
 ) -> Result<(), Error> {
     let name = rollback.name.as_str();
-    let revisions = session.storage.revisions(name).await?;
+    let revisions = session.revisions(name).await?;
     let Some(last) = session.storage.last_of(&revisions).await? else {
         return Err(Error::State("release: not found".to_owned()));
     };

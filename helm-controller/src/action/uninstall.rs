@@ -29,7 +29,7 @@ pub(crate) enum Uninstalled {
 /// Uninstalls a release.
 pub(crate) async fn uninstall(session: &Session<'_>, uninstall: Uninstall) -> Result<Uninstalled, Error> {
     let name = uninstall.name.as_str();
-    let revisions = session.storage.revisions(name).await?;
+    let revisions = session.revisions(name).await?;
     let Some(mut release) = session.storage.last_of(&revisions).await? else {
         return Ok(Uninstalled::NotFound);
     };
@@ -57,7 +57,8 @@ pub(crate) async fn uninstall(session: &Session<'_>, uninstall: Uninstall) -> Re
     }
     let mut late: Vec<String> = Vec::new();
     if common.waiting != Waiting::Hooks
-        && let Err(error) = session.without(&mut release, wait::gone(session, deleted, common.timeout)).await
+        && let Err(error) =
+            session.without(&mut release, Box::pin(wait::gone(session, deleted, common.timeout))).await
     {
         if session.is_stopped() {
             return Err(error);

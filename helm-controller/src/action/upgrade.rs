@@ -67,9 +67,70 @@ pub(crate) async fn upgrade(
     cluster: &Arc<Cluster>,
     upgrade: Upgrade,
 ) -> Result<(), Error> {
+    // In a box that goes before the wait: what hundreds hold at the same time is to be small.
+    let prepared = Box::pin(prepare(session, cluster, upgrade)).await?;
+    let Prepared { mut release, base, revisions, current, wanted, common, how } = prepared;
+    let (name, namespace) = (release.name.clone(), release.namespace.clone());
+    let How { method, migrate, replace, cleanup, strict } = how;
+    let how = Applying {
+        release: &name,
+        namespace: &namespace,
+        method,
+        migrate,
+        replace,
+        tells_new: cleanup,
+        strict,
+    };
+    let events = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);
+    let change = Change { current, wanted, how, events };
+    let (written, outcome) = change.make(session, &mut release, &common).await;
+    match outcome {
+        Ok(()) => {
+            release.info.status = Status::Deployed;
+            "Upgrade complete".clone_into(&mut release.info.description);
+            // The new one first: a crash in between leaves two that are deployed, of which the newer counts.
+            session.update(&release).await?;
+            let mut base = Box::new(base.open()?);
+            Box::pin(supersede(session, &mut base, &revisions, &release)).await
+        }
+        Err(error) => {
+            fail(session, &mut release, format!("Upgrade {name:?} failed: {error}")).await;
+            session.note_packed(base);
+            if cleanup {
+                Box::pin(clean_up(session, &written)).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A revision that is recorded as one that is to come, and how to get there.
+struct Prepared {
+    release: Box<Release>,
+    /// The revision whose objects are in the cluster.
+    base: Packed,
+    /// All that there were.
+    revisions: Vec<Revision>,
+    current: Vec<Item>,
+    wanted: Vec<Item>,
+    common: Common,
+    how: How,
+}
+
+/// How objects are written.
+struct How {
+    method: Method,
+    migrate: bool,
+    replace: bool,
+    cleanup: bool,
+    strict: bool,
+}
+
+/// Renders a revision, looks whether it can be, and records that it is to come.
+async fn prepare(session: &Session<'_>, cluster: &Arc<Cluster>, upgrade: Upgrade) -> Result<Prepared, Error> {
     let name = upgrade.render.name.clone();
     let namespace = upgrade.render.namespace.clone();
-    let revisions = session.storage.revisions(&name).await?;
+    let revisions = session.revisions(&name).await?;
     let Some(last) = session.storage.last_of(&revisions).await? else {
         return Err(Error::State(format!("{name:?} has no deployed releases")));
     };
@@ -91,7 +152,7 @@ pub(crate) async fn upgrade(
     let method = method.unwrap_or(last_method);
     let turnover = render::Turnover { revision: last_version + 1, is_upgrade: true };
     let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
-    let mut release = Box::pin(rendering).await?;
+    let mut release = Box::new(Box::pin(rendering).await?);
     release.info.first_deployed = base.info.first_deployed.clone();
     release.info.last_deployed = now();
     release.info.status = Status::PendingUpgrade;
@@ -111,39 +172,14 @@ pub(crate) async fn upgrade(
     }
     session.storage.trim(&name, &revisions, upgrade.max_history).await?;
     session.create(&release).await?;
-
-    let how = Applying {
-        release: &name,
-        namespace: &namespace,
+    let how = How {
         method,
         migrate: method == Method::Server && render::method_of(&base) == Method::Client,
         replace: upgrade.force && method == Method::Client,
-        tells_new: upgrade.cleanup,
+        cleanup: upgrade.cleanup,
         strict: upgrade.strict,
     };
-    let events = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);
-    let put_away = Packed::of(&base)?;
-    drop(base);
-    let change = Change { current, wanted, how, events };
-    let (written, outcome) = change.make(session, &mut release, &common).await;
-    let mut base = put_away.open()?;
-    match outcome {
-        Ok(()) => {
-            release.info.status = Status::Deployed;
-            "Upgrade complete".clone_into(&mut release.info.description);
-            // The new one first: a crash in between leaves two that are deployed, of which the newer counts.
-            session.update(&release).await?;
-            supersede(session, &mut base, &revisions, &release).await
-        }
-        Err(error) => {
-            fail(session, &mut release, format!("Upgrade {name:?} failed: {error}")).await;
-            session.note(&base);
-            if upgrade.cleanup {
-                Box::pin(clean_up(session, &written)).await;
-            }
-            Err(error)
-        }
-    }
+    Ok(Prepared { release, base: Packed::of(&base)?, revisions, current, wanted, common, how })
 }
 
 /// The objects of a recorded revision. Kinds that are gone are told by name.
@@ -188,7 +224,7 @@ impl Change<'_> {
         if let Some(error) = applied.error {
             return (applied.written, Err(error));
         }
-        let ready = wait::ready(session, &applied.written, common.waiting, common.timeout);
+        let ready = Box::pin(wait::ready(session, &applied.written, common.waiting, common.timeout));
         if let Err(error) = session.without(release, ready).await {
             return (applied.written, Err(error));
         }

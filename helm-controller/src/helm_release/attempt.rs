@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::release::{Ending, Request, settle};
 use super::run::Run;
 use super::{Context, act, deletion, dependencies, digest, failure, reason, source, template};
-use crate::action::{Log, Session, Storage};
+use crate::action::{Log, Session, Storage, Turn};
 
 /// How long a chart may be on its way before the status tells that it is waited for. What comes after tells of itself.
 const NOTICE: Duration = Duration::from_secs(1);
@@ -25,26 +25,39 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// Reconciles one object. `superseded` ends waits for objects.
 pub(crate) async fn run(
     context: &Arc<Context>,
-    mut object: Arc<HelmRelease>,
+    object: Arc<HelmRelease>,
     superseded: CancellationToken,
 ) -> Next {
     if object.metadata.deletion_timestamp.is_some() {
-        let mut run = Run::new(object);
-        return match deletion::delete(context, &mut run, &context.turns).await {
-            Ok(()) => Next::AwaitChange,
-            Err(_) if context.manager.stop.is_cancelled() => Next::AwaitChange,
-            Err(error) => {
-                tracing::error!(error, "cannot delete the release");
-                Next::Backoff
-            }
-        };
+        return Box::pin(delete(context, object)).await;
     }
-    // Before any request: a thousand at once would be a thousand connections.
-    let Some(turn) = context.manager.stop.run_until_cancelled(context.turns.take()).await else {
-        return Next::AwaitChange;
-    };
+    // Before any request: a thousand at once would be a thousand connections. What comes after is boxed, so that those
+    // that have not begun take little memory.
+    match context.manager.stop.run_until_cancelled(context.turns.take()).await {
+        Some(turn) => Box::pin(begin(context, object, superseded, turn)).await,
+        None => Next::AwaitChange,
+    }
+}
+
+async fn delete(context: &Arc<Context>, object: Arc<HelmRelease>) -> Next {
+    match deletion::delete(context, &mut Run::new(object), &context.turns).await {
+        Ok(()) => Next::AwaitChange,
+        Err(_) if context.manager.stop.is_cancelled() => Next::AwaitChange,
+        Err(error) => {
+            tracing::error!(error, "cannot delete the release");
+            Next::Backoff
+        }
+    }
+}
+
+async fn begin(
+    context: &Arc<Context>,
+    mut object: Arc<HelmRelease>,
+    superseded: CancellationToken,
+    turn: Turn,
+) -> Next {
     if !finalizer::is_present(&*object) {
-        match finalizer::add(&context.manager.client, &context.cache, &object).await {
+        match Box::pin(finalizer::add(&context.manager.client, &context.cache, &object)).await {
             Ok(Some(written)) => object = written,
             Ok(None) => return Next::AwaitChange,
             Err(error) => {
@@ -58,18 +71,18 @@ pub(crate) async fn run(
         tracing::info!("reconciliation is suspended for this object");
         run.handle_request();
         run.status.observed_generation = run.generation;
-        run.write(context).await;
+        Box::pin(run.write(context)).await;
         return Next::AwaitChange;
     }
     let result = Box::pin(attempt(context, &mut run, superseded, turn)).await;
-    finish(context, run, result).await
+    Box::pin(finish(context, run, result)).await
 }
 
 async fn attempt(
     context: &Arc<Context>,
     run: &mut Run,
     superseded: CancellationToken,
-    turn: crate::action::Turn,
+    turn: Turn,
 ) -> Result<Ending, Failure> {
     let Some((kind, source_key)) = source::reference(&run.object) else {
         return Err(Failure {
@@ -105,7 +118,7 @@ async fn attempt(
         match tokio::time::timeout(NOTICE, &mut labelled).await {
             Ok(labelled) => labelled,
             Err(_) => {
-                run.write(context).await;
+                Box::pin(run.write(context)).await;
                 labelled.await
             }
         }
@@ -164,6 +177,8 @@ async fn attempt(
         Some(strategy) => strategy.name == WaitStrategyName::Legacy,
         None => context.settings.helm3_defaults,
     };
+    // What was written since is in its place: an action may wait long.
+    drop(object);
     let ending = settle(context, run, &request, &session).await?;
     if superseded.is_cancelled() && !matches!(ending, Ending::Done) && context.settings.cancel_on_news {
         let subject = format!("HelmRelease/{}", ObjectKey::of(&*run.object));

@@ -11,8 +11,8 @@ use sluice_runtime::{ObjectKey, errors, finalizer};
 use tokio_util::sync::CancellationToken;
 
 use super::run::Run;
-use super::{Context, Turns, act, reason, template};
-use crate::action::{Log, Session, Storage};
+use super::{Context, act, reason, template};
+use crate::action::{Log, Session, Storage, Turns};
 
 /// Uninstalls, then lets the object go. The error: it is to be tried again.
 pub(crate) async fn delete(context: &Arc<Context>, run: &mut Run, turns: &Turns) -> Result<(), String> {

@@ -35,9 +35,8 @@ pub(crate) use sluice_releases::NAME_LABEL;
 use sluice_runtime::apply::Takeover;
 use sluice_runtime::identity::Identities;
 use sluice_runtime::{Cache, Manager, Next, ObjectKey, StatusWriter, Waiting, Waker};
-use tokio::sync::Semaphore;
 
-use crate::action::{RenderOptions, Turn};
+use crate::action::{RenderOptions, Turns};
 use crate::charts::Charts;
 use crate::sources::AllSources;
 pub(crate) use records::Records;
@@ -68,20 +67,6 @@ pub(crate) struct Settings {
     pub(crate) dns: bool,
     pub(crate) digest: Algorithm,
     pub(crate) takeover: Arc<Takeover>,
-}
-
-/// Places for those that work at the same time.
-#[derive(Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
-
-impl Turns {
-    pub(crate) fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count.max(1))))
-    }
-
-    async fn take(&self) -> Turn {
-        Turn::take(self.0.clone()).await
-    }
 }
 
 /// What all runs share.

@@ -54,44 +54,77 @@ struct Known {
     record: Arc<Record>,
 }
 
+impl Known {
+    fn at(
+        place: Place<'_>,
+        revision: Revision,
+        newest: Option<&Snapshot>,
+        manifest: bool,
+        record: Arc<Record>,
+    ) -> Self {
+        Self {
+            cluster: Arc::as_ptr(place.cluster) as usize,
+            name: (place.name.0.to_owned(), place.name.1.to_owned()),
+            newest: revision,
+            snapshot: newest.map(digests),
+            manifest,
+            record,
+        }
+    }
+}
+
+fn digests(snapshot: &Snapshot) -> (String, String) {
+    (snapshot.digest.clone(), snapshot.oci_digest.clone())
+}
+
 /// Revisions that were read, by the object that asked.
 #[derive(Default)]
 pub(crate) struct Records(Mutex<HashMap<ObjectKey, Known>>);
 
 impl Records {
-    /// The latest revision that can be read. `newest`: the snapshot to compare it with; `manifest`: whether its objects
-    /// are wanted, which are most of it.
+    /// The latest revision that can be read, and all that there are. `newest`: the snapshot to compare it with; `manifest`:
+    /// whether its objects are wanted, which are most of it.
     pub(crate) async fn last(
         &self,
         whose: &ObjectKey,
         place: Place<'_>,
         newest: Option<&Snapshot>,
         manifest: bool,
-    ) -> Result<Option<Arc<Record>>, Error> {
-        let name = (place.name.0.to_owned(), place.name.1.to_owned());
+    ) -> Result<(Option<Arc<Record>>, Vec<Revision>), Error> {
         let revisions = place.storage.revisions(place.name.1).await?;
         let Some(last) = revisions.last() else {
             self.forget(whose);
-            return Ok(None);
+            return Ok((None, revisions));
         };
-        let cluster = Arc::as_ptr(place.cluster) as usize;
-        let snapshot = newest.map(|newest| (newest.digest.clone(), newest.oci_digest.clone()));
-        if let Some(known) = self.lock().get(whose)
-            && known.cluster == cluster
-            && known.name == name
-            && known.newest == *last
-            && known.snapshot == snapshot
-            && (known.manifest || !manifest)
-        {
-            return Ok(Some(known.record.clone()));
+        if let Some(record) = self.known(whose, place, last, newest, manifest) {
+            return Ok((Some(record), revisions));
         }
-        let Some(release) = place.storage.last_of(&revisions).await? else { return Ok(None) };
+        let Some(release) = place.storage.last_of(&revisions).await? else { return Ok((None, revisions)) };
         let mut record = Record::of(release, newest);
         slim(&mut record.release, manifest);
         let record = Arc::new(record);
-        let known = Known { cluster, name, newest: last.clone(), snapshot, manifest, record: record.clone() };
+        let known = Known::at(place, last.clone(), newest, manifest, record.clone());
         self.lock().insert(whose.clone(), known);
-        Ok(Some(record))
+        Ok((Some(record), revisions))
+    }
+
+    /// A revision, where it is the one that was read or written last.
+    pub(crate) fn known(
+        &self,
+        whose: &ObjectKey,
+        place: Place<'_>,
+        revision: &Revision,
+        newest: Option<&Snapshot>,
+        manifest: bool,
+    ) -> Option<Arc<Record>> {
+        let known = self.lock();
+        let known = known.get(whose)?;
+        let is_it = known.cluster == Arc::as_ptr(place.cluster) as usize
+            && (known.name.0.as_str(), known.name.1.as_str()) == place.name
+            && known.newest == *revision
+            && known.snapshot == newest.map(digests)
+            && (known.manifest || !manifest);
+        is_it.then(|| known.record.clone())
     }
 
     /// Notes what was just written, which the next look need not read then. `newest`: the snapshot that was made of it.
@@ -104,14 +137,8 @@ impl Records {
         manifest: bool,
     ) {
         slim(&mut release, manifest);
-        let known = Known {
-            cluster: Arc::as_ptr(place.cluster) as usize,
-            name: (place.name.0.to_owned(), place.name.1.to_owned()),
-            newest: revision,
-            snapshot: Some((newest.digest.clone(), newest.oci_digest.clone())),
-            manifest,
-            record: Arc::new(Record { release, fits: Ok(true) }),
-        };
+        let record = Arc::new(Record { release, fits: Ok(true) });
+        let known = Known::at(place, revision, Some(newest), manifest, record);
         self.lock().insert(whose.clone(), known);
     }
 

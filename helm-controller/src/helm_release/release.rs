@@ -70,8 +70,8 @@ pub(crate) async fn settle(
     session: &Session<'_>,
 ) -> Result<Ending, Failure> {
     let stage = act::Stage { context, request, session };
-    let object = run.object.clone();
-    let spec = &object.spec;
+    // As it was written last, so that an action which waits keeps no older one.
+    let mut object = run.object.clone();
     let mut ran: Vec<Sort> = Vec::new();
     let mut forced = request.forced;
     loop {
@@ -88,10 +88,10 @@ pub(crate) async fn settle(
         let around = Circumstances {
             forced: std::mem::take(&mut forced),
             retry_by_default: context.settings.retry_by_default,
-            correct_drift: drift_mode(spec) == DriftDetectionMode::Enabled,
+            correct_drift: drift_mode(&object.spec) == DriftDetectionMode::Enabled,
         };
         tracing::debug!(?state, "state of the release");
-        let mut next = plan::next(spec, &run.status, &state, around);
+        let mut next = plan::next(&object.spec, &run.status, &state, around);
         if let Plan::RollBack(snapshot) = &next {
             // Truncated first, as what is older than the target has no use any more.
             let stored = Box::pin(session.storage.get(&snapshot.name, snapshot.version)).await.ok().flatten();
@@ -119,12 +119,15 @@ pub(crate) async fn settle(
             return Ok(without_action(context, run, request, &state, next, drifted.as_ref()));
         };
         if ran.contains(&sort) {
-            return Ok(blocked(context, run, spec));
+            return Ok(blocked(context, run, &object.spec));
         }
         if matches!(state, State::Failed(_)) && sort == Sort::Remediate {
-            truncate(context, run, spec);
+            truncate(context, run, &object.spec);
         }
-        Box::pin(announce(context, run, spec, &next, sort, name)).await;
+        Box::pin(announce(context, run, &object.spec, &next, sort, name)).await;
+        if run.object.metadata.generation == object.metadata.generation {
+            object = run.object.clone();
+        }
         ran.push(sort);
         if let Some(drifted) = drifted.as_ref().filter(|_| sort == Sort::Drift) {
             drift::tell(context, run, request, drifted);
@@ -134,7 +137,8 @@ pub(crate) async fn settle(
                 return Ok(Ending::AtOnce);
             }
             Box::pin(run.write(context)).await;
-            if let Some(interval) = plan::retry_interval(spec, &run.status, context.settings.retry_by_default)
+            if let Some(interval) =
+                plan::retry_interval(&object.spec, &run.status, context.settings.retry_by_default)
             {
                 return Ok(retry(run, interval));
             }
@@ -147,9 +151,12 @@ pub(crate) async fn settle(
             return Ok(Ending::AtOnce);
         }
         if sort == Sort::Remediate {
-            return Ok(after_remedy(context, run, spec));
+            return Ok(after_remedy(context, run, &object.spec));
         }
-        Box::pin(run.write(context)).await;
+        // Otherwise what comes next is told at once: another action, or how the run ended.
+        if sort != Sort::Release || drift_mode(&object.spec) != DriftDetectionMode::Disabled {
+            Box::pin(run.write(context)).await;
+        }
     }
 }
 
@@ -163,8 +170,18 @@ async fn observe(
     let place = place(run, request, session);
     let newest = run.status.history.first();
     let compares = mode != DriftDetectionMode::Disabled;
-    let stored = context.records.last(&ObjectKey::of(&*run.object), place, newest, compares).await;
-    let stored = stored.map_err(|error| error.to_string())?;
+    let key = ObjectKey::of(&*run.object);
+    // What this run has just written need not be asked for.
+    let written =
+        session.stored().and_then(|written| context.records.known(&key, place, &written, newest, compares));
+    let stored = if written.is_some() {
+        written
+    } else {
+        let found = context.records.last(&key, place, newest, compares).await;
+        let (stored, revisions) = found.map_err(|error| error.to_string())?;
+        session.note_seen(&request.name, revisions);
+        stored
+    };
     let preserves = run.object.spec.upgrade.as_ref().is_some_and(|upgrade| upgrade.preserve_values);
     let config_digest = match (newest, stored.as_deref()) {
         // Beyond Flux, which upgrades without end: what is recorded is more than what is wanted.

@@ -51,12 +51,12 @@ pub(crate) async fn ready(
     let patience = Patience { timeout, fail_fast: true };
     let wait = health::wait(session.cluster, session.client, expectations, patience);
     session
-        .idle(async {
+        .idle(Box::pin(async {
             tokio::select! {
                 result = wait => result.map_err(Error::Wait),
                 () = session.superseded.cancelled() => Err(Error::Superseded),
             }
-        })
+        }))
         .await
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn ended(
     };
     let patience = Patience { timeout, fail_fast: false };
     let wait = health::wait(session.cluster, session.client, vec![expectation], patience);
-    session.idle(async { wait.await.map_err(Error::Wait) }).await
+    session.idle(Box::pin(async { wait.await.map_err(Error::Wait) })).await
 }
 
 fn job(object: &Value) -> (Status, String) {
@@ -127,5 +127,6 @@ pub(crate) async fn gone(
         owner_name: "",
         owner_namespace: "",
     };
-    session.idle(async { pruner.wait_for_termination(&changes, timeout).await.map_err(Error::Wait) }).await
+    let gone = async { pruner.wait_for_termination(&changes, timeout).await.map_err(Error::Wait) };
+    session.idle(Box::pin(gone)).await
 }

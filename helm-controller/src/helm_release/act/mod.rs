@@ -91,10 +91,10 @@ pub(crate) async fn perform(stage: Stage<'_>, run: &mut Run, plan: &Plan) -> Res
             }
             revision::upgrade(stage, run).await
         }
-        Plan::Test => test::test(stage, run).await,
-        Plan::RollBack(snapshot) => remedy::roll_back(stage, run, snapshot).await,
-        Plan::Remove => remedy::remove(stage, run).await,
-        Plan::Unlock(status) => takeover::unlock(stage, run, *status).await,
+        Plan::Test => Box::pin(test::test(stage, run)).await,
+        Plan::RollBack(snapshot) => Box::pin(remedy::roll_back(stage, run, snapshot)).await,
+        Plan::Remove => Box::pin(remedy::remove(stage, run)).await,
+        Plan::Unlock(status) => Box::pin(takeover::unlock(stage, run, *status)).await,
         Plan::Adopt
         | Plan::CorrectDrift
         | Plan::ReportDrift

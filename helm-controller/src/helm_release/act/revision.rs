@@ -40,13 +40,15 @@ async fn try_install(stage: Stage<'_>, run: &Run, definitions: &mut Vec<Resource
     let options = spec.install.clone().unwrap_or_default();
     let server = options.server_side_apply.unwrap_or(!context.settings.helm3_defaults);
     let method = if server { Method::Server } else { Method::Client };
-    let chart = stage.chart().await?;
+    let chart = Box::pin(stage.chart()).await?;
     *definitions =
         Box::pin(apply_crds(stage, run, &chart, options.crds, (method, !options.disable_wait))).await?;
+    let capabilities = Box::pin(context.capabilities.get(&request.identity.cluster)).await;
+    let capabilities = capabilities.map_err(Error::Render)?;
     let install = Install {
         chart,
         values: request.values.clone(),
-        capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
+        capabilities,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
         common: Common {
             timeout: timeout(spec, &Plan::Install),
@@ -69,13 +71,15 @@ async fn try_upgrade(stage: Stage<'_>, run: &Run, definitions: &mut Vec<Resource
     let wanted = method(options.server_side_apply);
     // Definitions are applied by the server unless that is switched off.
     let by = wanted.unwrap_or(Method::Server);
-    let chart = stage.chart().await?;
+    let chart = Box::pin(stage.chart()).await?;
     *definitions =
         Box::pin(apply_crds(stage, run, &chart, options.crds, (by, !options.disable_wait))).await?;
+    let capabilities = Box::pin(context.capabilities.get(&request.identity.cluster)).await;
+    let capabilities = capabilities.map_err(Error::Render)?;
     let upgrade = Upgrade {
         chart,
         values: request.values.clone(),
-        capabilities: context.capabilities.get(&request.identity.cluster).await.map_err(Error::Render)?,
+        capabilities,
         render: context.render_options(&run.object, &request.name, options.disable_schema_validation),
         common: Common {
             timeout: timeout(spec, &Plan::Upgrade { forget: false }),
