@@ -55,6 +55,7 @@ impl CompiledSpec {
         create: Option<Kind>,
         set: &mut dyn FnMut(&mut Node) -> Result<()>,
     ) -> Result<()> {
+        tree::check_depth(self.steps.len(), 0)?;
         walk(root, &self.steps, create.filter(|_| self.spec.create), set)
     }
 

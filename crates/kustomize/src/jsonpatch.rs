@@ -3,6 +3,7 @@
 use sluice_yaml::Value;
 
 use crate::error::{Context as _, Error, Result};
+use crate::tree;
 
 /// A decoded patch.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +108,9 @@ impl Operation {
                 "add operation does not apply: doc is missing path: \"{path}\": missing value"
             )));
         };
-        insert(container, &key, self.value()).with_context(|| format!("error in add for path: '{path}'"))
+        let value = self.value();
+        check_depth(path, &value)?;
+        insert(container, &key, value).with_context(|| format!("error in add for path: '{path}'"))
     }
 
     fn remove(&self, document: &mut Value) -> Result<()> {
@@ -136,14 +139,16 @@ impl Operation {
                 "replace operation does not apply: doc is missing path: {path}: missing value"
             )));
         };
+        let value = self.value();
+        check_depth(path, &value)?;
         match container {
             Value::Mapping(members) => {
-                members.insert(key, self.value());
+                members.insert(key, value);
                 Ok(())
             }
             Value::Sequence(items) => match index(items.len(), &key) {
                 Ok(at) => {
-                    items[at] = self.value();
+                    items[at] = value;
                     Ok(())
                 }
                 Err(_) => Err(Error::new(format!(
@@ -174,6 +179,7 @@ impl Operation {
                 "move operation does not apply: doc is missing destination path: {path}: missing value"
             )));
         };
+        check_depth(path, &value)?;
         insert(container, &key, value).with_context(|| format!("error in move for path: '{path}'"))
     }
 
@@ -196,6 +202,7 @@ impl Operation {
                 "copy operation does not apply: doc is missing destination path: {path}: missing value"
             )));
         };
+        check_depth(path, &value)?;
         insert(container, &key, value).context("error while adding value during copy")
     }
 
@@ -218,6 +225,21 @@ impl Operation {
             _ => Err(failed()),
         }
     }
+}
+
+/// Refuses a value that would make the document too deep to be walked.
+fn check_depth(path: &str, value: &Value) -> Result<()> {
+    tree::check_depth(path.matches('/').count(), depth(value))
+        .map_err(|error| error.prefixed(format!("error for path: '{path}'")))
+}
+
+fn depth(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Sequence(items) => items.iter().map(depth).max(),
+        Value::Mapping(members) => members.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 fn size(value: &Value) -> usize {

@@ -8,7 +8,7 @@ use sluice_yaml::node::ScalarNode;
 use sluice_yaml::read::Dialect;
 use sluice_yaml::resolve::{Scalar, Tag, resolve};
 use sluice_yaml::write::write_node;
-use sluice_yaml::{Node, Style, Value};
+use sluice_yaml::{MAX_DEPTH, Node, Style, Value};
 use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
@@ -120,6 +120,26 @@ pub(crate) fn wrong_kind(expected: &str, node: &Node) -> Error {
         "wrong node kind: expected {expected} but got {}: node contents:\n{contents}",
         kind_name(node)
     ))
+}
+
+/// Refuses what would be too deep to be walked: a value of some depth put where a path of so many steps leads.
+pub(crate) fn check_depth(steps: usize, value: usize) -> Result<()> {
+    match steps + value {
+        0..=MAX_DEPTH => Ok(()),
+        depth => Err(Error::new(format!(
+            "the field would be {depth} levels deep: at most {MAX_DEPTH} are allowed"
+        ))),
+    }
+}
+
+/// How many collections are within one another; none for a scalar.
+pub(crate) fn depth(node: &Node) -> usize {
+    let deepest = match node {
+        Node::Scalar(_) => return 0,
+        Node::Sequence(items) => items.iter().map(depth).max(),
+        Node::Mapping(entries) => entries.iter().map(|(_, value)| depth(value)).max(),
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 /// The kinds of node that a path may create.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use crate::scanner::Style;
+use crate::scanner::{MAX_DEPTH, Style};
 use crate::skim::{is_plain_key, is_plain_value};
 use crate::value::{Mapping, Value};
 
@@ -51,11 +51,13 @@ pub(crate) fn members(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
 /// Reads lines that are some of the [`members`] of a plain text, if they are texts and mappings of texts.
 pub(crate) fn texts(lines: &str) -> Option<Value> {
     let mut lines = Lines { text: lines, position: 0 };
-    let texts = mapping(&mut lines, 0)?;
+    let texts = mapping(&mut lines, 0, MAX_DEPTH)?;
     lines.peek().is_none().then_some(Value::Mapping(texts))
 }
 
-fn mapping(lines: &mut Lines<'_>, column: usize) -> Option<Mapping> {
+/// The entries in a column and all that is in them, at most `depth` mappings deep.
+fn mapping(lines: &mut Lines<'_>, column: usize, depth: usize) -> Option<Mapping> {
+    let deeper_still = depth.checked_sub(1)?;
     let mut entries = Mapping::new();
     while let Some((_, line)) = lines.peek() {
         let found = indent(line);
@@ -79,7 +81,12 @@ fn mapping(lines: &mut Lines<'_>, column: usize) -> Option<Mapping> {
                 if deeper <= column {
                     return None;
                 }
-                Value::Mapping(mapping(lines, deeper)?)
+                let inner = mapping(lines, deeper, deeper_still)?;
+                // Only blank lines and comments: that is null.
+                if inner.is_empty() {
+                    return None;
+                }
+                Value::Mapping(inner)
             }
             [b'"' | b'\'', ..] => Value::String(unescaped(&value[..quoted(value)?])?.to_owned()),
             [first, ..] if first.is_ascii_alphabetic() => {

@@ -31,7 +31,7 @@ mod write_node;
 pub use error::Error;
 pub use node::{Collection, Node, read_commented, read_node, read_nodes, read_verbatim};
 pub use read::{Dialect, read, read_all, read_strict, text};
-pub use scanner::{Comments, Mark, Style};
+pub use scanner::{Comments, MAX_DEPTH, Mark, Style};
 pub use skim::read_members;
 pub use transcode::transcode;
 pub use value::{Mapping, Value};

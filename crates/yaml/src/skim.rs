@@ -213,6 +213,9 @@ mod tests {
         plain("kind: yes # no\nspec: 1\nmetadata:\n  'a': \"b c\" # d\n\n  # e\n  f:\n      'g''h': 'i'\n");
         plain("kind: A#b # c\nspec: 1\nmetadata:\n  # e\n    f: 'i'\n    \"g\": x y\n");
         plain("kind: A\nspec: 1\nmetadata:\n  f: g\n  f: \"h\"\n  i:\n    j: k\n  l:\n\n");
+        // A line of spaces is no value.
+        plain("# a\nkind: A # b\nmetadata:\n ");
+        plain("kind: A\nmetadata:\n  a:\n    # b\n    \n");
         plain(
             "kind: \"\\n\"\nmetadata:\n  labels: # here\n    a/b.c: d'e\n    f: null\n    g: on\n  nn: name\n",
         );

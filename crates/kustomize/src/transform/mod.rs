@@ -225,6 +225,7 @@ fn add_value(map: &mut ResourceMap, value: &str, targets: &[ValueTarget]) -> Res
 
 /// The node at the end of a path, made if it is missing; nothing if the path leads through a null.
 fn create_path<'n>(root: &'n mut Node, steps: &[String]) -> Result<Option<&'n mut Node>> {
+    tree::check_depth(steps.len(), 0)?;
     let mut node = root;
     for (at, step) in steps.iter().enumerate() {
         let kind = if at + 1 == steps.len() { Kind::Scalar } else { Kind::Mapping };

@@ -160,6 +160,8 @@ fn copy_to(
 ) -> Result<()> {
     let create = options.filter(|options| options.create).map(|_| Kind::of(&value.node));
     let steps = tree::split_path_with_brackets(path, '.');
+    tree::check_depth(steps.len(), tree::depth(&value.node))
+        .map_err(|error| error.prefixed("replacement target"))?;
     if let Ok(change) = super::structured::set(&mut resource.node, &value.node, &steps, create) {
         let mut writes = Writes::default();
         if let Some(Node::Scalar(scalar)) = lookup_mut(&mut resource.node, &change.path) {

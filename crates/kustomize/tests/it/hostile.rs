@@ -42,6 +42,31 @@ fn refuses_deep_nesting() {
 }
 
 #[test]
+fn refuses_fields_that_are_made_too_deep() {
+    const OBJECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let slashes = "a/".repeat(20_000);
+    let dots = "a.".repeat(20_000);
+    let braces = format!("{}1{}", "{a: ".repeat(300), "}".repeat(300));
+    let added = "/data".to_owned() + &"/a".repeat(300);
+    for field in [
+        format!("labels:\n- pairs: {{a: b}}\n  fields: [{{path: {slashes}a, create: true}}]\n"),
+        format!(
+            "replacements:\n- source: {{kind: ConfigMap}}\n  targets:\n  - select: {{kind: ConfigMap}}\n    \
+             fieldPaths: [{dots}a]\n    options: {{create: true}}\n"
+        ),
+        format!(
+            "patches:\n- target: {{kind: ConfigMap}}\n  patch: |\n    \
+             - {{op: add, path: /data, value: {braces}}}\n    - {{op: add, path: {added}, value: {braces}}}\n"
+        ),
+    ] {
+        let kustomization = format!("resources: [a.yaml]\n{field}");
+        let built = quickly(&files(&[("kustomization.yaml", &kustomization), ("a.yaml", OBJECT)]));
+        let message = built.expect_err("too deep");
+        assert!(message.contains("levels deep: at most 512 are allowed"), "{message:.300}");
+    }
+}
+
+#[test]
 fn refuses_cycles() {
     let built = quickly(&files(&[
         ("over/kustomization.yaml", "resources: [../base]\n"),

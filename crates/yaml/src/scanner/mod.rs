@@ -83,8 +83,8 @@ struct SimpleKey {
     mark: Mark,
 }
 
-/// Deeper nesting than this is refused: everything that walks the tree recurses.
-pub(crate) const MAX_DEPTH: usize = 512;
+/// Collections within collections: deeper nesting than this is refused, since everything that walks the tree recurses.
+pub const MAX_DEPTH: usize = 512;
 
 pub(crate) struct Scanner<'a> {
     text: &'a str,

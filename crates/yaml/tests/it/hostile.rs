@@ -1,5 +1,5 @@
 use sluice_yaml::event::Events;
-use sluice_yaml::{Dialect, read, read_all, read_node};
+use sluice_yaml::{Dialect, read, read_all, read_members, read_node};
 
 #[test]
 fn deep_nesting_is_an_error() {
@@ -7,6 +7,20 @@ fn deep_nesting_is_an_error() {
         assert!(read(&text).is_err());
         assert!(read_node(&text).is_err());
     }
+}
+
+#[test]
+fn deep_lines_of_a_wanted_member_are_an_error() {
+    let mut text = String::from("metadata:\n");
+    for depth in 1..3000 {
+        text.push_str(&format!("{:depth$}a:\n", ""));
+    }
+    text.push_str(&format!("{}b: c\n", " ".repeat(3000)));
+    // The stack of a small thread: a worker has little more left when it comes here.
+    let reader = std::thread::Builder::new().stack_size(1 << 20);
+    let reader = reader.spawn(move || read_members(&text, |name| name == "metadata").expect_err("too deep"));
+    let error = reader.expect("a thread").join().expect("no panic");
+    assert_eq!(error.to_string(), "yaml: line 513: exceeded max depth of 512");
 }
 
 #[test]
