@@ -1,10 +1,11 @@
-//! Puts the chart into the program, so that `sluice install` needs no network.
+//! Puts the chart into the program, so that `sluice install` needs no network, and says how the program is linked.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    link();
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let chart = manifest.join("../charts/sluice").canonicalize()?;
     println!("cargo::rerun-if-changed={}", chart.display());
@@ -20,6 +21,17 @@ fn main() -> io::Result<()> {
     code.push(']');
     let target = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("chart.rs");
     fs::write(target, code)
+}
+
+/// On Linux the program has a fixed place in memory, as Go's command lines have: otherwise the loader mends 26,000 addresses
+/// at each start, which takes a megabyte of memory. Linkers of others refuse or ignore the flag, and programs that are
+/// linked statically (musl) bring their own start code; so it is for glibc alone.
+#[expect(clippy::print_stdout, reason = "this is how build scripts speak to cargo")]
+fn link() {
+    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    if target("OS") == "linux" && target("ENV") == "gnu" {
+        println!("cargo::rustc-link-arg-bins=-no-pie");
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -186,9 +186,8 @@ fn kustomize(
         tracing::debug!("{}", files.relative(&warning.to_string()));
     }
     let mut resources = Vec::with_capacity(built.resources().len());
-    for object in built.resources() {
-        let value = object.to_value().map_err(|error| failed(&files, &error))?;
-        let text = object.to_yaml().map_err(|error| failed(&files, &error))?;
+    for object in built.into_resources() {
+        let (value, text) = object.to_value_and_yaml().map_err(|error| failed(&files, &error))?;
         resources.push((to_json(&value)?, text));
     }
     Ok(resources)

@@ -40,9 +40,14 @@ impl Gvk {
 
     /// Whether each member that the selector names is equal here.
     pub(crate) fn is_selected(&self, selector: &Gvk) -> bool {
+        self.is_selected_as(&self.kind, selector)
+    }
+
+    /// Like [`Self::is_selected`], were it of another kind.
+    pub(crate) fn is_selected_as(&self, kind: &SmolStr, selector: &Gvk) -> bool {
         (selector.group.is_empty() || selector.group == self.group)
             && (selector.version.is_empty() || selector.version == self.version)
-            && (selector.kind.is_empty() || selector.kind == self.kind)
+            && (selector.kind.is_empty() || selector.kind == *kind)
     }
 
     /// The order of configured fields.
@@ -73,6 +78,17 @@ impl fmt::Display for Gvk {
     }
 }
 
+/// The namespace that counts when identifiers are compared.
+pub(crate) fn effective_namespace(namespace: &SmolStr, cluster_scoped: bool) -> SmolStr {
+    if cluster_scoped {
+        NO_NAMESPACE
+    } else if namespace.is_empty() {
+        DEFAULT_NAMESPACE
+    } else {
+        namespace.clone()
+    }
+}
+
 /// The full identifier of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ResId {
@@ -93,13 +109,7 @@ pub(crate) struct IdKey {
 
 impl ResId {
     pub(crate) fn effective_namespace(&self) -> SmolStr {
-        if self.cluster_scoped {
-            NO_NAMESPACE
-        } else if self.namespace.is_empty() {
-            DEFAULT_NAMESPACE
-        } else {
-            self.namespace.clone()
-        }
+        effective_namespace(&self.namespace, self.cluster_scoped)
     }
 
     pub(crate) fn same_namespace(&self, other: &Self) -> bool {

@@ -21,6 +21,7 @@ mod options;
 mod origin;
 mod path;
 mod plugins;
+mod positions;
 mod reading;
 mod remote;
 mod resource;
@@ -135,6 +136,31 @@ impl Output {
         &self.warnings
     }
 
+    /// The resources, to use up one by one.
+    pub fn into_resources(self) -> Vec<Object> {
+        self.resources
+    }
+
+    /// All resources as one YAML stream, cut into pieces of some kilobytes. Resources are given up as they are printed, so
+    /// that text and trees of a large build are not in memory together.
+    pub fn into_yaml(self) -> Result<Vec<String>, Error> {
+        const PIECE: usize = 16 << 10;
+        let mut pieces = Vec::new();
+        let mut piece = String::with_capacity(PIECE);
+        for (at, object) in self.resources.into_iter().enumerate() {
+            if at > 0 {
+                piece.push_str("---\n");
+            }
+            object.append_yaml(&mut piece)?;
+            if piece.len() > PIECE / 8 * 7 {
+                piece.shrink_to_fit();
+                pieces.push(std::mem::replace(&mut piece, String::with_capacity(PIECE)));
+            }
+        }
+        pieces.push(piece);
+        Ok(pieces)
+    }
+
     /// All resources as one YAML stream.
     pub fn to_yaml(&self) -> Result<String, Error> {
         let mut out = String::new();
@@ -181,9 +207,20 @@ impl Object {
         Ok(out)
     }
 
-    fn append_yaml(&self, out: &mut String) -> Result<(), Error> {
+    /// The whole object, and as YAML.
+    pub fn to_value_and_yaml(&self) -> Result<(Value, String), Error> {
         let value = self.to_value()?;
-        sluice_yaml::write::write_tree(&value, out).map_err(|error| self.blamed(error.into()))
+        let mut out = String::new();
+        self.append_value(&value, &mut out)?;
+        Ok((value, out))
+    }
+
+    fn append_yaml(&self, out: &mut String) -> Result<(), Error> {
+        self.append_value(&self.to_value()?, out)
+    }
+
+    fn append_value(&self, value: &Value, out: &mut String) -> Result<(), Error> {
+        sluice_yaml::write::write_tree(value, out).map_err(|error| self.blamed(error.into()))
     }
 
     /// The error with object, file and field. The reference shows the whole object, Secrets too.

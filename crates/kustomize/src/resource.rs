@@ -1,6 +1,5 @@
 //! Resources and lists of them.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sluice_yaml::node::ScalarNode;
@@ -8,7 +7,8 @@ use sluice_yaml::{Node, Style};
 use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
-use crate::id::{Gvk, IdKey, ResId, parse_api_version};
+use crate::id::{Gvk, ResId, parse_api_version};
+use crate::positions::Positions;
 use crate::scope::Scopes;
 use crate::tree::{self, Kind, Writes};
 
@@ -153,6 +153,12 @@ impl Resource {
 
     pub(crate) fn name(&self) -> SmolStr {
         self.metadata_text("name")
+    }
+
+    /// Whether the current name is this one.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let own = self.metadata().and_then(|metadata| tree::field(metadata, "name"));
+        own.filter(|node| !tree::is_nil_or_empty(node)).map_or("", tree::text) == name
     }
 
     pub(crate) fn namespace(&self) -> SmolStr {
@@ -409,7 +415,7 @@ impl ResourceMap {
 
     /// The error about a second resource of one identifier, with the files that have them.
     fn already_registered(&self, id: &ResId, second: &Resource) -> Error {
-        let first = self.resources.iter().find(|resource| resource.id().key() == id.key());
+        let first = self.resources.iter().find(|resource| resource.id().equals(id));
         let files = match (first.and_then(|first| first.file.as_ref()), &second.file) {
             (Some(first), Some(second)) if first == second => format!(" (twice in '{first}')"),
             (Some(first), Some(second)) => format!(" (in '{first}' and '{second}')"),
@@ -420,31 +426,52 @@ impl ResourceMap {
 
     /// Fails if two resources have the same current identifier.
     pub(crate) fn check_unique(&self) -> Result<()> {
-        let mut seen: HashSet<IdKey> = HashSet::with_capacity(self.resources.len());
-        for resource in &self.resources {
-            let id = resource.id();
-            if !seen.insert(id.key()) {
-                return Err(self.already_registered(&id, resource));
-            }
+        self.check_unique_from(0)
+    }
+
+    /// Fails if a resource from a position on has the current identifier of one before it.
+    fn check_unique_from(&self, start: usize) -> Result<()> {
+        let all = &self.resources;
+        let added = all.get(start..).unwrap_or_default();
+        let repeated = |at: &usize, before: &[usize]| {
+            let id = all[*at].id();
+            before.iter().any(|other| all[*other].is_named(&id.name) && all[*other].id().equals(&id))
+        };
+        // A look at all names is quicker for a few than to learn where all stand.
+        let second = if added.len() < all.len() / 64 {
+            (start..all.len()).find(|at| {
+                let id = all[*at].id();
+                all[..*at].iter().any(|other| other.is_named(&id.name) && other.id().equals(&id))
+            })
+        } else {
+            let ids = all.iter().enumerate().map(|(at, resource)| (resource.id().key(), at));
+            let alike = Positions::new(all.len(), ids);
+            let seconds = alike.groups().filter_map(|group| {
+                let mut later = (1..group.len()).filter(|at| group[*at] >= start);
+                later.find(|at| repeated(&group[*at], &group[..*at])).map(|at| group[at])
+            });
+            seconds.min()
+        };
+        match second {
+            None => Ok(()),
+            Some(at) => Err(self.already_registered(&all[at].id(), &all[at])),
         }
-        Ok(())
     }
 
     /// Appends all; equal identifiers are an error.
     pub(crate) fn append_all(&mut self, other: Self) -> Result<()> {
-        if self.resources.is_empty() {
+        let start = self.resources.len();
+        if start == 0 {
             *self = other;
-            return self.check_unique();
-        }
-        let mut seen: HashSet<IdKey> = self.resources.iter().map(|resource| resource.id().key()).collect();
-        for resource in other.resources {
-            let id = resource.id();
-            if !seen.insert(id.key()) {
-                return Err(self.already_registered(&id, &resource));
+        } else {
+            let more = other.resources.len();
+            if start + more > self.resources.capacity() {
+                // Twice the room, as vectors take it, would be much of the memory of a large build.
+                self.resources.reserve_exact(more.max(start / 8));
             }
-            self.resources.push(resource);
+            self.resources.extend(other.resources);
         }
-        Ok(())
+        self.check_unique_from(start)
     }
 
     /// Indexes of the resources that have or had the identifier.
@@ -524,15 +551,6 @@ impl ResourceMap {
 
     pub(crate) fn drop_empty(&mut self) {
         self.resources.retain(|resource| !resource.is_empty());
-    }
-
-    /// How many resources have each current identifier.
-    pub(crate) fn id_counts(&self) -> HashMap<IdKey, usize> {
-        let mut counts = HashMap::with_capacity(self.resources.len());
-        for resource in &self.resources {
-            *counts.entry(resource.id().key()).or_insert(0) += 1;
-        }
-        counts
     }
 }
 

@@ -70,36 +70,67 @@ pub(crate) fn sort(map: &mut ResourceMap, options: Option<&SortOptions>) -> Resu
     for (at, kind) in last.into_iter().enumerate() {
         ranks.insert(kind, at as i32 + 1);
     }
-    let resources = std::mem::take(&mut map.resources);
-    let mut keyed: Vec<_> = resources
-        .into_iter()
+    let mut kinds: Vec<SortedKind> = Vec::new();
+    let mut known: HashMap<Gvk, usize> = HashMap::new();
+    let keys: Vec<(usize, String)> = map
+        .resources
+        .iter()
         .map(|resource| {
             let id = resource.id();
-            let rank = ranks.get(id.gvk.kind.as_str()).copied().unwrap_or(0);
-            (Key { rank, gvk: legacy_gvk(&id.gvk), text: legacy_id(&id), id }, resource)
+            let text = legacy_name(&id);
+            let kind = *known.entry(id.gvk).or_insert_with_key(|gvk| {
+                let rank = ranks.get(gvk.kind.as_str()).copied().unwrap_or(0);
+                kinds.push(SortedKind { rank, text: legacy_gvk(gvk), gvk: gvk.clone() });
+                kinds.len() - 1
+            });
+            (kind, text)
         })
         .collect();
-    keyed.sort_by(|(left, _), (right, _)| left.compare(right));
-    map.resources = keyed.into_iter().map(|(_, resource)| resource).collect();
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by(|left, right| {
+        let ((left_kind, left_text), (right_kind, right_text)) = (&keys[*left], &keys[*right]);
+        if left_kind == right_kind {
+            return left_text.cmp(right_text);
+        }
+        kinds[*left_kind].compare(&kinds[*right_kind])
+    });
+    drop(keys);
+    put_in_order(&mut map.resources, order);
     map.check_unique().map_err(|error| error.prefixed("SortOrderTransformer: Failed to append to resources"))
 }
 
-struct Key {
-    rank: i32,
-    gvk: String,
-    text: String,
-    id: ResId,
+/// Sorts in place: `order` has the former position of each.
+fn put_in_order<T>(items: &mut [T], mut order: Vec<usize>) {
+    for start in 0..items.len() {
+        let mut at = start;
+        loop {
+            let from = std::mem::replace(&mut order[at], at);
+            if from == start || from == at {
+                break;
+            }
+            items.swap(at, from);
+            at = from;
+        }
+    }
 }
 
-impl Key {
+/// What decides between resources of different kinds.
+struct SortedKind {
+    rank: i32,
+    text: String,
+    gvk: Gvk,
+}
+
+impl SortedKind {
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
-        if self.id.gvk == other.id.gvk {
-            return self.text.cmp(&other.text);
-        }
-        let both_namespaces = self.id.gvk.kind == "Namespace" && other.id.gvk.kind == "Namespace";
-        let one_is_core = self.id.gvk.group.is_empty() || other.id.gvk.group.is_empty();
+        let both_namespaces = self.gvk.kind == "Namespace" && other.gvk.kind == "Namespace";
+        let one_is_core = self.gvk.group.is_empty() || other.gvk.group.is_empty();
         self.rank.cmp(&other.rank).then_with(|| {
-            if both_namespaces && one_is_core { other.gvk.cmp(&self.gvk) } else { self.gvk.cmp(&other.gvk) }
+            if both_namespaces && one_is_core {
+                other.text.cmp(&self.text)
+            } else {
+                self.text.cmp(&other.text)
+            }
         })
     }
 }
@@ -109,7 +140,21 @@ fn legacy_gvk(gvk: &Gvk) -> String {
     format!("{}_{}_{}", or(&gvk.group, "~G"), or(&gvk.version, "~V"), or(&gvk.kind, "~K"))
 }
 
-fn legacy_id(id: &ResId) -> String {
-    let or = |text: &str, blank: &str| if text.is_empty() { blank.to_owned() } else { text.to_owned() };
-    format!("{}|{}|{}", id.gvk, or(&id.namespace, "~X"), or(&id.name, "~N"))
+/// What decides between resources of one kind.
+fn legacy_name(id: &ResId) -> String {
+    let namespace = if id.namespace.is_empty() { "~X" } else { &id.namespace };
+    let name = if id.name.is_empty() { "~N" } else { &id.name };
+    format!("{namespace}|{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put_in_order;
+
+    #[test]
+    fn items_go_where_they_belong() {
+        let mut items = ["a", "b", "c", "d", "e", "f"];
+        put_in_order(&mut items, vec![3, 1, 4, 0, 2, 5]);
+        assert_eq!(items, ["d", "b", "e", "a", "c", "f"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use sluice_yaml::Value;
 
@@ -56,10 +56,6 @@ impl<'b> Build<'b> {
     }
 }
 
-/// The built-in configuration as it is after being merged into an empty one.
-static BUILTIN: LazyLock<Arc<TransformerConfig>> =
-    LazyLock::new(|| Arc::new(TransformerConfig::builtin().clone()));
-
 /// Resources with the configuration and vars that came with them.
 #[derive(Default)]
 pub(crate) struct Accumulator {
@@ -71,7 +67,8 @@ pub(crate) struct Accumulator {
 impl Accumulator {
     fn merge_config(&mut self, incoming: Arc<TransformerConfig>) -> Result<()> {
         match &mut self.config {
-            None if Arc::ptr_eq(&incoming, &BUILTIN) => {
+            // The built-in one is as it is after being merged into an empty one.
+            None if Arc::ptr_eq(&incoming, TransformerConfig::builtin()) => {
                 self.config = Some(incoming);
                 Ok(())
             }
@@ -223,14 +220,14 @@ impl<'t> Target<'t> {
 
     fn own_config(&self) -> Result<Arc<TransformerConfig>> {
         if self.kustomization.configurations.is_empty() {
-            return Ok(BUILTIN.clone());
+            return Ok(TransformerConfig::builtin().clone());
         }
         let mut added = TransformerConfig::default();
         for path in &self.kustomization.configurations {
             let config = TransformerConfig::parse(&self.loader.load(path)?);
             added.merge(config.map_err(|error| error.in_file(path))?)?;
         }
-        let mut config = TransformerConfig::builtin().clone();
+        let mut config = TransformerConfig::clone(TransformerConfig::builtin());
         config.merge(added)?;
         Ok(Arc::new(config))
     }

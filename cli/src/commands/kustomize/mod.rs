@@ -4,6 +4,8 @@ mod local;
 mod remote;
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,9 +119,9 @@ fn built(terminal: &Terminal, network: &Network, args: &BuildArgs) -> Result<()>
     }
     let output = built?;
     match &args.output {
-        None => terminal.data(output.to_yaml()?),
+        None => output.into_yaml()?.into_iter().try_for_each(|piece| terminal.data(piece)),
         Some(folder) if folder.is_dir() => write_each(folder, &output),
-        Some(file) => write(file, &output.to_yaml()?),
+        Some(file) => write(file, &output.into_yaml()?),
     }
 }
 
@@ -157,9 +159,10 @@ fn options(terminal: &Terminal, args: &BuildArgs) -> Result<Options> {
 }
 
 /// The error is worded as Go's.
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text)
-        .map_err(|error| anyhow!("open {}: {}", path.display(), crate::failure::io(&error)))
+fn write(path: &Path, pieces: &[String]) -> Result<()> {
+    let written = File::create(path)
+        .and_then(|mut file| pieces.iter().try_for_each(|piece| file.write_all(piece.as_bytes())));
+    written.map_err(|error| anyhow!("open {}: {}", path.display(), crate::failure::io(&error)))
 }
 
 fn write_each(folder: &Path, output: &Output) -> Result<()> {
@@ -174,7 +177,7 @@ fn write_each(folder: &Path, output: &Output) -> Result<()> {
             String::new()
         };
         let path = folder.join(prefix + &name);
-        write(&path, &object.to_yaml()?)?;
+        write(&path, &[object.to_yaml()?])?;
     }
     Ok(())
 }

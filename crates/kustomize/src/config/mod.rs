@@ -2,7 +2,7 @@
 
 pub(crate) mod crds;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::decode::{Object, STRICT_COERCING};
 use crate::error::{Context as _, Error, Result};
@@ -33,7 +33,8 @@ pub(crate) struct TransformerConfig {
     pub(crate) replicas: Vec<FieldSpec>,
 }
 
-static DEFAULTS: LazyLock<TransformerConfig> = LazyLock::new(|| parse_defaults(include_str!("defaults.txt")));
+static DEFAULTS: LazyLock<Arc<TransformerConfig>> =
+    LazyLock::new(|| Arc::new(parse_defaults(include_str!("defaults.txt"))));
 
 fn parse_defaults(table: &str) -> TransformerConfig {
     let mut config = TransformerConfig::default();
@@ -78,7 +79,7 @@ fn parse_defaults(table: &str) -> TransformerConfig {
 
 impl TransformerConfig {
     /// What holds without any configuration.
-    pub(crate) fn builtin() -> &'static Self {
+    pub(crate) fn builtin() -> &'static Arc<Self> {
         &DEFAULTS
     }
 

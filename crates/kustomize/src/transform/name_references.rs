@@ -1,5 +1,6 @@
 //! References to resources whose names changed.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -9,23 +10,52 @@ use smol_str::SmolStr;
 use crate::config::NameReference;
 use crate::error::{Error, Result};
 use crate::fieldspec::{CompiledSpec, FieldSpec};
-use crate::id::{Gvk, ResId};
-use crate::resource::{Resource, ResourceMap};
+use crate::id::{Gvk, ResId, effective_namespace};
+use crate::positions::Positions;
+use crate::resource::{Meta, Resource, ResourceMap};
 use crate::tree::{self, Writes};
 
 /// What the search for a referred resource needs to know of each.
 struct Candidate {
-    id: ResId,
-    effective_namespace: SmolStr,
-    original_namespace: SmolStr,
-    previous: Vec<ResId>,
-    prefixes: Vec<SmolStr>,
-    suffixes: Vec<SmolStr>,
+    gvk: Rc<Gvk>,
+    name: SmolStr,
+    namespace: SmolStr,
+    cluster_scoped: bool,
+    /// Taken from the resource while references are updated, which leaves it alone.
+    meta: Meta,
+}
+
+impl Candidate {
+    fn id(&self) -> ResId {
+        ResId {
+            gvk: Gvk::clone(&self.gvk),
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            cluster_scoped: self.cluster_scoped,
+        }
+    }
+
+    fn effective_namespace(&self) -> SmolStr {
+        effective_namespace(&self.namespace, self.cluster_scoped)
+    }
+
+    /// The effective namespace that it had first.
+    fn original_namespace(&self) -> SmolStr {
+        match self.meta.previous.first() {
+            Some(first) => effective_namespace(&first.namespace, false),
+            None => self.effective_namespace(),
+        }
+    }
+
+    /// Whether it had the group, version and kind at some time; group and version never change.
+    fn was_selected(&self, selector: &Gvk) -> bool {
+        self.meta.previous.iter().any(|previous| self.gvk.is_selected_as(&previous.kind, selector))
+    }
 }
 
 struct Candidates {
     all: Vec<Candidate>,
-    by_previous_name: HashMap<SmolStr, Vec<usize>>,
+    by_previous_name: Positions,
     /// Those that had no name at some time.
     nameless: Vec<usize>,
     by_original_namespace: HashMap<SmolStr, Vec<usize>>,
@@ -34,43 +64,54 @@ struct Candidates {
 /// A field that may hold the name of a kind of resource.
 struct Reference<'c> {
     target: &'c Gvk,
-    spec: CompiledSpec,
-    referrer: Gvk,
+    spec: &'c FieldSpec,
+    /// Only the fields of the kinds that are there are looked for.
+    compiled: OnceCell<Box<CompiledSpec>>,
+}
+
+impl Reference<'_> {
+    fn compiled(&self) -> &CompiledSpec {
+        self.compiled.get_or_init(|| {
+            let (create, path) = (self.spec.create, self.spec.path.clone());
+            Box::new(CompiledSpec::new(&FieldSpec { create, path, gvk: Gvk::default() }))
+        })
+    }
 }
 
 /// Updates all references.
 pub(crate) fn update_references(map: &mut ResourceMap, config: &[NameReference]) -> Result<()> {
     let candidates = Candidates::new(map);
+    let result = update_all(map, &candidates, config);
+    for (resource, candidate) in map.resources.iter_mut().zip(candidates.all) {
+        resource.meta = candidate.meta;
+    }
+    result
+}
+
+fn update_all(map: &mut ResourceMap, candidates: &Candidates, config: &[NameReference]) -> Result<()> {
     let references: Vec<Reference<'_>> = config
         .iter()
         .flat_map(|reference| {
-            reference.referrers.iter().map(|spec| Reference {
-                target: &reference.gvk,
-                spec: CompiledSpec::new(&FieldSpec {
-                    create: spec.create,
-                    path: spec.path.clone(),
-                    gvk: Gvk::default(),
-                }),
-                referrer: spec.gvk.clone(),
-            })
+            let target = &reference.gvk;
+            reference.referrers.iter().map(move |spec| Reference { target, spec, compiled: OnceCell::new() })
         })
         .collect();
     let mut by_gvk: HashMap<Gvk, Rc<[usize]>> = HashMap::new();
-    for at in 0..map.resources.len() {
-        let resource = &mut map.resources[at];
-        let original = resource.original_id().gvk;
+    for (resource, own) in map.resources.iter_mut().zip(&candidates.all) {
+        let kind = own.meta.previous.first().map_or(&own.gvk.kind, |first| &first.kind);
+        let original = Gvk { kind: kind.clone(), ..Gvk::clone(&own.gvk) };
         let applicable = by_gvk
-            .entry(original.clone())
-            .or_insert_with(|| {
+            .entry(original)
+            .or_insert_with_key(|original| {
                 references
                     .iter()
                     .enumerate()
-                    .filter(|(_, reference)| original.is_selected(&reference.referrer))
+                    .filter(|(_, reference)| original.is_selected(&reference.spec.gvk))
                     .map(|(index, _)| index)
                     .collect()
             })
             .clone();
-        let referrer = Referrer::new(resource, &candidates, at)?;
+        let referrer = Referrer::new(resource, candidates, own)?;
         for index in applicable.iter() {
             referrer.update(resource, &references[*index])?;
         }
@@ -79,37 +120,37 @@ pub(crate) fn update_references(map: &mut ResourceMap, config: &[NameReference])
 }
 
 impl Candidates {
-    fn new(map: &ResourceMap) -> Self {
-        let mut result = Self {
-            all: Vec::with_capacity(map.resources.len()),
-            by_previous_name: HashMap::new(),
-            nameless: Vec::new(),
-            by_original_namespace: HashMap::new(),
-        };
-        for (at, resource) in map.resources.iter().enumerate() {
-            let id = resource.id();
-            let previous: Vec<ResId> = resource.previous_ids().collect();
-            if resource.meta.nameless {
-                result.nameless.push(at);
-            }
-            for old in &previous {
-                let known = result.by_previous_name.entry(old.name.clone()).or_default();
-                if known.last() != Some(&at) {
-                    known.push(at);
-                }
-            }
-            let original_namespace = resource.original_id().effective_namespace();
-            result.by_original_namespace.entry(original_namespace.clone()).or_default().push(at);
-            result.all.push(Candidate {
-                effective_namespace: id.effective_namespace(),
-                original_namespace,
-                id,
-                previous,
-                prefixes: resource.meta.prefixes.clone(),
-                suffixes: resource.meta.suffixes.clone(),
-            });
+    fn new(map: &mut ResourceMap) -> Self {
+        let mut gvks: HashMap<Gvk, Rc<Gvk>> = HashMap::new();
+        let all: Vec<Candidate> = map
+            .resources
+            .iter_mut()
+            .map(|resource| {
+                let ResId { gvk, name, namespace, cluster_scoped } = resource.id();
+                let gvk = gvks.entry(gvk).or_insert_with_key(|gvk| Rc::new(gvk.clone())).clone();
+                Candidate { gvk, name, namespace, cluster_scoped, meta: std::mem::take(&mut resource.meta) }
+            })
+            .collect();
+        let mut by_original_namespace: HashMap<SmolStr, Vec<usize>> = HashMap::new();
+        for (at, candidate) in all.iter().enumerate() {
+            by_original_namespace.entry(candidate.original_namespace()).or_default().push(at);
         }
-        result
+        let names = all.iter().enumerate().flat_map(|(at, candidate)| {
+            candidate.meta.previous.iter().map(move |previous| (previous.name.as_str(), at))
+        });
+        let count = all.iter().map(|candidate| candidate.meta.previous.len()).sum();
+        Self {
+            by_previous_name: Positions::new(count, names),
+            nameless: all.iter().enumerate().filter(|(_, one)| one.meta.nameless).map(|(at, _)| at).collect(),
+            by_original_namespace,
+            all,
+        }
+    }
+
+    /// Those that had the name at some time, in their order.
+    fn named(&self, name: &SmolStr) -> impl Iterator<Item = &Candidate> {
+        let candidates = self.by_previous_name.find(name.as_str()).map(|at| &self.all[at]);
+        candidates.filter(move |one| one.meta.previous.iter().any(|previous| previous.name == *name))
     }
 }
 
@@ -123,16 +164,15 @@ struct Referrer<'c> {
 }
 
 impl<'c> Referrer<'c> {
-    fn new(resource: &Resource, candidates: &'c Candidates, at: usize) -> Result<Self> {
-        let own = &candidates.all[at];
+    fn new(resource: &Resource, candidates: &'c Candidates, own: &'c Candidate) -> Result<Self> {
         let subject_namespaces =
-            if own.id.cluster_scoped { HashSet::new() } else { subject_namespaces(resource, &own.id)? };
+            if own.cluster_scoped { HashSet::new() } else { subject_namespaces(resource, own)? };
         Ok(Self { candidates, own, subject_namespaces, role_ref: role_ref(resource) })
     }
 
     fn update(&self, resource: &mut Resource, reference: &Reference<'_>) -> Result<()> {
         let mut writes = Writes::default();
-        let result = reference.spec.visit(&mut resource.node, None, &mut |node| {
+        let result = reference.compiled().visit(&mut resource.node, None, &mut |node| {
             if tree::is_null(node) {
                 return Ok(());
             }
@@ -150,9 +190,10 @@ impl<'c> Referrer<'c> {
             }
         });
         result.map_err(|error| {
-            reference.spec.blame(error, resource).prefixed(format!(
+            reference.compiled().blame(error, resource).prefixed(format!(
                 "updating name reference in '{}' field of '{}'",
-                reference.spec.spec.path, self.own.id
+                reference.spec.path,
+                self.own.id()
             ))
         })?;
         writes.apply(&mut resource.node);
@@ -161,19 +202,19 @@ impl<'c> Referrer<'c> {
 
     /// Whether the resource may refer to the other one at all.
     fn may_refer_to(&self, other: &Candidate) -> bool {
-        self.own.id.cluster_scoped
-            || other.id.cluster_scoped
-            || other.effective_namespace == self.own.effective_namespace
-            || self.subject_namespaces.contains(&other.id.namespace)
+        self.own.cluster_scoped
+            || other.cluster_scoped
+            || other.effective_namespace() == self.own.effective_namespace()
+            || self.subject_namespaces.contains(&other.namespace)
     }
 
     fn set_scalar(&self, node: &mut Node, reference: &Reference<'_>, writes: &mut Writes) -> Result<()> {
         let old = tree::owned_text(node);
         let Some(found) = self.select(&old, reference, None, false)? else { return Ok(()) };
-        if found.id.name == old {
+        if found.name == old {
             return Ok(());
         }
-        tree::set_scalar(node, tree::untyped(found.id.name.clone()), writes)
+        tree::set_scalar(node, tree::untyped(found.name.clone()), writes)
     }
 
     fn set_map(&self, node: &mut Node, reference: &Reference<'_>, writes: &mut Writes) -> Result<()> {
@@ -183,7 +224,7 @@ impl<'c> Referrer<'c> {
         let old = tree::owned_text(name);
         let namespace = tree::field(node, "namespace").map(tree::owned_text);
         let Some(found) = self.select(&old, reference, namespace.as_ref(), true)? else { return Ok(()) };
-        let (name, namespace) = (found.id.name.clone(), found.id.namespace.clone());
+        let (name, namespace) = (found.name.clone(), found.namespace.clone());
         if name == old && namespace.is_empty() {
             return Ok(());
         }
@@ -205,11 +246,13 @@ impl<'c> Referrer<'c> {
         let all = &self.candidates.all;
         let mut nameless = self.candidates.nameless.iter().map(|at| &all[*at]);
         if let Some(other) = nameless.find(|other| self.may_refer_to(other)) {
-            return Err(Error::new(format!("the name of resource \"{}\" was no text", other.id)));
+            return Err(Error::new(format!("the name of resource \"{}\" was no text", other.id())));
         }
-        let Some(named) = self.candidates.by_previous_name.get(old) else { return Ok(None) };
         let mut found: Vec<&'c Candidate> =
-            named.iter().map(|at| &all[*at]).filter(|other| self.may_refer_to(other)).collect();
+            self.candidates.named(old).filter(|other| self.may_refer_to(other)).collect();
+        if found.is_empty() {
+            return Ok(None);
+        }
         if let Some(namespace) = namespace {
             let originally_there =
                 self.candidates.by_original_namespace.get(namespace).is_some_and(|group| {
@@ -218,21 +261,21 @@ impl<'c> Referrer<'c> {
                 });
             found.retain(|other| {
                 let there =
-                    if originally_there { &other.original_namespace } else { &other.effective_namespace };
-                there == namespace && *namespace != crate::id::NO_NAMESPACE
+                    if originally_there { other.original_namespace() } else { other.effective_namespace() };
+                there == *namespace && *namespace != crate::id::NO_NAMESPACE
             });
         }
-        found.retain(|other| other.previous.iter().any(|id| id.gvk.is_selected(reference.target)));
-        if reference.spec.spec.path.ends_with("roleRef/name")
+        found.retain(|other| other.was_selected(reference.target));
+        if reference.spec.path.ends_with("roleRef/name")
             && let Some(role) = &self.role_ref
         {
-            found.retain(|other| other.previous.iter().any(|id| id.gvk.is_selected(role)));
+            found.retain(|other| other.was_selected(role));
         }
-        if !self.own.id.cluster_scoped {
+        if !self.own.cluster_scoped {
             found.retain(|other| {
-                other.id.cluster_scoped
-                    || other.id.gvk.kind == "ServiceAccount"
-                    || other.effective_namespace == self.own.effective_namespace
+                other.cluster_scoped
+                    || other.gvk.kind == "ServiceAccount"
+                    || other.effective_namespace() == self.own.effective_namespace()
             });
         }
         if let [one] = found.as_slice() {
@@ -246,13 +289,13 @@ impl<'c> Referrer<'c> {
             [] => Ok(None),
             [one] => Ok(Some(one)),
             [first, rest @ ..] => {
-                let alike = rest.iter().all(|other| {
-                    other.id.name == first.id.name && (!in_map || other.id.namespace == first.id.namespace)
-                });
+                let alike = rest
+                    .iter()
+                    .all(|other| other.name == first.name && (!in_map || other.namespace == first.namespace));
                 if alike {
                     return Ok(Some(first));
                 }
-                let ids: Vec<String> = found.iter().map(|other| other.id.to_string()).collect();
+                let ids: Vec<String> = found.iter().map(|other| other.id().to_string()).collect();
                 Err(Error::new(format!("found multiple possible referrals: {}\n", ids.join(", "))))
             }
         }
@@ -263,7 +306,8 @@ impl<'c> Referrer<'c> {
         let agree = |a: &[SmolStr], b: &[SmolStr]| {
             (allow_empty && (a.is_empty() || b.is_empty())) || same_ending(a, b)
         };
-        agree(&self.own.prefixes, &other.prefixes) && agree(&self.own.suffixes, &other.suffixes)
+        agree(&self.own.meta.prefixes, &other.meta.prefixes)
+            && agree(&self.own.meta.suffixes, &other.meta.suffixes)
     }
 }
 
@@ -280,9 +324,9 @@ fn role_ref(resource: &Resource) -> Option<Gvk> {
     Some(Gvk { group: tree::owned_text(group), kind: tree::owned_text(kind), version: SmolStr::default() })
 }
 
-fn subject_namespaces(resource: &Resource, id: &ResId) -> Result<HashSet<SmolStr>> {
+fn subject_namespaces(resource: &Resource, own: &Candidate) -> Result<HashSet<SmolStr>> {
     let mut result = HashSet::new();
-    if id.gvk.kind != "RoleBinding" {
+    if own.gvk.kind != "RoleBinding" {
         return Ok(result);
     }
     let Some(Node::Sequence(subjects)) = tree::field(&resource.node, "subjects") else { return Ok(result) };
@@ -300,7 +344,10 @@ fn subject_namespaces(resource: &Resource, id: &ResId) -> Result<HashSet<SmolStr
                 result.insert(text.into());
             }
             _ => {
-                return Err(Error::new(format!("Invalid Input: namespace is blank for resource \"{id}\"\n")));
+                return Err(Error::new(format!(
+                    "Invalid Input: namespace is blank for resource \"{}\"\n",
+                    own.id()
+                )));
             }
         }
     }

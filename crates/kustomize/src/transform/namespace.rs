@@ -1,12 +1,13 @@
 //! The namespace of resources, and of what refers to them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher as _, RandomState};
 
 use sluice_yaml::Node;
 
 use crate::error::{Context as _, Error, Result};
 use crate::fieldspec::{CompiledSpec, FieldSpec};
-use crate::id::IdKey;
 use crate::resource::{Resource, ResourceMap};
 use crate::tree::{self, Kind, Writes};
 
@@ -46,21 +47,28 @@ impl NamespaceTransformer {
         if self.namespace.is_empty() {
             return Ok(());
         }
-        let mut counts: HashMap<IdKey, usize> = map.id_counts();
+        // By the hashes of identifiers: whether two are equal is looked at where it seems so.
+        let hasher = RandomState::new();
+        let hash = |resource: &Resource| hasher.hash_one(resource.id().key());
+        let mut counts: HashMap<u64, u32> = HashMap::with_capacity(map.resources.len());
+        for resource in &map.resources {
+            *counts.entry(hash(resource)).or_insert(0) += 1;
+        }
         for at in 0..map.resources.len() {
             let resource = &mut map.resources[at];
             if resource.is_empty() || is_helm_generated(resource) {
                 continue;
             }
-            let before = resource.id().key();
+            if let Entry::Occupied(mut count) = counts.entry(hash(resource)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             resource.push_id();
             self.run_on(resource)?;
             let id = resource.id();
-            let after = id.key();
-            if let Some(count) = counts.get_mut(&before) {
-                *count -= 1;
-            }
-            let count = counts.entry(after).or_insert(0);
+            let count = counts.entry(hash(resource)).or_insert(0);
             *count += 1;
             if *count != 1 {
                 let conflicting: Vec<String> = map
@@ -69,10 +77,12 @@ impl NamespaceTransformer {
                     .filter(|other| other.id().equals(&id))
                     .map(|other| other.id().to_string())
                     .collect();
-                return Err(Error::new(format!(
-                    "namespace transformation produces ID conflict: [{}]",
-                    conflicting.join(" ")
-                )));
+                if conflicting.len() > 1 {
+                    return Err(Error::new(format!(
+                        "namespace transformation produces ID conflict: [{}]",
+                        conflicting.join(" ")
+                    )));
+                }
             }
         }
         Ok(())
