@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    link();
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    link(&manifest);
     let chart = manifest.join("../charts/sluice").canonicalize()?;
     println!("cargo::rerun-if-changed={}", chart.display());
     let mut files = Vec::new();
@@ -24,13 +24,19 @@ fn main() -> io::Result<()> {
 }
 
 /// On Linux the program has a fixed place in memory, as Go's command lines have: otherwise the loader mends 26,000 addresses
-/// at each start, which takes a megabyte of memory. Linkers of others refuse or ignore the flag, and programs that are
-/// linked statically (musl) bring their own start code; so it is for glibc alone.
-#[expect(clippy::print_stdout, reason = "this is how build scripts speak to cargo")]
-fn link() {
-    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    if target("OS") == "linux" && target("ENV") == "gnu" {
-        println!("cargo::rustc-link-arg-bins=-no-pie");
+/// at each start, which takes a megabyte of memory. And what a build of an overlay runs lies side by side, which takes three
+/// more. Linkers of other systems refuse the flags or ignore them, and programs that are linked statically (musl) bring
+/// their own start code; so this is for glibc, and the list for the machines where rustc brings the linker.
+fn link(manifest: &Path) {
+    let variable = |key: &str| env::var(key).unwrap_or_default();
+    if variable("CARGO_CFG_TARGET_OS") != "linux" || variable("CARGO_CFG_TARGET_ENV") != "gnu" {
+        return;
+    }
+    println!("cargo::rustc-link-arg-bins=-no-pie");
+    let layout = manifest.join("layout.ld");
+    println!("cargo::rerun-if-changed={}", layout.display());
+    if variable("CARGO_CFG_TARGET_ARCH") == "x86_64" && variable("PROFILE") == "release" {
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", layout.display());
     }
 }
 

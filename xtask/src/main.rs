@@ -3,6 +3,7 @@
 
 mod generate;
 mod image;
+mod layout;
 mod reference;
 mod yaml;
 
@@ -12,11 +13,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser as _;
 
-const USAGE: &str = "usage: cargo xtask <generate|verify|image>
+const USAGE: &str = "usage: cargo xtask <generate|verify|image|layout>
 
 generate  writes the files that are made from code
 verify    fails, naming the files, where one of them is out of date
-image     makes images of the programs and pushes them or writes them to files; see cargo xtask image --help";
+image     makes images of the programs and pushes them or writes them to files; see cargo xtask image --help
+layout    writes cli/layout.ld: cargo xtask layout PROGRAM PROFILE, where PROGRAM has its symbols
+          (CARGO_PROFILE_RELEASE_STRIP=none) and PROFILE is what valgrind --tool=callgrind --demangle=no wrote of it";
 
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 fn main() -> ExitCode {
@@ -36,6 +39,11 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     if first.as_deref() == Some("image") {
         let words = std::iter::once("image".to_owned()).chain(arguments);
         return image::run(image::Arguments::parse_from(words));
+    }
+    if first.as_deref() == Some("layout") {
+        let rest: Vec<String> = arguments.collect();
+        let [program, profile] = rest.as_slice() else { bail!("{USAGE}") };
+        return layout::write(root, program.as_ref(), profile.as_ref());
     }
     match (first.as_deref(), arguments.next()) {
         (Some("generate"), None) => generate::write(root),
