@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use sluice_gotemplate::{Host, Limits};
 
@@ -17,7 +18,7 @@ use crate::manifest::{
 };
 use crate::release_name::{self, ReleaseNameError};
 use crate::render::{ReleaseOptions, RenderError, RenderInput, TemplateCache, render};
-use crate::schema::NoFetch;
+use crate::schema::{FetchSchema, NoFetch};
 use crate::values::{CoalesceError, SchemaError, Values, coalesce, validate};
 
 /// What a command line may ask for.
@@ -41,6 +42,8 @@ pub struct TemplateOptions {
     pub no_hooks: bool,
     /// Whether `values.schema.json` is not looked at.
     pub skip_schema_validation: bool,
+    /// How schemas that others refer to are read.
+    pub schemas: Arc<dyn FetchSchema>,
     /// Only what these files, or patterns of files, printed.
     pub show_only: Vec<String>,
     /// What a post-renderer sees.
@@ -61,6 +64,7 @@ impl Default for TemplateOptions {
             skip_tests: false,
             no_hooks: false,
             skip_schema_validation: false,
+            schemas: Arc::new(NoFetch),
             show_only: Vec::new(),
             post_render_strategy: PostRenderStrategy::default(),
             limits: Limits::default(),
@@ -215,7 +219,7 @@ pub fn render_chart_cached(
     process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
     let values = coalesce(chart, values)?;
     if !options.skip_schema_validation {
-        validate(chart, &values, &NoFetch)?;
+        validate(chart, &values, &*options.schemas)?;
     }
     check_kube_version(chart, &options.capabilities)?;
     let release = ReleaseOptions {

@@ -7,6 +7,7 @@ use clap::Args;
 use sluice_gotemplate::Host;
 use sluice_helm::lint::{LintOptions, Severity, lint};
 
+use super::schemas::Web;
 use super::values::ValueArgs;
 use super::{kube_version, namespace};
 use crate::app::App;
@@ -52,6 +53,7 @@ pub(super) fn run(app: &App, args: &LintArgs) -> Result<()> {
         namespace: namespace(app),
         kube_version,
         skip_schema_validation: args.skip_schema_validation,
+        schemas: std::sync::Arc::new(Web::default()),
     };
     let mut paths = args.paths.clone();
     if args.with_subcharts {

@@ -3,6 +3,7 @@
 mod lint;
 mod package;
 mod pull;
+mod schemas;
 mod template;
 mod values;
 

@@ -1,6 +1,7 @@
 //! `helm template`: a chart rendered and printed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -9,6 +10,7 @@ use sluice_helm::chart::{load_lean, missing_dependencies};
 use sluice_helm::template::{check_installable, render_chart};
 use sluice_helm::{Capabilities, TemplateError, TemplateOptions};
 
+use super::schemas::Web;
 use super::values::ValueArgs;
 use super::{found, kube_version, namespace};
 use crate::app::App;
@@ -188,6 +190,7 @@ pub(super) fn run(app: &App, args: TemplateArgs) -> Result<()> {
         skip_tests: args.skip_tests,
         no_hooks: args.no_hooks,
         skip_schema_validation: args.skip_schema_validation,
+        schemas: Arc::new(Web::default()),
         show_only: args.show_only,
         ..TemplateOptions::default()
     };

@@ -12,6 +12,7 @@ use crate::manifests;
 pub(super) struct Schemas(BTreeMap<(String, String), Vec<u8>>);
 
 /// Definitions refer to nothing elsewhere.
+#[derive(Debug)]
 struct Nothing;
 
 impl FetchSchema for Nothing {

@@ -7,13 +7,14 @@ mod templates;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use sluice_gotemplate::{Host, Limits};
 
 use crate::capabilities::KubeVersion;
 use crate::chart::{Chart, File, LoadError, load_files, read_files};
 use crate::document;
-use crate::schema::{NoFetch, check};
+use crate::schema::{FetchSchema, NoFetch, check};
 use crate::values::{Values, merge_tables};
 
 /// How bad a finding is.
@@ -71,6 +72,8 @@ pub struct LintOptions {
     pub kube_version: Option<KubeVersion>,
     /// Whether `values.schema.json` is not looked at.
     pub skip_schema_validation: bool,
+    /// How schemas that others refer to are read.
+    pub schemas: Arc<dyn FetchSchema>,
 }
 
 impl Default for LintOptions {
@@ -80,6 +83,7 @@ impl Default for LintOptions {
             namespace: "default".to_owned(),
             kube_version: None,
             skip_schema_validation: false,
+            schemas: Arc::new(NoFetch),
         }
     }
 }
@@ -176,7 +180,7 @@ fn check_values(files: &[File], options: &LintOptions, findings: &mut Findings) 
     };
     let mut values = options.values.clone();
     merge_tables(&mut values, &own);
-    if let Err(error) = check(&schema.data, &serde_json::Value::Object(values), &NoFetch) {
+    if let Err(error) = check(&schema.data, &serde_json::Value::Object(values), &*options.schemas) {
         findings.add(Severity::Error, PATH, error.to_string());
     }
 }

@@ -9,7 +9,6 @@ use crate::document;
 use crate::go::{quote, trim};
 use crate::manifest::{Head, read_head, split};
 use crate::render::{ReleaseOptions, RenderInput, render};
-use crate::schema::NoFetch;
 use crate::values::{coalesce, validate};
 
 pub(super) const TEMPLATES: &str = "templates/";
@@ -41,7 +40,7 @@ pub(super) fn check(
     }
     let Ok(values) = coalesce(&chart, &options.values) else { return };
     if !options.skip_schema_validation
-        && let Err(error) = validate(&chart, &values, &NoFetch)
+        && let Err(error) = validate(&chart, &values, &*options.schemas)
     {
         findings.add(Severity::Error, TEMPLATES, error.to_string());
         return;

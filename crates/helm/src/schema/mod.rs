@@ -19,7 +19,7 @@ use check::Checker;
 use roots::{Documents, Stop};
 
 /// Reads a schema that another refers to by URL.
-pub trait FetchSchema {
+pub trait FetchSchema: std::fmt::Debug + Send + Sync {
     /// The text behind `url`.
     fn fetch(&self, url: &str) -> Result<Vec<u8>, String>;
 }
@@ -30,7 +30,7 @@ pub struct NoFetch;
 
 impl FetchSchema for NoFetch {
     fn fetch(&self, _url: &str) -> Result<Vec<u8>, String> {
-        Err("schemas of other places are not read while a chart is rendered: put it into the chart, or leave \
+        Err("schemas of other places are not read here: put it into the chart, or leave \
              schemas out (--skip-schema-validation, spec.install.disableSchemaValidation)"
             .to_owned())
     }
