@@ -73,7 +73,7 @@ fn script(sizes: &BTreeMap<&str, u64>, run: &[&str]) -> String {
 }
 
 /// The name of a Rust function with its hashes left open; nothing for others.
-fn pattern(name: &str) -> Option<String> {
+pub(crate) fn pattern(name: &str) -> Option<String> {
     const HASH: &str = "17h";
     if name.starts_with("_ZN") {
         return name.rfind(HASH).map(|at| format!("{}*", &name[..at + HASH.len()]));

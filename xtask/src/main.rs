@@ -1,9 +1,10 @@
 //! Makes files from code: `cargo xtask generate` writes them, `cargo xtask verify` fails where one is out of date; and
-//! images of the programs: `cargo xtask image`.
+//! images of the programs: `cargo xtask image`. `cargo xtask layout` and `order` note which functions run.
 
 mod generate;
 mod image;
 mod layout;
+mod order;
 mod reference;
 mod yaml;
 
@@ -13,13 +14,15 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser as _;
 
-const USAGE: &str = "usage: cargo xtask <generate|verify|image|layout>
+const USAGE: &str = "usage: cargo xtask <generate|verify|image|layout|order>
 
 generate  writes the files that are made from code
 verify    fails, naming the files, where one of them is out of date
 image     makes images of the programs and pushes them or writes them to files; see cargo xtask image --help
 layout    writes cli/layout.ld: cargo xtask layout PROGRAM PROFILE, where PROGRAM has its symbols
-          (CARGO_PROFILE_RELEASE_STRIP=none) and PROFILE is what valgrind --tool=callgrind --demangle=no wrote of it";
+          (CARGO_PROFILE_RELEASE_STRIP=none) and PROFILE is what valgrind --tool=callgrind --demangle=no wrote of it
+order     writes CONTROLLER/order.txt: cargo xtask order CONTROLLER FILE..., files that callgrind wrote of a release
+          program with its symbols (see docs/benchmarks.md)";
 
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 fn main() -> ExitCode {
@@ -44,6 +47,10 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
         let rest: Vec<String> = arguments.collect();
         let [program, profile] = rest.as_slice() else { bail!("{USAGE}") };
         return layout::write(root, program.as_ref(), profile.as_ref());
+    }
+    if first.as_deref() == Some("order") {
+        let controller = arguments.next().context(USAGE)?;
+        return order::write(root, &controller, arguments.map(PathBuf::from).collect());
     }
     match (first.as_deref(), arguments.next()) {
         (Some("generate"), None) => generate::write(root),
