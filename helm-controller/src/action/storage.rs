@@ -123,7 +123,7 @@ impl Storage {
     pub(crate) async fn create(&self, release: &Release) -> Result<(Packed, Revision), Error> {
         let packed = Packed::recorded(release)?;
         let name = record_name(&release.name, release.version);
-        let request = body(&secret(release, packed.text(), true)).and_then(|body| {
+        let request = body(&secret(release, &packed, true)).and_then(|body| {
             Request::new(self.api.resource_url())
                 .create(&PostParams::default(), body)
                 .map_err(kube::Error::BuildRequest)
@@ -147,7 +147,7 @@ impl Storage {
     pub(crate) async fn update(&self, release: &Release) -> Result<(Packed, Revision), Error> {
         let packed = Packed::recorded(release)?;
         let name = record_name(&release.name, release.version);
-        let request = body(&secret(release, packed.text(), false)).and_then(|body| {
+        let request = body(&secret(release, &packed, false)).and_then(|body| {
             Request::new(self.api.resource_url())
                 .replace(&name, &PostParams::default(), body)
                 .map_err(kube::Error::BuildRequest)
@@ -161,9 +161,10 @@ impl Storage {
     /// The metadata of a record, if it is this one to the last byte.
     async fn written(&self, name: &str, packed: &Packed) -> Result<Option<ObjectMeta>, Error> {
         let found = Box::pin(self.api.get_opt(name)).await.map_err(|error| Error::storage(&error))?;
+        let wanted = packed.text();
         let is_same = |secret: &Secret| {
             let text = secret.data.as_ref().and_then(|data| data.get(KEY));
-            text.is_some_and(|text| text.0 == packed.text().as_bytes())
+            text.is_some_and(|text| text.0 == wanted.as_bytes())
         };
         Ok(found.filter(is_same).map(|secret| secret.metadata))
     }
@@ -253,7 +254,7 @@ fn length(values: &Values) -> usize {
     serde_json::to_vec(values).map_or(0, |text| text.len())
 }
 
-fn secret(release: &Release, text: &str, is_new: bool) -> Secret {
+fn secret(release: &Release, packed: &Packed, is_new: bool) -> Secret {
     let now = Moment::from(jiff::Timestamp::now());
     Secret {
         metadata: ObjectMeta {
@@ -262,7 +263,7 @@ fn secret(release: &Release, text: &str, is_new: bool) -> Secret {
             ..ObjectMeta::default()
         },
         type_: Some(SECRET_TYPE.to_owned()),
-        data: Some([(KEY.to_owned(), ByteString(text.as_bytes().to_vec()))].into()),
+        data: Some([(KEY.to_owned(), ByteString(packed.text().into_bytes()))].into()),
         ..Secret::default()
     }
 }

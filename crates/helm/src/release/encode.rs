@@ -35,34 +35,48 @@ pub enum RecordError {
 
 /// The text that goes under `release` in a Secret's or ConfigMap's data (the Secret's API encodes it once more).
 pub fn encode(release: &Release) -> Result<String, RecordError> {
-    compress(release, Compression::best())
+    Ok(text(&compress(release)?))
 }
 
-/// The same, somewhat longer, for a text that does not leave the process.
-pub(super) fn quickly(release: &Release) -> Result<String, RecordError> {
-    compress(release, Compression::fast())
+/// Compressed bytes as such a text.
+pub(super) fn text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
-fn compress(release: &Release, how: Compression) -> Result<String, RecordError> {
+/// The bytes of such a text.
+pub(super) fn compress(release: &Release) -> Result<Vec<u8>, RecordError> {
+    compress_by(release, Compression::best())
+}
+
+/// The same, some more, for what does not leave the process.
+pub(super) fn quickly(release: &Release) -> Result<Vec<u8>, RecordError> {
+    compress_by(release, Compression::fast())
+}
+
+fn compress_by(release: &Release, how: Compression) -> Result<Vec<u8>, RecordError> {
     let json = write::release(release);
     // Go writes no time and leaves the system unknown.
     let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), how);
     gzip.write_all(json.as_bytes()).map_err(RecordError::Gzip)?;
-    Ok(STANDARD.encode(gzip.finish().map_err(RecordError::Gzip)?))
+    gzip.finish().map_err(RecordError::Gzip)
 }
 
 /// Reads such a text. Old records are not compressed.
 pub fn decode(text: &str) -> Result<Release, RecordError> {
     let bytes = STANDARD.decode(text.trim_ascii())?;
-    let json = if bytes.starts_with(b"\x1f\x8b\x08") {
-        let mut json = Vec::new();
-        let read = MultiGzDecoder::new(&bytes[..]).take(MAX_RECORD + 1).read_to_end(&mut json);
-        if read.map_err(RecordError::Gzip)? as u64 > MAX_RECORD {
-            return Err(RecordError::TooLarge);
-        }
-        json
-    } else {
-        bytes
-    };
-    read::release(&serde_json::from_slice(&json)?).map_err(RecordError::Content)
+    if bytes.starts_with(b"\x1f\x8b\x08") { decompress(&bytes) } else { parse(&bytes) }
+}
+
+/// Reads compressed bytes.
+pub(super) fn decompress(bytes: &[u8]) -> Result<Release, RecordError> {
+    let mut json = Vec::new();
+    let read = MultiGzDecoder::new(bytes).take(MAX_RECORD + 1).read_to_end(&mut json);
+    if read.map_err(RecordError::Gzip)? as u64 > MAX_RECORD {
+        return Err(RecordError::TooLarge);
+    }
+    parse(&json)
+}
+
+fn parse(json: &[u8]) -> Result<Release, RecordError> {
+    read::release(&serde_json::from_slice(json)?).map_err(RecordError::Content)
 }

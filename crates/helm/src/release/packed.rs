@@ -8,7 +8,7 @@ use super::{RecordError, Release, encode};
 #[derive(Clone, Debug)]
 pub struct Packed {
     version: i64,
-    text: Box<str>,
+    bytes: Box<[u8]>,
     labels: BTreeMap<String, String>,
 }
 
@@ -18,18 +18,18 @@ impl Packed {
         Ok(Self::with(release, encode::quickly(release)?))
     }
 
-    /// The same, in the text that is recorded.
+    /// The same, as it is recorded.
     pub fn recorded(release: &Release) -> Result<Self, RecordError> {
-        Ok(Self::with(release, encode(release)?))
+        Ok(Self::with(release, encode::compress(release)?))
     }
 
-    fn with(release: &Release, text: String) -> Self {
-        Self { version: release.version, text: text.into(), labels: release.labels.clone() }
+    fn with(release: &Release, bytes: Vec<u8>) -> Self {
+        Self { version: release.version, bytes: bytes.into(), labels: release.labels.clone() }
     }
 
-    /// The record as text.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The record as text, as it goes under `release` in a Secret's data.
+    pub fn text(&self) -> String {
+        encode::text(&self.bytes)
     }
 
     /// The revision that it is.
@@ -39,7 +39,7 @@ impl Packed {
 
     /// The record as it was put away.
     pub fn open(&self) -> Result<Release, RecordError> {
-        let mut release = super::decode(&self.text)?;
+        let mut release = encode::decompress(&self.bytes)?;
         release.labels.clone_from(&self.labels);
         Ok(release)
     }
@@ -64,7 +64,7 @@ mod tests {
         release.info.status = Status::PendingUpgrade;
         release.config.insert("a".to_owned(), json!({"b": [1, 2.5, null, "x"]}));
         let packed = Packed::of(&release).unwrap();
-        assert!(packed.text.len() < release.manifest.len() / 10);
+        assert!(packed.bytes.len() < release.manifest.len() / 10);
         let opened = packed.open().unwrap();
         assert_eq!((packed.version(), &opened.labels), (7, &release.labels));
         assert_eq!(write::release(&opened), write::release(&release));
