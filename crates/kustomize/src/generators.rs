@@ -62,6 +62,10 @@ pub(crate) fn generate(loader: &Loader<'_>, args: &GeneratorArgs, what: Generate
     let options = args.options.clone().unwrap_or_default();
     for (name, map) in [("labels", &options.labels), ("annotations", &options.annotations)] {
         let Some(map) = map.as_ref().filter(|map| !map.is_empty()) else { continue };
+        if map.contains_key("") {
+            // For the reference a blank name means the map itself, which is no scalar.
+            return Err(tree::wrong_kind("ScalarNode", &tree::Kind::Mapping.empty()));
+        }
         let entries = map
             .iter()
             .map(|(key, value)| {

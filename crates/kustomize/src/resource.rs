@@ -293,6 +293,11 @@ impl Resource {
             return Ok(());
         }
         map.sort();
+        if map.first().is_some_and(|(key, _)| key.is_empty()) {
+            // For the reference a blank name means the map itself, which is no scalar.
+            tree::get_or_create(metadata, name, Kind::Mapping)?;
+            return Err(tree::wrong_kind("ScalarNode", &Kind::Mapping.empty()));
+        }
         let entries = map
             .into_iter()
             .map(|(key, value)| {
@@ -354,7 +359,11 @@ impl Resource {
 
     /// Takes over name, namespace, labels, annotations and history of the resource that this one replaces.
     pub(crate) fn copy_metadata_from(&mut self, other: &Self) -> Result<()> {
-        self.set_metadata_map("labels", union(other.metadata_map("labels"), self.metadata_map("labels")))?;
+        let labels = union(other.metadata_map("labels"), self.metadata_map("labels"));
+        if self.set_metadata_map("labels", labels).is_err() {
+            // The reference leaves off here and says nothing.
+            return Ok(());
+        }
         let hash = self.meta.needs_hash && other.meta.needs_hash;
         let mut annotations = union(other.metadata_map("annotations"), self.metadata_map("annotations"));
         annotations.retain(|(key, _)| !is_build_annotation(key));

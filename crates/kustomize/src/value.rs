@@ -166,24 +166,31 @@ fn convert(node: &Node, top: bool, brackets: Brackets) -> Result<Value> {
                     if let Node::Scalar(scalar) = key
                         && scalar_value(scalar)? == Value::Null
                     {
-                        continue;
+                        if scalar.text.is_empty() || crate::tree::line(key).is_none() {
+                            continue;
+                        }
+                        // When it read it the reference added it once more, not finding it by its text.
+                        return Err(defined_twice(&name, key, key));
                     }
                 }
                 let value = convert(value, false, brackets)?;
                 if out.insert(name.to_string(), value).is_some() {
                     let first = entries.iter().find(|(other, _)| other.as_text() == key.as_text());
-                    let first = first.and_then(|(first, _)| crate::tree::line(first));
-                    let at_line = |line: Option<u32>| line.map_or("?".to_owned(), |line| line.to_string());
-                    return Err(Error::new(format!(
-                        "yaml: unmarshal errors:\n  line {}: mapping key \"{name}\" already defined at line {}",
-                        at_line(crate::tree::line(key)),
-                        at_line(first)
-                    )));
+                    return Err(defined_twice(&name, key, first.map_or(key, |(first, _)| first)));
                 }
             }
             Ok(Value::Mapping(out))
         }
     }
+}
+
+fn defined_twice(name: &str, key: &Node, first: &Node) -> Error {
+    let line = |node| crate::tree::line(node).map_or("?".to_owned(), |line| line.to_string());
+    Error::new(format!(
+        "yaml: unmarshal errors:\n  line {}: mapping key \"{name}\" already defined at line {}",
+        line(key),
+        line(first)
+    ))
 }
 
 fn number(text: String) -> Node {

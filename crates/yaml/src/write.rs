@@ -151,6 +151,10 @@ fn tree_entries<T: Tree>(
 ) -> Result<(), Error> {
     let indent = Emitter::increased(indent, false);
     for (key, value) in entries {
+        if key.contains('\u{85}') {
+            // A key of JSON stands on one line, and this ends one.
+            return Err(Error::Syntax { line: Some(1), problem: "did not find expected ',' or '}'".into() });
+        }
         let key = through_json(key)?;
         entry_key(emitter, &key, string_style(&key, Dialect::Sigs), indent);
         tree_node(emitter, value, Context { mapping: true, simple_key: false }, indent, floats)?;

@@ -184,7 +184,7 @@ impl<'c> Referrer<'c> {
                     Node::Scalar(_) => self.set_scalar(item, reference, &mut writes),
                     Node::Mapping(_) => self.set_map(item, reference, &mut writes),
                     Node::Sequence(_) => {
-                        Err(Error::new("unsupported kind of element in a list of references"))
+                        Err(Error::new("an item of a list of references is expected to be either a string or a map of string"))
                     }
                 }),
             }
