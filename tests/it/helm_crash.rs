@@ -28,7 +28,13 @@ data: {text: {{ .Values.text | quote }}}
 }
 
 /// Waits until a revision of a release stands so and, where it is named, a hook of it has begun.
-async fn stuck(ops: &HelmOps, release: &str, version: i64, status: &str, hook: &str) -> Result<()> {
+pub(crate) async fn stuck(
+    ops: &HelmOps,
+    release: &str,
+    version: i64,
+    status: &str,
+    hook: &str,
+) -> Result<()> {
     let what = format!("{status} in revision {version}");
     let record = format!("sh.helm.release.v1.{release}.v{version}");
     wait::until(&ops.api("v1", "Secret").await?, &record, &what, |secret| {

@@ -8,7 +8,7 @@ use sluice_tests::{ApiCall, ApiFault, ApiProxy, Controller, of_controller, wait}
 use std::time::{Duration, Instant};
 
 /// Leases that a killed leader leaves behind are taken after this time. It is long enough for a leader on a busy machine.
-const SHORT: [&str; 3] = [
+pub(crate) const SHORT: [&str; 3] = [
     "--leader-election-lease-duration=8s",
     "--leader-election-renew-deadline=7s",
     "--leader-election-retry-period=500ms",
@@ -49,7 +49,7 @@ const CONTROLLERS: [(&str, &str, &str, &str); 5] = [
     ("image-controller", "image.toolkit.fluxcd.io/v1", "ImageRepository", r#"{"image": "127.0.0.1:1/x"}"#),
 ];
 
-async fn replica(setting: &Setting, name: &str, lease: [&str; 3]) -> Result<Controller> {
+pub(crate) async fn replica(setting: &Setting, name: &str, lease: [&str; 3]) -> Result<Controller> {
     let mut builder = Controller::builder(setting.plane, name)?
         .namespace(&setting.namespace)
         .argument("--enable-leader-election");
@@ -65,7 +65,7 @@ async fn is_leading(controller: &Controller) -> Result<bool> {
 }
 
 /// Waits until it leads, and returns how long that took.
-async fn leads(controller: &Controller) -> Result<Duration> {
+pub(crate) async fn leads(controller: &Controller) -> Result<Duration> {
     let begin = Instant::now();
     while !is_leading(controller).await? {
         ensure!(begin.elapsed() < wait::PATIENCE, "no leader:\n{}", controller.log_tail());

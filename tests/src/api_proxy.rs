@@ -47,6 +47,8 @@ pub struct ApiCall {
     pub at: Instant,
     /// What was done to it.
     pub fault: Option<ApiFault>,
+    /// Whether the server has answered it.
+    pub answered: bool,
 }
 
 impl ApiCall {
@@ -208,9 +210,14 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Resp
         query: request.uri().query().unwrap_or_default().to_owned(),
         at: Instant::now(),
         fault: None,
+        answered: false,
     };
     call.fault = fault_for(&mut lock(&shared.rules), &call);
-    lock(&shared.calls).push(call.clone());
+    let index = {
+        let mut calls = lock(&shared.calls);
+        calls.push(call.clone());
+        calls.len() - 1
+    };
     match call.fault {
         Some(ApiFault::Status(code)) => return status(code, None),
         Some(ApiFault::Throttle(seconds)) => return status(429, Some(seconds)),
@@ -222,6 +229,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Resp
         Ok(answer) => answer,
         Err(_) => return status(502, None),
     };
+    lock(&shared.calls)[index].answered = true;
     if call.fault == Some(ApiFault::LoseAnswer) {
         return broken();
     }

@@ -22,6 +22,7 @@ mod wait;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ pub(crate) enum Error {
     /// The records cannot be read or written.
     #[error("{0}")]
     Storage(String),
+    /// The server that keeps the records could not be reached, or had no time.
+    #[error("{0}")]
+    Away(String),
     /// The chart does not render.
     #[error("{0}")]
     Render(String),
@@ -133,6 +137,8 @@ pub(crate) struct Session<'a> {
     stored: Mutex<Option<Revision>>,
     /// The revisions of a release that were seen when the action was chosen, until it begins.
     seen: Mutex<Option<(String, Vec<Revision>)>>,
+    /// Whether a change of a revision could not be recorded because the server was away.
+    unrecorded: AtomicBool,
 }
 
 impl<'a> Session<'a> {
@@ -159,12 +165,20 @@ impl<'a> Session<'a> {
             written: Mutex::default(),
             stored: Mutex::default(),
             seen: Mutex::default(),
+            unrecorded: AtomicBool::new(false),
         }
     }
 
     /// Whether the process is to end: what fails now failed for that, and nothing new is to be begun.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    /// Whether the action was broken off by what has nothing to do with the release: the process is to end, or the server
+    /// was away when the record was to tell how it stands. What fails then is no failure of the release: it is found as it
+    /// was recorded last, as after a crash, and the action is done again.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.is_stopped() || self.unrecorded.load(Ordering::Relaxed)
     }
 
     /// Waits for something without keeping others from working, at most until the process is to end. In a box, as it is
@@ -185,7 +199,11 @@ impl<'a> Session<'a> {
 
     /// Records a change of a revision.
     pub(crate) async fn update(&self, release: &Release) -> Result<(), Error> {
-        self.note_stored(self.storage.update(release).await?);
+        let updated = self.storage.update(release).await;
+        if matches!(updated, Err(Error::Away(_))) {
+            self.unrecorded.store(true, Ordering::Relaxed);
+        }
+        self.note_stored(updated?);
         Ok(())
     }
 

@@ -271,6 +271,12 @@ fn secret(release: &Release, packed: &Packed, is_new: bool) -> Secret {
 impl Error {
     /// What the server said about a record.
     pub(crate) fn storage(error: &kube::Error) -> Self {
-        Self::Storage(describe(error))
+        let is_away = match error {
+            kube::Error::Api(status) => matches!(status.code, 429 | 502 | 503 | 504),
+            kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+            _ => false,
+        };
+        let text = describe(error);
+        if is_away { Self::Away(text) } else { Self::Storage(text) }
     }
 }

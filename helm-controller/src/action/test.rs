@@ -36,9 +36,11 @@ pub(crate) async fn test(
     };
     let outcome =
         hooks::run(session, &mut release, HookEvent::Test, timeout, |hook| filter.wants(hook)).await;
-    if session.is_stopped() && outcome.is_err() {
-        // They are run again by the next process: how they ended is not known.
-        return Err(Error::Stopped);
+    if session.is_broken_off()
+        && let Err(error) = outcome
+    {
+        // They are run again: how they ended is not known.
+        return Err(error);
     }
     session.update(&release).await?;
     Ok((release, outcome))

@@ -17,13 +17,16 @@ pub(crate) struct Run {
     pub(crate) object: Arc<HelmRelease>,
     pub(crate) status: HelmReleaseStatus,
     pub(crate) generation: i64,
+    /// The request to reconcile that this run is for. One that comes while it runs is for the next.
+    pub(crate) requested: Option<String>,
 }
 
 impl Run {
     pub(crate) fn new(object: Arc<HelmRelease>) -> Self {
         let status = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
-        Self { object, status, generation }
+        let requested = object.requested_at().map(ToOwned::to_owned);
+        Self { object, status, generation, requested }
     }
 
     /// Marks the object as being worked on. Nothing is written.
@@ -141,7 +144,7 @@ impl Run {
 
     /// Notes that the request to reconcile was seen to.
     pub(crate) fn handle_request(&mut self) {
-        if let Some(token) = self.object.requested_at() {
+        if let Some(token) = &self.requested {
             token.clone_into(&mut self.status.last_handled_reconcile_at);
         }
     }

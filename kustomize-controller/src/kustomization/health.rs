@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sluice_api::meta::{
-    ConditionStatus, HEALTHY_CONDITION, PROGRESSING_REASON, Reconcilable, SUCCEEDED_REASON,
-};
+use sluice_api::meta::{ConditionStatus, HEALTHY_CONDITION, PROGRESSING_REASON, SUCCEEDED_REASON};
 use sluice_runtime::apply::health::{Expectation, Patience};
 use sluice_runtime::apply::{Action, Change, Ledger, Object, ObjectId, health};
 use sluice_runtime::expressions::HealthRules;
@@ -120,7 +118,7 @@ pub(crate) async fn start(
     let result = Arc::new(Mutex::new(None));
     let wait = Wait {
         inputs,
-        requested_at: run.object.requested_at().map(ToOwned::to_owned),
+        requested_at: run.requested.clone(),
         checksum: run.checksum.clone(),
         run_started: run.started,
         started: Instant::now(),

@@ -23,6 +23,8 @@ pub(crate) struct Run {
     pub(crate) status: KustomizationStatus,
     pub(crate) started: Instant,
     pub(crate) generation: i64,
+    /// The request to reconcile that this run is for. One that comes while it runs is for the next.
+    pub(crate) requested: Option<String>,
     /// The revision that is worked on; empty before it is known.
     pub(crate) revision: String,
     /// The revision of the upstream's upstream.
@@ -37,9 +39,11 @@ impl Run {
     pub(crate) fn new(object: Arc<Kustomization>) -> Self {
         let status = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
+        let requested = object.requested_at().map(ToOwned::to_owned);
         Self {
             object,
             status,
+            requested,
             started: Instant::now(),
             generation,
             revision: String::new(),
@@ -171,13 +175,13 @@ impl Run {
 
     /// Whether somebody asked for this run.
     pub(crate) fn is_requested(&self) -> bool {
-        let token = self.object.requested_at();
-        token.is_some_and(|token| token != self.status.last_handled_reconcile_at)
+        let token = self.requested.as_ref();
+        token.is_some_and(|token| *token != self.status.last_handled_reconcile_at)
     }
 
     /// Notes that the request to reconcile was seen to.
     pub(crate) fn handle_request(&mut self) {
-        if let Some(token) = self.object.requested_at() {
+        if let Some(token) = &self.requested {
             token.clone_into(&mut self.status.last_handled_reconcile_at);
         }
     }

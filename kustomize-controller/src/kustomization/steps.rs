@@ -4,7 +4,7 @@
 //! nothing. Without annotations there is one step, and no wait.
 
 use sluice_api::kustomize::Kustomization;
-use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL, Reconcilable};
+use sluice_api::meta::{KUSTOMIZATION_NAME_LABEL, KUSTOMIZATION_NAMESPACE_LABEL};
 use sluice_kstatus::Status;
 use sluice_runtime::Severity;
 use sluice_runtime::apply::health::Expectation;
@@ -124,8 +124,7 @@ async fn run_hooks(
     let has_run = latest.is_some_and(|entry| {
         entry.digest == run.checksum && entry.last_reconciled_status == reason::RECONCILIATION_SUCCEEDED
     });
-    let requested = run.object.requested_at();
-    let again = requested.is_some_and(|token| token != run.status.last_handled_reconcile_at);
+    let again = run.is_requested();
     let applier = Applier { cluster: &identity.cluster, client: &identity.client, options };
     let owner = owner(&key);
     let mut ran: Ran = (Vec::new(), Vec::new(), Vec::new());

@@ -55,7 +55,7 @@ pub(super) async fn roll_back(stage: Stage<'_>, run: &mut Run, target: &Snapshot
             stage.praise(run, reason::ROLLBACK_SUCCEEDED, message, metadata);
             Ok(())
         }
-        Err(error) if session.is_stopped() => Err(error.to_string()),
+        Err(error) if session.is_broken_off() => Err(stage.shown(&error)),
         Err(error) => {
             let message = format!("{text} failed: {}", stage.shown(&error));
             run.status.failures += 1;
@@ -99,7 +99,7 @@ pub(super) async fn remove(stage: Stage<'_>, run: &mut Run) -> Result<(), String
             stage.praise(run, reason::UNINSTALL_SUCCEEDED, message, metadata);
             Ok(())
         }
-        Err(error) if session.is_stopped() => Err(error.to_string()),
+        Err(error) if session.is_broken_off() => Err(stage.shown(&error)),
         Err(error) => {
             let message = format!("{text} failed: {}", stage.shown(&error));
             run.status.failures += 1;

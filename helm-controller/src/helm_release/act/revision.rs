@@ -193,9 +193,9 @@ async fn conclude(
         }
         return Ok(());
     };
-    if session.is_stopped() {
-        // No failure of the release: the next process tries it again.
-        return Err(error.to_string());
+    if session.is_broken_off() {
+        // No failure of the release: it is tried again.
+        return Err(stage.shown(&error));
     }
     let release = format!("{}/{}", run.object.release_namespace(), request.name);
     let told = stage.shown(&error);

@@ -59,7 +59,7 @@ pub(super) async fn test(stage: Stage<'_>, run: &mut Run) -> Result<(), String> 
             stage.praise(run, reason::TEST_SUCCEEDED, message, metadata);
             Ok(())
         }
-        Err(error) if session.is_stopped() => Err(error.to_string()),
+        Err(error) if session.is_broken_off() => Err(stage.shown(&error)),
         Err(error) => {
             let error = stage.shown(&error);
             let message = format!("Helm test failed for release {release} with chart {chart}: {error}");

@@ -65,7 +65,7 @@ pub(crate) async fn uninstall(
             tell(context, run, Severity::Info, reason::UNINSTALL_SUCCEEDED, message, metadata);
             Ok(())
         }
-        Err(error) if session.is_stopped() => Err(error.to_string()),
+        Err(error) if session.is_broken_off() => Err(error.to_string()),
         Err(error) => {
             let message = format!("Helm uninstall failed for release {subject}: {error}");
             run.status.failures += 1;
