@@ -4,6 +4,7 @@ mod data;
 mod durations;
 mod errors;
 mod render;
+mod toml_problem;
 mod toml_read;
 mod toml_write;
 

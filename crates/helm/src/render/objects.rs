@@ -79,6 +79,11 @@ impl Object for CapabilitiesObject {
         text.into()
     }
 
+    /// An action follows the pointer, a function does not.
+    fn print_in_place(&self) -> Option<Str> {
+        Some(self.print().get(1..)?.to_vec().into())
+    }
+
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let names = ["KubeVersion", "APIVersions", "HelmVersion"];
         Some(names.into_iter().filter_map(|name| Some((name, self.field(name)?))).collect())
