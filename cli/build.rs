@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+#[path = "../xtask/link.rs"]
+#[expect(dead_code, reason = "the rest is of the controllers, which are position-independent")]
+mod linking;
+
 fn main() -> io::Result<()> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    link(&manifest);
+    link()?;
     let chart = manifest.join("../charts/sluice").canonicalize()?;
     println!("cargo::rerun-if-changed={}", chart.display());
     let mut files = Vec::new();
@@ -24,20 +28,14 @@ fn main() -> io::Result<()> {
 }
 
 /// On Linux the program has a fixed place in memory, as Go's command lines have: otherwise the loader mends 26,000 addresses
-/// at each start, which takes a megabyte of memory. And what a build of an overlay runs lies side by side, which takes three
-/// more. Linkers of other systems refuse the flags or ignore them, and programs that are linked statically (musl) bring
-/// their own start code; so this is for glibc, and the list for the machines where rustc brings the linker.
-fn link(manifest: &Path) {
-    let variable = |key: &str| env::var(key).unwrap_or_default();
-    if variable("CARGO_CFG_TARGET_OS") != "linux" || variable("CARGO_CFG_TARGET_ENV") != "gnu" {
-        return;
+/// at each start, which takes a megabyte of memory. Linkers of other systems refuse the flag or ignore it, and programs that
+/// are linked statically (musl) bring their own start code.
+fn link() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=../xtask/link.rs");
+    if linking::is_linux_with_glibc() {
+        println!("cargo::rustc-link-arg-bins=-no-pie");
     }
-    println!("cargo::rustc-link-arg-bins=-no-pie");
-    let layout = manifest.join("layout.ld");
-    println!("cargo::rerun-if-changed={}", layout.display());
-    if variable("CARGO_CFG_TARGET_ARCH") == "x86_64" && variable("PROFILE") == "release" {
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", layout.display());
-    }
+    linking::order()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -5,9 +5,13 @@
 //! know it ignore the flag.
 //!
 //! A third of a program's code runs in ordinary work. The kernel maps code in pieces of 64 KiB, so what runs is put
-//! beside each other: five megabytes less in memory. `order.txt` in the package's folder names it.
+//! beside each other: four megabytes less in memory. `order.txt` in the package's folder names it. The command line's
+//! build script uses this part too.
 
-#![expect(clippy::print_stdout, reason = "this is how build scripts speak to cargo")]
+#![allow(
+    clippy::print_stdout,
+    reason = "this is how build scripts speak to cargo; clippy knows some of them as such"
+)]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,12 +22,21 @@ const ORDER: &str = "order.txt";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../xtask/link.rs");
+    if is_linux_with_glibc() {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+    order()
+}
+
+/// Whether the program is for a system whose loader and linkers are known here.
+pub(crate) fn is_linux_with_glibc() -> bool {
+    variable("CARGO_CFG_TARGET_OS") == "linux" && variable("CARGO_CFG_TARGET_ENV") == "gnu"
+}
+
+/// Has the functions that run put beside each other.
+pub(crate) fn order() -> io::Result<()> {
     println!("cargo::rerun-if-changed={ORDER}");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    if variable("CARGO_CFG_TARGET_OS") != "linux" || variable("CARGO_CFG_TARGET_ENV") != "gnu" {
-        return Ok(());
-    }
-    println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     if is_ordered() && fs::exists(ORDER)? {
         let script = PathBuf::from(variable("OUT_DIR")).join("order.ld");
         fs::write(&script, link_script(&fs::read_to_string(ORDER)?))?;
@@ -35,7 +48,8 @@ fn main() -> io::Result<()> {
 /// Whether the order of functions matters, and the linker is the compiler's own: others may not know how to add to their
 /// layout, and take long for so many names.
 fn is_ordered() -> bool {
-    variable("PROFILE") == "release"
+    is_linux_with_glibc()
+        && variable("PROFILE") == "release"
         && variable("CARGO_CFG_TARGET_ARCH") == "x86_64"
         && !["fuse-ld", "linker"].iter().any(|word| variable("CARGO_ENCODED_RUSTFLAGS").contains(word))
         && env::vars().all(|(name, _)| !(name.starts_with("CARGO_TARGET_") && name.ends_with("_LINKER")))
@@ -61,7 +75,9 @@ fn link_script(order: &str) -> String {
         if hashes.is_empty() {
             put(name);
         }
-        hashes.iter().for_each(|hash| put(&format!("{name}17h{hash}")));
+        for hash in hashes {
+            put(&format!("{name}17h{hash}"));
+        }
     }
     for (name, _) in functions.iter().filter(|(_, hashes)| !hashes.is_empty()) {
         put(&format!("{name}17h"));

@@ -1,9 +1,8 @@
 //! Makes files from code: `cargo xtask generate` writes them, `cargo xtask verify` fails where one is out of date; and
-//! images of the programs: `cargo xtask image`. `cargo xtask layout` and `order` note which functions run.
+//! images of the programs: `cargo xtask image`. `cargo xtask order` notes which functions of a program run.
 
 mod generate;
 mod image;
-mod layout;
 mod order;
 mod reference;
 mod yaml;
@@ -14,15 +13,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser as _;
 
-const USAGE: &str = "usage: cargo xtask <generate|verify|image|layout|order>
+const USAGE: &str = "usage: cargo xtask <generate|verify|image|order>
 
 generate  writes the files that are made from code
 verify    fails, naming the files, where one of them is out of date
 image     makes images of the programs and pushes them or writes them to files; see cargo xtask image --help
-layout    writes cli/layout.ld: cargo xtask layout PROGRAM PROFILE, where PROGRAM has its symbols
-          (CARGO_PROFILE_RELEASE_STRIP=none) and PROFILE is what valgrind --tool=callgrind --demangle=no wrote of it
-order     writes CONTROLLER/order.txt: cargo xtask order CONTROLLER FILE..., files that callgrind wrote of a release
-          program with its symbols (see docs/benchmarks.md)";
+order     writes FOLDER/order.txt: cargo xtask order FOLDER FILE..., the folder of a program's package and files that
+          callgrind wrote of its release build with symbols (see docs/benchmarks.md)";
 
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 fn main() -> ExitCode {
@@ -43,14 +40,9 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<()> {
         let words = std::iter::once("image".to_owned()).chain(arguments);
         return image::run(image::Arguments::parse_from(words));
     }
-    if first.as_deref() == Some("layout") {
-        let rest: Vec<String> = arguments.collect();
-        let [program, profile] = rest.as_slice() else { bail!("{USAGE}") };
-        return layout::write(root, program.as_ref(), profile.as_ref());
-    }
     if first.as_deref() == Some("order") {
-        let controller = arguments.next().context(USAGE)?;
-        return order::write(root, &controller, arguments.map(PathBuf::from).collect());
+        let package = arguments.next().context(USAGE)?;
+        return order::write(root, &package, arguments.map(PathBuf::from).collect());
     }
     match (first.as_deref(), arguments.next()) {
         (Some("generate"), None) => generate::write(root),

@@ -1,4 +1,4 @@
-//! `cargo xtask order`: which functions of a controller run, in the order in which they first do, from what callgrind
+//! `cargo xtask order`: which functions of a program run, in the order in which they first do, from what callgrind
 //! recorded. `link.rs` puts them beside each other in the program.
 
 use std::collections::{HashMap, hash_map};
@@ -6,8 +6,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::layout;
 
 const HEAD: &str = "\
 # The functions that run in ordinary work, in the order in which they first do: for ../xtask/link.rs. Written by
@@ -60,13 +58,44 @@ impl Order {
 fn split(symbol: &str) -> Option<(String, Option<&str>)> {
     // callgrind numbers calls of a function by itself.
     let symbol = symbol.split('\'').next()?;
-    let pattern = layout::pattern(symbol)?;
+    let pattern = pattern(symbol)?;
     let name = pattern.strip_suffix('*')?;
     let Some(name) = name.strip_suffix("17h").filter(|_| symbol.starts_with("_ZN")) else {
         return Some((name.to_owned(), None));
     };
     let hash = symbol.get(name.len() + 3..)?;
     Some((name.to_owned(), Some(hash.get(..HASH)?)))
+}
+
+/// The name of a Rust function with its hashes left open; nothing for others.
+fn pattern(name: &str) -> Option<String> {
+    const HASH: &str = "17h";
+    if name.starts_with("_ZN") {
+        return name.rfind(HASH).map(|at| format!("{}*", &name[..at + HASH.len()]));
+    }
+    let rest = name.strip_prefix("_R")?;
+    // In the newer form crates are `Cs` and a number, and what was named before is `B` and where; both end with `_`.
+    let mut out = String::from("_R");
+    let mut bytes = rest.char_indices();
+    while let Some((at, character)) = bytes.next() {
+        out.push(character);
+        let from = match (character, &rest[at + 1..]) {
+            ('C', tail) if tail.starts_with('s') => "s".len(),
+            ('B', _) => 0,
+            _ => continue,
+        };
+        let number = &rest[at + 1 + from..];
+        let length = number.find(|digit: char| !digit.is_ascii_alphanumeric()).unwrap_or(number.len());
+        let longest = if character == 'C' { 13 } else { 3 };
+        if number[length..].starts_with('_') && length <= longest {
+            out.push_str(&rest[at + 1..at + 1 + from]);
+            out.push_str("*_");
+            bytes = rest.char_indices();
+            bytes.nth(at + from + length + 1);
+        }
+    }
+    // Behind a dot the compiler numbers what it has split or merged.
+    Some(out.split('.').next().unwrap_or(&out).to_owned() + "*")
 }
 
 /// Which part of a recording a file is: callgrind numbers them. Those of several runs are taken in turns, so that what runs
@@ -76,21 +105,31 @@ fn part(file: &Path) -> u32 {
     number.unwrap_or(u32::MAX)
 }
 
-/// Writes `order.txt` of a controller.
-pub(crate) fn write(root: &Path, controller: &str, mut files: Vec<PathBuf>) -> Result<()> {
+/// Writes `order.txt` into the folder of a program's package.
+pub(crate) fn write(root: &Path, package: &str, mut files: Vec<PathBuf>) -> Result<()> {
     files.sort_by_key(|file| part(file));
     let mut order = Order::default();
     for file in files {
         order.read(&std::fs::read_to_string(&file).with_context(|| file.display().to_string())?);
     }
     ensure!(!order.functions.is_empty(), "no functions of Rust in it: were symbols stripped or demangled?");
-    let path = root.join(controller).join("order.txt");
+    let path = root.join(package).join("order.txt");
     std::fs::write(&path, order.text()).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_are_left_open() {
+        let legacy = "_ZN11sluice_yaml4read10read_first17h0123456789abcdefE.llvm.42";
+        assert_eq!(pattern(legacy).unwrap(), "_ZN11sluice_yaml4read10read_first17h*");
+        let newer = "_RNvMs16_NtCsjrHSEGnQ3l9_3std4pathNtB6_4Path6exists";
+        assert_eq!(pattern(newer).unwrap(), "_RNvMs16_NtCs*_3std4pathNtB*_4Path6exists*");
+        assert_eq!(pattern("_RNvCs1_1a1b.7").unwrap(), "_RNvCs*_1a1b*");
+        assert_eq!(pattern("memcpy"), None);
+    }
 
     #[test]
     fn functions_are_told_by_name_and_hash_and_keep_their_order() {
