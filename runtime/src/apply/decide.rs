@@ -58,6 +58,8 @@ impl Applier<'_> {
             && known.is_untouched(id)
             && !object.is_marked(&self.mark("ssa"), "IfNotPresent")
             && !self.options.ignore.concerns(object)
+            // What others own must be read to be migrated, and the watch may lag behind their writes.
+            && !self.options.migrate_api_version
         {
             let step = |unchecked| {
                 let payload = object.clone();
