@@ -27,6 +27,7 @@ mod remote;
 mod resource;
 mod schema;
 mod scope;
+mod seen;
 mod selector;
 mod sort;
 mod state;

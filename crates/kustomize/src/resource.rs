@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::id::{Gvk, ResId, parse_api_version};
 use crate::positions::Positions;
 use crate::scope::Scopes;
+use crate::seen::SeenIds;
 use crate::tree::{self, Kind, Writes};
 
 /// What a generator wants to happen when its result exists already.
@@ -470,6 +471,23 @@ impl ResourceMap {
     /// Appends all; equal identifiers are an error.
     pub(crate) fn append_all(&mut self, other: Self) -> Result<()> {
         let start = self.resources.len();
+        self.extend(other);
+        self.check_unique_from(start)
+    }
+
+    /// Like [`Self::append_all`], for one of many: `seen` learns what is here.
+    pub(crate) fn append_seen(&mut self, other: Self, seen: &mut SeenIds) -> Result<()> {
+        let start = self.resources.len();
+        self.extend(other);
+        // The first of them is as often the only one: nothing is to be remembered for it.
+        if start > 0 && !seen.may_repeat(&self.resources, start) {
+            return Ok(());
+        }
+        self.check_unique_from(start)
+    }
+
+    fn extend(&mut self, other: Self) {
+        let start = self.resources.len();
         if start == 0 {
             *self = other;
         } else {
@@ -480,7 +498,6 @@ impl ResourceMap {
             }
             self.resources.extend(other.resources);
         }
-        self.check_unique_from(start)
     }
 
     /// Indexes of the resources that have or had the identifier.

@@ -19,6 +19,7 @@ use crate::plugins::{self, Plugin};
 use crate::reading::read_map;
 use crate::resource::{Resource, ResourceMap};
 use crate::scope::Scopes;
+use crate::seen::SeenIds;
 use crate::state::SchemaState;
 use crate::transform::{self, NamespaceTransformer, SubjectMode, Surroundings, Transformer};
 use crate::tree;
@@ -90,8 +91,8 @@ impl Accumulator {
         Ok(())
     }
 
-    fn absorb_accumulator(&mut self, other: Self) -> Result<()> {
-        self.map.append_all(other.map)?;
+    fn absorb_accumulator(&mut self, other: Self, seen: &mut SeenIds) -> Result<()> {
+        self.map.append_seen(other.map, seen)?;
         if let Some(config) = other.config {
             self.merge_config(config)?;
         }
@@ -237,8 +238,9 @@ impl<'t> Target<'t> {
         mut accumulator: Accumulator,
         paths: &[String],
     ) -> Result<Accumulator> {
+        let mut seen = SeenIds::default();
         for path in paths {
-            let Err(file_error) = self.accumulate_file(&mut accumulator, path) else {
+            let Err(file_error) = self.accumulate_file(&mut accumulator, path, &mut seen) else {
                 self.check_size(&accumulator)?;
                 continue;
             };
@@ -253,8 +255,7 @@ impl<'t> Target<'t> {
                 Err(error) => return Err(error.prefixed(format!("accumulation err='{file_error}'"))),
             };
             let origin = self.origin.as_ref().map(|origin| origin.append(path));
-            accumulator = self
-                .accumulate_directory(accumulator, loader, origin, false)
+            self.accumulate_directory(&mut accumulator, loader, origin, &mut seen)
                 .with_context(|| format!("accumulation err='{file_error}'"))?;
             self.check_size(&accumulator)?;
         }
@@ -281,8 +282,10 @@ impl<'t> Target<'t> {
                 .child(path)
                 .map_err(|error| Error::new(format!("loader.New {:?}", error.message())))?;
             let origin = self.origin.as_ref().map(|origin| origin.append(path));
+            let root = loader.root().to_owned();
             accumulator = self
-                .accumulate_directory(accumulator, loader, origin, true)
+                .directory(loader, origin, true)
+                .and_then(|mut child| child.accumulate(accumulator).with_context(|| recursed(&root)))
                 .map_err(|error| Error::new(format!("accumulateDirectory: {:?}", error.message())))?;
         }
         Ok(accumulator)
@@ -290,11 +293,21 @@ impl<'t> Target<'t> {
 
     fn accumulate_directory(
         &self,
-        mut accumulator: Accumulator,
+        accumulator: &mut Accumulator,
         loader: Loader<'t>,
         origin: Option<Origin>,
-        is_component: bool,
-    ) -> Result<Accumulator> {
+        seen: &mut SeenIds,
+    ) -> Result<()> {
+        let root = loader.root().to_owned();
+        let mut child = self.directory(loader, origin, false)?;
+        let inner = child.accumulate(Accumulator::default()).with_context(|| recursed(&root))?;
+        accumulator
+            .absorb_accumulator(inner, seen)
+            .with_context(|| format!("recursed merging from path '{root}'"))
+    }
+
+    /// The target of another directory that this one names.
+    fn directory(&self, loader: Loader<'t>, origin: Option<Origin>, is_component: bool) -> Result<Self> {
         let root = loader.root().to_owned();
         let visited = self.build.directories.get() + 1;
         self.build.directories.set(visited);
@@ -313,18 +326,10 @@ impl<'t> Target<'t> {
                 format!("expected kind != 'Component' for path '{root}'")
             }));
         }
-        let recursed = || format!("recursed accumulation of path '{root}'");
-        if is_component {
-            return child.accumulate(accumulator).with_context(recursed);
-        }
-        let inner = child.accumulate(Accumulator::default()).with_context(recursed)?;
-        accumulator
-            .absorb_accumulator(inner)
-            .with_context(|| format!("recursed merging from path '{root}'"))?;
-        Ok(accumulator)
+        Ok(child)
     }
 
-    fn accumulate_file(&self, accumulator: &mut Accumulator, path: &str) -> Result<()> {
+    fn accumulate_file(&self, accumulator: &mut Accumulator, path: &str, seen: &mut SeenIds) -> Result<()> {
         let read = || -> Result<ResourceMap> {
             let content = self.loader.load(path)?;
             read_map(&content).map_err(|error| blame_file(error, path))
@@ -340,7 +345,7 @@ impl<'t> Target<'t> {
             annotate_file(&mut map, &origin.append(path))
                 .with_context(|| format!("cannot add path annotation for '{path}'"))?;
         }
-        accumulator.map.append_all(map).with_context(|| format!("merging resources from '{path}'"))
+        accumulator.map.append_seen(map, seen).with_context(|| format!("merging resources from '{path}'"))
     }
 
     fn run_generators(&mut self, accumulator: &mut Accumulator) -> Result<()> {
@@ -586,6 +591,10 @@ impl<'t> Target<'t> {
         }
         Ok(result)
     }
+}
+
+fn recursed(root: &str) -> String {
+    format!("recursed accumulation of path '{root}'")
 }
 
 fn trouble(name: &str, config: &str, error: Error) -> Error {

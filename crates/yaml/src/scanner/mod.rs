@@ -96,7 +96,7 @@ pub(crate) struct Scanner<'a> {
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
     /// Token number to index in `simple_keys`: the head token that may still become a key.
-    pending_keys: Vec<(usize, usize)>,
+    pending_keys: VecDeque<(usize, usize)>,
     tokens: VecDeque<Token<'a>>,
     tokens_parsed: usize,
     token_available: bool,
@@ -118,7 +118,7 @@ impl<'a> Scanner<'a> {
             indents: Vec::new(),
             simple_key_allowed: true,
             simple_keys: Vec::new(),
-            pending_keys: Vec::new(),
+            pending_keys: VecDeque::new(),
             tokens: VecDeque::new(),
             tokens_parsed: 0,
             token_available: false,
@@ -281,11 +281,14 @@ impl<'a> Scanner<'a> {
     fn fetch_more_tokens(&mut self) -> Result<(), Problem> {
         loop {
             if self.tokens.len() > self.lookahead {
-                let Some(&(_, index)) =
-                    self.pending_keys.iter().find(|(number, _)| *number == self.tokens_parsed)
-                else {
+                // Numbers grow: what stood before the next token is no key any more.
+                while self.pending_keys.front().is_some_and(|(number, _)| *number < self.tokens_parsed) {
+                    self.pending_keys.pop_front();
+                }
+                let Some(&(number, index)) = self.pending_keys.front() else { break };
+                if number != self.tokens_parsed {
                     break;
-                };
+                }
                 if !self.key_is_valid(index)? {
                     break;
                 }
@@ -435,7 +438,7 @@ impl<'a> Scanner<'a> {
         let index = self.simple_keys.len() - 1;
         self.simple_keys[index] = SimpleKey { possible: true, required, token_number, mark: self.mark };
         self.forget_pending(token_number);
-        self.pending_keys.push((token_number, index));
+        self.pending_keys.push_back((token_number, index));
         Ok(())
     }
 
@@ -656,4 +659,29 @@ impl<'a> Scanner<'a> {
 
 pub(crate) fn is_alpha(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Scanner, TokenKind};
+
+    #[test]
+    fn entries_of_a_long_list_are_not_remembered_as_keys() {
+        let text = format!("a:\n{}", "- b\n".repeat(1000));
+        let mut scanner = Scanner::new(&text, Dialect::Sigs);
+        let mut entries = 0;
+        loop {
+            match scanner.next().expect("a token").kind {
+                TokenKind::StreamEnd => break,
+                TokenKind::BlockEntry => entries += 1,
+                _ => {}
+            }
+            assert!(
+                scanner.pending_keys.len() < 4,
+                "{} keys after {entries} entries",
+                scanner.pending_keys.len()
+            );
+        }
+        assert_eq!(entries, 1000);
+    }
 }
