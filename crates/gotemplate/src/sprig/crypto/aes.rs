@@ -51,7 +51,7 @@ fn decrypt(_: &mut Ctx<'_>, args: &mut [Value]) -> Result<Value, Failure> {
     let Some((iv, content)) = all.split_first_chunk::<BLOCK>() else {
         return Err(Failure::new(format!(
             "runtime error: slice bounds out of range [:{BLOCK}] with capacity {}",
-            all.len()
+            text(&args[1]).len() / 4 * 3
         )));
     };
     if content.len() % BLOCK != 0 {

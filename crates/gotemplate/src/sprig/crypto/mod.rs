@@ -6,6 +6,7 @@ mod der;
 mod keys;
 mod password;
 mod pem;
+mod primes;
 
 use rsa::rand_core;
 
