@@ -21,6 +21,7 @@ mod object;
 mod output;
 mod progress;
 mod resources;
+mod schemas;
 mod selector;
 mod ssh;
 mod table;

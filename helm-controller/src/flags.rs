@@ -49,6 +49,13 @@ pub(crate) struct Flags {
     /// Allow kubeconfigs that do not verify the server.
     #[arg(long, default_value = "false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub(crate) insecure_kubeconfig_tls: bool,
+    /// Hosts that schemas of charts' values are not fetched from: names, *.domains, addresses, ranges, and the words metadata
+    /// (where clouds tell credentials) and cluster (services of the cluster and all private addresses).
+    #[arg(long, default_value = "metadata", value_delimiter = ',', value_name = "HOSTS")]
+    pub(crate) deny_schema_hosts: Vec<String>,
+    /// Exceptions from --deny-schema-hosts.
+    #[arg(long, value_delimiter = ',', value_name = "HOSTS")]
+    pub(crate) allow_schema_hosts: Vec<String>,
     /// Accepted for compatibility: how full the memory may be before Flux's controller ends itself.
     #[arg(long, default_value_t = 95, value_name = "PERCENT")]
     pub(crate) oom_watch_memory_threshold: u8,

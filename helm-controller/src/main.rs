@@ -17,11 +17,13 @@ use std::sync::Arc;
 use clap::Parser;
 use sluice_api::helm::HelmRelease;
 use sluice_helm::render::TemplateCache;
+use sluice_http::AddressPolicy;
+use sluice_releases::Schemas;
 use sluice_runtime::apply::{Cluster, Takeover};
 use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::identity::{Identities, Rules};
 use sluice_runtime::manager::StartError;
-use sluice_runtime::{Controller, Manager, StatusWriter, Waiting, run};
+use sluice_runtime::{Controller, Manager, StatusWriter, Waiting, errors, run};
 
 use crate::action::{CapabilitiesCache, FIELD_MANAGER, Turns};
 use crate::charts::Charts;
@@ -29,6 +31,8 @@ use crate::flags::{Flags, GATES};
 use crate::helm_release::{Context, NAME_LABEL, OWNED_CONDITIONS, Reconciler, Settings};
 use crate::sources::AllSources;
 
+/// Who asks for schemas.
+const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
 /// How many charts' parsed templates are kept.
 const PARSED_CHARTS: usize = 8;
 /// How many objects are looked at at once: a look ends at once, as the work is done by tasks.
@@ -52,6 +56,10 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
     }
     let charts = Charts::new(flags.http_retry, flags.http_timeout)
         .map_err(|error| StartError::Other(format!("cannot keep charts: {error}")))?;
+    let denied = ("deny-schema-hosts", flags.deny_schema_hosts.as_slice());
+    let policy = AddressPolicy::of_flags(denied, ("allow-schema-hosts", &flags.allow_schema_hosts));
+    let schemas = Schemas::new(AGENT, policy.map_err(StartError::Flag)?)
+        .map_err(|error| StartError::Other(format!("cannot fetch schemas: {}", errors::chain(&error))))?;
     let cluster = Arc::new(Cluster::new(manager.client.clone(), NAME_LABEL));
     let mut controller = Controller::<HelmRelease>::new(&manager, LOOKS);
     let external = gates.enabled("ExternalArtifact");
@@ -95,6 +103,7 @@ async fn start(manager: Arc<Manager>, flags: Flags) -> Result<(), StartError> {
         waker: controller.waker(),
         identities: Identities::new(cluster, NAME_LABEL, rules).with_clouds(Arc::new(clusters)),
         waiting: Waiting::default(),
+        schemas: Arc::new(schemas),
         templates: Arc::new(TemplateCache::new(PARSED_CHARTS)),
         capabilities: CapabilitiesCache::default(),
         turns: Turns::new(flags.concurrent),

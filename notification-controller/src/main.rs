@@ -75,17 +75,9 @@ struct Flags {
 
 impl Flags {
     fn policy(&self) -> Result<provider::AddressPolicy, StartError> {
-        let rules = |flag: &str, texts: &[String]| {
-            let given = texts.iter().filter(|text| !text.is_empty());
-            given
-                .map(|text| text.parse::<provider::Rule>())
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|problem| StartError::Flag(format!("--{flag}: {problem}")))
-        };
-        Ok(provider::AddressPolicy::new(
-            rules("deny-provider-hosts", &self.deny_provider_hosts)?,
-            rules("allow-provider-hosts", &self.allow_provider_hosts)?,
-        ))
+        let denied = ("deny-provider-hosts", self.deny_provider_hosts.as_slice());
+        provider::AddressPolicy::of_flags(denied, ("allow-provider-hosts", &self.allow_provider_hosts))
+            .map_err(StartError::Flag)
     }
 }
 

@@ -2,7 +2,7 @@
 //! line before a commit, so that both come to the same.
 //!
 //! [`compose`] makes the values, [`customization`] what is done to the rendered manifests, [`parse`] and [`resolve`] the
-//! objects. Nothing here writes to a cluster or to a disk.
+//! objects, [`Schemas`] fetches what schemas of values refer to. Nothing here writes to a cluster or to a disk.
 
 mod capabilities;
 mod customization;
@@ -10,6 +10,7 @@ mod lookups;
 mod name;
 mod objects;
 mod redaction;
+mod schemas;
 mod values;
 
 pub use capabilities::CapabilitiesCache;
@@ -18,4 +19,5 @@ pub use lookups::Lookups;
 pub use name::release_name;
 pub use objects::{Item, ManifestError, foreign, is_kept, parse, parse_hook, resolve};
 pub use redaction::Redaction;
+pub use schemas::{SchemaText, Schemas};
 pub use values::{ClusterReferences, Found, GivenReferences, References, compose};

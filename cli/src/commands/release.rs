@@ -22,6 +22,7 @@ use sluice_runtime::apply::Cluster;
 use crate::app::App;
 use crate::documents;
 use crate::kinds::HELM_RELEASE;
+use crate::schemas::Web;
 
 /// Which HelmRelease, and which chart.
 #[derive(Args)]
@@ -165,6 +166,7 @@ fn render(
         is_upgrade: newest.is_some(),
         capabilities,
         skip_schema_validation,
+        schemas: Arc::new(Web::default()),
         post_render_strategy: strategy(&object, PostRenderStrategy::Combined),
         ..TemplateOptions::default()
     };

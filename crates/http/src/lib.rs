@@ -5,8 +5,11 @@
 //! certificate authorities are read once. Clients never carry credentials of the server: those go with each request,
 //! and no redirect to another host takes them along.
 //!
+//! [`AddressPolicy`] says which hosts may be asked where somebody who is not trusted chooses the address.
+//!
 //! The crate knows nothing of Kubernetes and sends no request of its own.
 
+mod address;
 mod data;
 mod words;
 
@@ -15,9 +18,10 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
+use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
+pub use address::{AddressPolicy, Resolver, Rule};
 pub use data::DataError;
 pub use words::{chain, display};
 
@@ -218,16 +222,18 @@ fn blame(options: &Options, error: reqwest::Error) -> Error {
 
 /// Credentials in headers are dropped by the library when the host changes; what is left is never to go in the clear.
 fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        let secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        if attempt.previous().len() > MAX_REDIRECTS {
-            attempt.error("too many redirects")
-        } else if secure && attempt.url().scheme() != "https" {
-            attempt.error("a redirect from https to http")
-        } else {
-            attempt.follow()
-        }
-    })
+    Policy::custom(follow)
+}
+
+fn follow(attempt: Attempt<'_>) -> Action {
+    let secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+    if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("too many redirects")
+    } else if secure && attempt.url().scheme() != "https" {
+        attempt.error("a redirect from https to http")
+    } else {
+        attempt.follow()
+    }
 }
 
 fn authorities(tls: &Tls) -> Result<Vec<Certificate>, Error> {

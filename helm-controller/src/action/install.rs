@@ -84,7 +84,7 @@ async fn prepare(
     let Install { chart, values, capabilities, render: options, method, .. } = install;
     let chart = Arc::unwrap_or_clone(chart);
     let turnover = render::Turnover { revision, is_upgrade: false };
-    let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
+    let rendering = render::render(session, cluster, capabilities, chart, values, options, turnover);
     let mut release = Box::new(Box::pin(rendering).await?);
     release.info.first_deployed = now();
     release.info.last_deployed = release.info.first_deployed.clone();

@@ -13,6 +13,7 @@ mod manager;
 mod merge;
 mod render;
 mod rollback;
+mod schemas;
 mod storage;
 mod test;
 mod turn;

@@ -10,11 +10,12 @@ use sluice_helm::release::{ApplyMethod, RecordedChart, RecordedHook, Release};
 use sluice_helm::render::TemplateCache;
 use sluice_helm::template::{TemplateOptions, check_installable, render_chart_cached};
 use sluice_helm::{Capabilities, Values};
-use sluice_releases::Lookups;
+use sluice_releases::{Lookups, Schemas};
 use sluice_runtime::apply::Cluster;
 use tokio::sync::Semaphore;
 
-use super::{Error, Method};
+use super::schemas::Known;
+use super::{Error, Method, Session};
 
 /// A chart that can be rendered.
 pub(crate) type Chart = Arc<sluice_helm::Chart>;
@@ -28,6 +29,8 @@ pub(crate) struct RenderOptions {
     pub(crate) namespace: String,
     /// Whether values are not checked against the chart's schema.
     pub(crate) skip_schema: bool,
+    /// Where schemas on the web come from.
+    pub(crate) schemas: Arc<Schemas>,
     /// Whether templates may ask for addresses of hosts.
     pub(crate) dns: bool,
     /// Changes to what was rendered.
@@ -54,18 +57,61 @@ static PLACES: LazyLock<Semaphore> =
 
 /// Renders a chart. What comes back has neither state nor times.
 pub(crate) async fn render(
+    session: &Session<'_>,
     cluster: &Arc<Cluster>,
-    client: &kube::Client,
     capabilities: Arc<Capabilities>,
     chart: sluice_helm::Chart,
     values: Values,
     options: RenderOptions,
-    Turnover { revision, is_upgrade }: Turnover,
+    turnover: Turnover,
 ) -> Result<Release, Error> {
-    let mut host = Lookups::new(cluster.clone(), client.clone(), options.dns);
-    let work = move || -> Result<Release, Error> {
+    let schemas = options.schemas.clone();
+    let mut known = Arc::new(Known::default());
+    let mut work = Work { capabilities, chart, values, options, turnover };
+    loop {
+        // Schemas on the web are asked for where nothing is held up: what needs one breaks off, and begins again with it.
+        let again = work.may_need_schemas().then(|| work.clone());
+        let host = Lookups::new(cluster.clone(), session.client.clone(), work.options.dns);
+        let with = known.clone();
+        let rendered = {
+            // Never closed.
+            let _place = PLACES.acquire().await;
+            tokio::task::spawn_blocking(move || work.render(host, with)).await.unwrap_or_else(|error| {
+                Err(Error::Render(format!("rendering ended in a bug of Sluice: {error}")))
+            })
+        };
+        let missing = known.missing();
+        match again {
+            Some(again) if !missing.is_empty() => work = again,
+            _ => return rendered,
+        }
+        let next = known.with(&schemas, missing);
+        known = session.idle(Box::pin(async { Ok(Arc::new(next.await)) })).await?;
+    }
+}
+
+/// What is rendered.
+#[derive(Clone)]
+struct Work {
+    capabilities: Arc<Capabilities>,
+    chart: sluice_helm::Chart,
+    values: Values,
+    options: RenderOptions,
+    turnover: Turnover,
+}
+
+impl Work {
+    fn may_need_schemas(&self) -> bool {
+        fn has_schema(chart: &sluice_helm::Chart) -> bool {
+            chart.schema.is_some() || chart.subcharts.iter().any(has_schema)
+        }
+        !self.options.skip_schema && has_schema(&self.chart)
+    }
+
+    fn render(self, mut host: Lookups, known: Arc<Known>) -> Result<Release, Error> {
+        let Self { capabilities, mut chart, values, options, turnover: Turnover { revision, is_upgrade } } =
+            self;
         let failed = |error: &dyn std::fmt::Display| Error::Render(error.to_string());
-        let mut chart = chart;
         check_installable(&chart).map_err(|error| failed(&error))?;
         missing_dependencies(&chart).map_err(|error| failed(&error))?;
         let template = TemplateOptions {
@@ -75,6 +121,7 @@ pub(crate) async fn render(
             is_upgrade,
             capabilities: Capabilities::clone(&capabilities),
             skip_schema_validation: options.skip_schema,
+            schemas: known,
             post_render_strategy: options.strategy,
             limits: Limits::default(),
             ..TemplateOptions::default()
@@ -102,12 +149,7 @@ pub(crate) async fn render(
         };
         release.info.notes = rendered.notes;
         Ok(release)
-    };
-    // Never closed.
-    let _place = PLACES.acquire().await;
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Error::Render(format!("rendering ended in a bug of Sluice: {error}"))))
+    }
 }
 
 /// How the objects of a recorded release were written.

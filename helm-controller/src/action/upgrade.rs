@@ -151,7 +151,7 @@ async fn prepare(session: &Session<'_>, cluster: &Arc<Cluster>, upgrade: Upgrade
     }
     let method = method.unwrap_or(last_method);
     let turnover = render::Turnover { revision: last_version + 1, is_upgrade: true };
-    let rendering = render::render(cluster, session.client, capabilities, chart, values, options, turnover);
+    let rendering = render::render(session, cluster, capabilities, chart, values, options, turnover);
     let mut release = Box::new(Box::pin(rendering).await?);
     release.info.first_deployed = base.info.first_deployed.clone();
     release.info.last_deployed = now();

@@ -32,6 +32,7 @@ use sluice_helm::manifest::PostRenderStrategy;
 use sluice_helm::render::TemplateCache;
 use sluice_releases::CapabilitiesCache;
 pub(crate) use sluice_releases::NAME_LABEL;
+use sluice_releases::Schemas;
 use sluice_runtime::apply::Takeover;
 use sluice_runtime::identity::Identities;
 use sluice_runtime::{Cache, Manager, Next, ObjectKey, StatusWriter, Waiting, Waker};
@@ -81,6 +82,7 @@ pub(crate) struct Context {
     pub(crate) identities: Identities,
     /// Who waits for whom.
     pub(crate) waiting: Waiting,
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) templates: Arc<TemplateCache>,
     pub(crate) capabilities: CapabilitiesCache,
     pub(crate) turns: Turns,
@@ -100,6 +102,7 @@ impl Context {
             name: name.to_owned(),
             namespace: object.release_namespace().to_owned(),
             skip_schema,
+            schemas: self.schemas.clone(),
             dns: self.settings.dns,
             customization: sluice_releases::customization(object),
             strategy: sluice_releases::strategy(object, by_default),

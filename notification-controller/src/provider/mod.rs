@@ -1,6 +1,5 @@
 //! Where notifications go: one module for each family of services, all over the same HTTP client.
 
-mod address;
 mod change_request;
 mod chat;
 mod commit_status;
@@ -24,10 +23,10 @@ mod wire;
 
 use std::time::Duration;
 
-pub(crate) use address::{AddressPolicy, Rule};
 pub(crate) use http::{Client, Error as HttpError, Request};
 pub(crate) use identity::Logins;
 pub(crate) use secret::Credentials;
+pub(crate) use sluice_http::AddressPolicy;
 pub(crate) use target::open;
 
 use crate::event::Event;

@@ -7,10 +7,10 @@ use clap::Args;
 use sluice_gotemplate::Host;
 use sluice_helm::lint::{LintOptions, Severity, lint};
 
-use super::schemas::Web;
 use super::values::ValueArgs;
 use super::{kube_version, namespace};
 use crate::app::App;
+use crate::schemas::Web;
 
 /// Flags of `helm lint`.
 #[derive(Args)]

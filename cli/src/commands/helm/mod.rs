@@ -3,7 +3,6 @@
 mod lint;
 mod package;
 mod pull;
-mod schemas;
 mod template;
 mod values;
 

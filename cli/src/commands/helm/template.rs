@@ -10,10 +10,10 @@ use sluice_helm::chart::{load_lean, missing_dependencies};
 use sluice_helm::template::{check_installable, render_chart};
 use sluice_helm::{Capabilities, TemplateError, TemplateOptions};
 
-use super::schemas::Web;
 use super::values::ValueArgs;
 use super::{found, kube_version, namespace};
 use crate::app::App;
+use crate::schemas::Web;
 
 /// Flags of `helm template`.
 #[derive(Args)]

@@ -22,6 +22,12 @@ use roots::{Documents, Stop};
 pub trait FetchSchema: std::fmt::Debug + Send + Sync {
     /// The text behind `url`.
     fn fetch(&self, url: &str) -> Result<Vec<u8>, String>;
+
+    /// Whether messages may show what is wrong with a text that was fetched and is no schema. Not where others choose
+    /// the address than may read what is there.
+    fn is_shown(&self) -> bool {
+        true
+    }
 }
 
 /// Refuses all references that leave a schema.
@@ -97,7 +103,7 @@ pub fn check(schema: &[u8], value: &Value, fetch: &dyn FetchSchema) -> Result<()
                     Some(failure) => Err(CheckError::Invalid(failure.text())),
                 };
             }
-            Err(Stop::Error(error)) => return Err(error),
+            Err(Stop::Error(error)) => return Err(if fetch.is_shown() { error } else { hidden(error) }),
             Err(Stop::Missing(url)) => url,
         };
         let document = if documents.len() > MAX_FETCHES {
@@ -107,12 +113,29 @@ pub fn check(schema: &[u8], value: &Value, fetch: &dyn FetchSchema) -> Result<()
         } else if !["http:", "https:", "file:"].iter().any(|scheme| url.starts_with(scheme)) {
             Err(format!("no URLLoader registered for {url:?}"))
         } else {
-            fetch.fetch(&url).and_then(|text| read(&text))
+            fetch.fetch(&url).and_then(|text| {
+                read(&text).map_err(|problem| {
+                    if fetch.is_shown() { problem } else { "what is there is no JSON".to_owned() }
+                })
+            })
         };
         match document {
             Ok(document) => documents.insert(url, document),
             Err(reason) => return Err(CheckError::Load { url, reason }),
         };
+    }
+}
+
+/// The error without what is in a text that was fetched and is no schema.
+fn hidden(error: CheckError) -> CheckError {
+    match error {
+        CheckError::Metaschema { place, .. } | CheckError::Regex { place, .. }
+            if !place.starts_with(ROOT) =>
+        {
+            let url = place.split('#').next().unwrap_or_default().to_owned();
+            CheckError::Load { url, reason: "what is there is no JSON Schema".to_owned() }
+        }
+        error => error,
     }
 }
 

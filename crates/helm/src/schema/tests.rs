@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{CheckError, NoFetch, check};
+use super::{CheckError, FetchSchema, NoFetch, check};
 
 fn findings(schema: &Value, value: &Value) -> String {
     match check(schema.to_string().as_bytes(), value, &NoFetch) {
@@ -113,6 +113,39 @@ fn what_references_do_not_find_is_told_as_helm_tells_it() {
     assert_eq!(findings(&json!({"properties": {"a": {"$ref": "urn:x:y"}}}), &json!({"a": 1})), "");
     // What nothing uses is not followed.
     assert_eq!(findings(&json!({"$defs": {"a": {"$ref": "#/nope"}}}), &json!({})), "");
+}
+
+/// Answers everything with a text.
+#[derive(Debug)]
+struct Answer(&'static str, bool);
+
+impl FetchSchema for Answer {
+    fn fetch(&self, _url: &str) -> Result<Vec<u8>, String> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+
+    fn is_shown(&self) -> bool {
+        self.1
+    }
+}
+
+#[test]
+fn what_was_fetched_and_is_no_schema_is_shown_to_those_only_who_may_see_it() {
+    let schema = json!({"$ref": "https://e.com/o.json"}).to_string();
+    let error = |text, shown| {
+        check(schema.as_bytes(), &json!({"a": 7}), &Answer(text, shown)).unwrap_err().to_string()
+    };
+    for (text, sign, reason) in [
+        ("s3cret", "'s'", "what is there is no JSON"),
+        (r#"{"properties": {"s3cret": 7}}"#, "s3cret", "what is there is no JSON Schema"),
+        (r#"{"properties": {"a": {"pattern": "(s3cret"}}}"#, "(s3cret", "what is there is no JSON Schema"),
+    ] {
+        assert!(error(text, true).contains(sign), "{}", error(text, true));
+        assert_eq!(error(text, false), format!("failing loading \"https://e.com/o.json\": {reason}"));
+    }
+    // What a schema demands has to be told.
+    let demands = error(r#"{"properties": {"a": {"type": "string"}}}"#, false);
+    assert!(demands.contains("at '/a': got number, want string"), "{demands}");
 }
 
 /// Made with helm 4.3.1.

@@ -67,7 +67,7 @@ async fn failing_answers_are_tried_again_or_told() {
 #[tokio::test]
 async fn hosts_out_of_bounds_are_not_called() {
     let mut target = target("generic", "http://169.254.169.254/latest/meta-data/iam");
-    target.policy = AddressPolicy::new(vec!["metadata".parse().unwrap()], vec![]);
+    target.policy = AddressPolicy::new("deny-provider-hosts", vec!["metadata".parse().unwrap()], vec![]);
     let error = deliver(&target, failure()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -76,7 +76,11 @@ async fn hosts_out_of_bounds_are_not_called() {
     let server = Server::start(vec![], false).await;
     let local = format!("http://localhost:{}/", server.address.port());
     target.address = local.clone();
-    target.policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()], vec![]);
+    target.policy = AddressPolicy::new(
+        "deny-provider-hosts",
+        vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()],
+        vec![],
+    );
     let error = deliver(&target, failure()).await.unwrap_err();
     assert!(error.to_string().contains("must not be sent to"), "by where the name leads: {error}");
     target.proxy = Some(secret::old_proxy(local));

@@ -179,7 +179,7 @@ async fn a_github_app_gets_a_token_of_its_installation_once() {
     deliver(&dispatch, failure()).await.unwrap();
     assert_eq!(server.seen().len(), 5, "the token is good for an hour");
     // An App's server may be out of bounds, too.
-    dispatch.policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]);
+    dispatch.policy = AddressPolicy::new("deny-provider-hosts", vec!["127.0.0.0/8".parse().unwrap()], vec![]);
     assert!(deliver(&dispatch, failure()).await.is_err());
     assert_eq!(server.seen().len(), 5);
     let both = Credentials::read(

@@ -1,5 +1,5 @@
-//! Which hosts a Provider may send to. Tenants choose addresses, and this controller can reach what they cannot: the
-//! metadata service of the cloud, the cluster's own services.
+//! Which hosts may be asked at addresses that tenants choose: a controller can reach what they cannot, such as the metadata
+//! service of the cloud and the cluster's own services.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
 
 /// What must not be sent to, and the exceptions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AddressPolicy {
+pub struct AddressPolicy {
+    /// The flag that denies, for who is refused.
+    flag: &'static str,
     denied: Vec<Rule>,
     allowed: Vec<Rule>,
 }
 
 /// Some hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// `metadata`: the services by which clouds tell machines their credentials.
     Metadata,
     /// `cluster`: services of the cluster by name, and all addresses that are not public.
@@ -110,24 +113,36 @@ fn in_range(address: IpAddr, range: IpAddr, length: u8) -> bool {
 }
 
 impl AddressPolicy {
-    /// A policy of rules; what is allowed goes before what is denied.
-    pub(crate) fn new(denied: Vec<Rule>, allowed: Vec<Rule>) -> Self {
-        Self { denied, allowed }
+    /// A policy of rules; what is allowed goes before what is denied. `flag` is the one that denies, for messages.
+    pub fn new(flag: &'static str, denied: Vec<Rule>, allowed: Vec<Rule>) -> Self {
+        Self { flag, denied, allowed }
+    }
+
+    /// The policy of two flags, each with its name and what was given. The error names flag and rule.
+    pub fn of_flags(denied: (&'static str, &[String]), allowed: (&str, &[String])) -> Result<Self, String> {
+        let rules = |flag: &str, texts: &[String]| {
+            let given = texts.iter().filter(|text| !text.is_empty());
+            given
+                .map(|text| text.parse())
+                .collect::<Result<Vec<Rule>, _>>()
+                .map_err(|problem| format!("--{flag}: {problem}"))
+        };
+        Ok(Self::new(denied.0, rules(denied.0, denied.1)?, rules(allowed.0, allowed.1)?))
     }
 
     /// Checks the host of a URL as it is written: its name, or its address.
-    pub(crate) fn check(&self, url: &Url) -> Result<(), String> {
+    pub fn check(&self, url: &Url) -> Result<(), String> {
         self.check_host(url.host_str().unwrap_or_default())
     }
 
     /// Checks the host of a proxy.
-    pub(crate) fn check_proxy(&self, proxy: &sluice_http::Proxy) -> Result<(), String> {
+    pub fn check_proxy(&self, proxy: &crate::Proxy) -> Result<(), String> {
         let url = Url::parse(proxy.address.trim());
         self.check(&url.map_err(|error| format!("the proxy's address is invalid: {error}"))?)
     }
 
     /// Checks a host as it is written.
-    pub(crate) fn check_host(&self, host: &str) -> Result<(), String> {
+    pub fn check_host(&self, host: &str) -> Result<(), String> {
         let host =
             host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
         if let Ok(address) = host.parse::<IpAddr>() {
@@ -135,7 +150,7 @@ impl AddressPolicy {
         }
         let holds = |rules: &[Rule]| rules.iter().any(|rule| rule.holds_name(&host));
         if holds(&self.denied) && !holds(&self.allowed) {
-            return Err(refusal(&host));
+            return Err(self.refusal(&host));
         }
         Ok(())
     }
@@ -147,13 +162,13 @@ impl AddressPolicy {
         let holds = |rules: &[Rule]| rules.iter().any(|rule| rule.holds_address(address));
         let named = self.allowed.iter().any(|rule| rule.holds_name(host));
         if holds(&self.denied) && !named && !holds(&self.allowed) {
-            return Err(refusal(host));
+            return Err(self.refusal(host));
         }
         Ok(())
     }
 
     /// The addresses of a host, all of which must be allowed: who controls a name can point it anywhere.
-    pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         self.check_host(host)?;
         let found = tokio::net::lookup_host((host, port)).await;
         let found: Vec<SocketAddr> =
@@ -164,18 +179,28 @@ impl AddressPolicy {
         Ok(found)
     }
 
-    /// The policy as the resolver of an HTTP client.
-    pub(crate) fn resolver(&self) -> Arc<Resolver> {
+    /// Redirects as [`Options::redirects`](crate::Options::redirects) has them, to hosts of the policy only.
+    pub fn redirects(&self) -> Policy {
+        let policy = self.clone();
+        Policy::custom(move |attempt| match policy.check(attempt.url()) {
+            Ok(()) => crate::follow(attempt),
+            Err(refusal) => attempt.error(refusal),
+        })
+    }
+
+    fn refusal(&self, host: &str) -> String {
+        format!("the host '{host}' must not be sent to: --{}", self.flag)
+    }
+
+    /// The policy as the resolver of an HTTP client. It is not asked for hosts that are addresses: [`Self::check`] is.
+    pub fn resolver(&self) -> Arc<Resolver> {
         Arc::new(Resolver(self.clone()))
     }
 }
 
-fn refusal(host: &str) -> String {
-    format!("the host '{host}' must not be sent to: --deny-provider-hosts")
-}
-
 /// Looks up names under a policy.
-pub(crate) struct Resolver(AddressPolicy);
+#[derive(Debug)]
+pub struct Resolver(AddressPolicy);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
@@ -193,7 +218,7 @@ mod tests {
 
     fn policy(denied: &[&str], allowed: &[&str]) -> AddressPolicy {
         let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        AddressPolicy::new(rules(denied), rules(allowed))
+        AddressPolicy::new("deny-hosts", rules(denied), rules(allowed))
     }
 
     fn passes(policy: &AddressPolicy, url: &str) -> bool {
