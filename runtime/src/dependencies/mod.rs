@@ -48,7 +48,8 @@ where
     ///
     /// # Errors
     ///
-    /// The first dependency that is not as it should be. The object is woken when that one has been reconciled.
+    /// The first dependency that is not as it should be. The object is woken when that one has been reconciled, unless
+    /// that cannot help.
     pub async fn check(
         &self,
         object: &K,
@@ -60,7 +61,11 @@ where
             let dependency = ObjectKey::new(reference.namespace_or(&key.namespace), reference.name.clone());
             // Noted before the look, so that a change in between is not lost.
             self.waiting.add(dependency.clone(), &key);
-            let found = self.check_one(object, reference, &dependency).await?;
+            let found = self.check_one(object, reference, &dependency).await;
+            if matches!(found, Err(Obstacle::InvalidExpression(_))) {
+                self.waiting.remove(&dependency, &key);
+            }
+            let found = found?;
             also(&found, &dependency).map_err(Obstacle::NotReady)?;
             self.waiting.remove(&dependency, &key);
         }
@@ -118,4 +123,51 @@ where
 pub fn has_any(depends_on: &[DependencyReference], annotations: Option<&BTreeMap<String, String>>) -> bool {
     !depends_on.is_empty()
         || annotations.is_some_and(|annotations| annotations.contains_key(annotation::ANNOTATION))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use sluice_api::helm::HelmRelease;
+    use tower::BoxError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_the_dependency_can_help_waits_for_it() {
+        let release = |name: &str, on: serde_json::Value| {
+            let (kind, spec) = ("HelmRelease", json!({"interval": "1h", "dependsOn": on}));
+            json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": kind,
+                   "metadata": {"name": name, "namespace": "apps", "generation": 1}, "spec": spec})
+        };
+        let answer = release("base", json!([])).to_string();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let body = Body::from(answer.clone().into_bytes());
+            std::future::ready(Ok::<_, BoxError>(Response::new(body)))
+        });
+        let cluster = Cluster::new(Client::new(service, "apps"), "");
+        let (cache, waiting) = (Cache::<HelmRelease>::default(), Waiting::default());
+        let dependencies = Dependencies {
+            cluster: &cluster,
+            cache: &cache,
+            waiting: &waiting,
+            additive_ready_check: false,
+            own_namespace_only: false,
+            not_found: |_, error| error.to_owned(),
+            invalid_expression: |_, error| error.to_owned(),
+        };
+        let base = ObjectKey::new("apps", "base");
+        for (expression, waits) in
+            [("", true), ("false", true), ("dep.none == 1", true), ("dep.", false), ("'a'", false)]
+        {
+            let on = json!([{"name": "base", "readyExpr": expression}]);
+            let object: HelmRelease = serde_json::from_value(release("app", on)).unwrap();
+            let obstacle =
+                dependencies.check(&object, &object.spec.depends_on, |_, _| Ok(())).await.unwrap_err();
+            assert_eq!(matches!(obstacle, Obstacle::NotReady(_)), waits, "{expression}: {obstacle:?}");
+            assert_eq!(waiting.take(&base).len(), usize::from(waits), "{expression}");
+        }
+    }
 }
