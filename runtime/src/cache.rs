@@ -83,7 +83,9 @@ impl<K: Resource> Cache<K> {
     /// one. An object that the watch has dropped meanwhile stays dropped. Managed fields are left out, as they are of
     /// objects that come by the watch: nobody reads them, and they are most of an object.
     pub fn observe_write(&self, mut object: K) -> Arc<K> {
-        object.meta_mut().managed_fields = None;
+        let metadata = object.meta_mut();
+        metadata.managed_fields = None;
+        metadata.finalizers.iter_mut().for_each(Vec::shrink_to_fit);
         let object = Arc::new(object);
         let key = ObjectKey::of(&*object);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,7 @@ pub mod conditions;
 mod connections;
 pub mod controller;
 pub mod dependencies;
+mod durations;
 pub mod errors;
 pub mod events;
 pub mod expressions;

@@ -9,18 +9,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, exponential_buckets_range};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::ObjectKey;
-
-/// Labels of one object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ObjectLabels {
-    kind: String,
-    name: String,
-    namespace: String,
-}
+use crate::durations::Durations;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
@@ -65,7 +58,7 @@ impl ReconcileResult {
 /// The metrics of one process.
 pub struct Metrics {
     registry: Mutex<Registry>,
-    duration: Family<ObjectLabels, Histogram>,
+    durations: Durations,
     reconciles: Family<ResultLabels, Counter>,
     depth: Family<NameLabel, Gauge>,
     adds: Family<NameLabel, Counter>,
@@ -81,9 +74,7 @@ impl Default for Metrics {
         let buckets = || Histogram::new(exponential_buckets(10e-9, 10.0, 12));
         let metrics = Self {
             registry: Mutex::new(Registry::default()),
-            duration: Family::new_with_constructor(|| {
-                Histogram::new(exponential_buckets_range(0.01, 1800.0, 10))
-            }),
+            durations: Durations::default(),
             reconciles: Family::default(),
             depth: Family::default(),
             adds: Family::default(),
@@ -94,12 +85,7 @@ impl Default for Metrics {
             events: std::sync::Arc::default(),
         };
         metrics.register(|registry| {
-            let duration = metrics.duration.clone();
-            registry.register(
-                "gotk_reconcile_duration_seconds",
-                "The duration in seconds of a reconcile",
-                duration,
-            );
+            registry.register_collector(Box::new(metrics.durations.clone()));
             let reconciles = metrics.reconciles.clone();
             registry.register(
                 "controller_runtime_reconcile",
@@ -146,7 +132,7 @@ impl Metrics {
 
     /// Records how long the reconcile of an object took.
     pub fn reconciled(&self, kind: &str, key: &ObjectKey, duration: Duration) {
-        self.duration.get_or_create(&object_labels(kind, key)).observe(duration.as_secs_f64());
+        self.durations.observe(kind, key, duration);
     }
 
     /// Counts a reconcile of a controller and the time that it held a worker.
@@ -159,7 +145,7 @@ impl Metrics {
 
     /// Removes the series of an object that is gone.
     pub fn forget(&self, kind: &str, key: &ObjectKey) {
-        self.duration.remove(&object_labels(kind, key));
+        self.durations.forget(kind, key);
     }
 
     pub(crate) fn lead(&self, name: &str, leads: bool) {
@@ -179,10 +165,6 @@ impl Metrics {
             waited: self.waited.get_or_create(&label).clone(),
         }
     }
-}
-
-fn object_labels(kind: &str, key: &ObjectKey) -> ObjectLabels {
-    ObjectLabels { kind: kind.to_owned(), name: key.name.clone(), namespace: key.namespace.clone() }
 }
 
 /// The metrics of one work queue.

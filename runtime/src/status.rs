@@ -67,7 +67,13 @@ where
                 return Ok(Some(current));
             }
             match self.patch(&current, patch).await {
-                Ok(written) => return Ok(Some(self.cache.observe_write(written))),
+                Ok(mut written) => {
+                    // It is kept, and an answer is read into lists with room for more.
+                    if let Some(status) = written.status_mut() {
+                        status.conditions_mut().shrink_to_fit();
+                    }
+                    return Ok(Some(self.cache.observe_write(written)));
+                }
                 Err(kube::Error::Api(error)) if error.code == 404 => return Ok(None),
                 Err(kube::Error::Api(error)) if error.code == 409 && attempt < ATTEMPTS => {
                     tokio::time::sleep(delay).await;

@@ -69,7 +69,7 @@ pub(super) fn start(
 struct Known {
     digests: RandomState,
     /// What is unique in the event's name, and how often it was told.
-    counts: HashMap<u64, (u128, i32)>,
+    counts: HashMap<u64, (u64, i32)>,
     order: VecDeque<u64>,
 }
 
@@ -86,7 +86,7 @@ impl Known {
         Some((name(event, *unique), *count))
     }
 
-    fn insert(&mut self, digest: u64, unique: u128) {
+    fn insert(&mut self, digest: u64, unique: u64) {
         if self.counts.insert(digest, (unique, 1)).is_none() {
             self.order.push_back(digest);
             if self.order.len() > REMEMBERED
@@ -164,13 +164,13 @@ impl Writer {
 }
 
 /// The name of an event about an object.
-fn name(event: &Event, unique: u128) -> String {
+fn name(event: &Event, unique: u64) -> String {
     format!("{}.{unique:x}", event.object.name.as_deref().unwrap_or_default())
 }
 
 /// A number that no other event of the same object has: the time in nanoseconds.
-fn unique(event: &Event) -> u128 {
-    u128::try_from(event.timestamp.as_nanosecond()).unwrap_or_default()
+fn unique(event: &Event) -> u64 {
+    u64::try_from(event.timestamp.as_nanosecond()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,32 +1,46 @@
 //! What charts were built from last, so that an unchanged source is not unpacked again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sluice_api::meta::Artifact;
 use sluice_runtime::ObjectKey;
 
-/// The last build of each chart.
+/// The last build of each chart. Of what there is one for each chart only digests are kept, by a key that nobody outside
+/// of this process knows.
 #[derive(Default)]
-pub(super) struct Builds(Mutex<HashMap<ObjectKey, Built>>);
-
-/// One build.
-#[derive(Clone, PartialEq, Eq)]
-struct Built {
-    generation: i64,
-    /// The digest of the source's artifact.
-    of: String,
-    /// The digest of the chart's artifact. The status may still tell of an older one: it could not be written.
-    became: String,
+pub(super) struct Builds {
+    digests: RandomState,
+    known: Mutex<HashMap<u64, Built>>,
 }
 
-impl Built {
-    fn new(generation: i64, of: &str, became: Option<&Artifact>) -> Option<Self> {
-        Some(Self { generation, of: of.to_owned(), became: became?.digest.clone() })
-    }
+/// One build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Built {
+    /// The generation, and the digest of the source's artifact.
+    of: u64,
+    /// The digest of the chart's artifact. The status may still tell of an older one: it could not be written.
+    became: u64,
 }
 
 impl Builds {
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Built>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self, key: &ObjectKey) -> u64 {
+        self.digests.hash_one(key)
+    }
+
+    fn of(&self, generation: i64, of: &str) -> u64 {
+        self.digests.hash_one((generation, of))
+    }
+
+    fn built(&self, generation: i64, of: &str, became: Option<&Artifact>) -> Option<Built> {
+        Some(Built { of: self.of(generation, of), became: self.digests.hash_one(&became?.digest) })
+    }
+
     /// Whether `artifact`, which the status has, is what becomes of a source for a generation of the chart.
     pub(super) fn has(
         &self,
@@ -35,33 +49,31 @@ impl Builds {
         of: &str,
         artifact: Option<&Artifact>,
     ) -> bool {
-        let builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = Built::new(generation, of, artifact);
-        asked.is_some() && builds.get(key) == asked.as_ref()
+        let asked = self.built(generation, of, artifact);
+        asked.is_some() && self.known().get(&self.id(key)) == asked.as_ref()
     }
 
     /// Whether something became of a source for a generation of the chart.
     pub(super) fn knows(&self, key: &ObjectKey, generation: i64, of: &str) -> bool {
-        let builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        builds.get(key).is_some_and(|built| built.generation == generation && built.of == of)
+        self.known().get(&self.id(key)).is_some_and(|built| built.of == self.of(generation, of))
     }
 
     /// Remembers what became of a source.
     pub(super) fn remember(
         &self,
-        key: ObjectKey,
+        key: &ObjectKey,
         generation: i64,
         of: Option<&str>,
         artifact: Option<&Artifact>,
     ) {
-        if let Some(built) = of.and_then(|of| Built::new(generation, of, artifact)) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, built);
+        if let Some(built) = of.and_then(|of| self.built(generation, of, artifact)) {
+            self.known().insert(self.id(key), built);
         }
     }
 
     /// Forgets a chart.
     pub(super) fn forget(&self, key: &ObjectKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.known().remove(&self.id(key));
     }
 }
 
@@ -80,7 +92,7 @@ mod tests {
             serde_json::from_value(fields).unwrap()
         };
         let (old, new) = (artifact("sha256:old"), artifact("sha256:new"));
-        builds.remember(key.clone(), 1, Some("source"), Some(&new));
+        builds.remember(&key, 1, Some("source"), Some(&new));
         assert!(builds.has(&key, 1, "source", Some(&new)));
         assert!(!builds.has(&key, 1, "source", Some(&old)), "the status has the chart of before");
         assert!(!builds.has(&key, 1, "source", None));

@@ -169,7 +169,7 @@ impl Fetch for HelmCharts {
         };
         draft.reached();
         let Some(build) = build else {
-            self.builds.remember(key, draft.generation, digest.as_deref(), draft.status.artifact.as_ref());
+            self.builds.remember(&key, draft.generation, digest.as_deref(), draft.status.artifact.as_ref());
             return Ok(Ok(Outcome::Kept { verified }));
         };
         if build.dependencies > 0 {
@@ -189,7 +189,7 @@ impl Fetch for HelmCharts {
         .await;
         Ok(stored.map(|(published, url)| {
             let artifact = Box::new(artifact(published, build.version.clone()));
-            self.builds.remember(key, draft.generation, digest.as_deref(), Some(&artifact));
+            self.builds.remember(&key, draft.generation, digest.as_deref(), Some(&artifact));
             Outcome::Stored { artifact, url, build: Box::new(build), verified }
         }))
     }

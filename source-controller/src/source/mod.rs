@@ -181,8 +181,9 @@ impl<F: Fetch> Sources<F> {
         if draft.is_news() {
             context.write(&object, &draft.status).await?;
         }
-        let attempt =
-            context.shared.manager.stop.run_until_cancelled(self.attempt(&object, &mut draft)).await;
+        // In a place of its own: a future that is handed on is held by each of those that hand it on.
+        let attempt = Box::pin(self.attempt(&object, &mut draft));
+        let attempt = context.shared.manager.stop.run_until_cancelled(attempt).await;
         // A shutdown is no failure of the object.
         let Some(attempt) = attempt else { return Ok(Next::AwaitChange) };
         let report = summarize::summarize::<F>(&*object, draft, attempt?);

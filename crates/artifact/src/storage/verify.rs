@@ -1,10 +1,12 @@
 //! Checking that a stored artifact is still what its status says.
 
 use std::fs::{self, File, Metadata};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{LazyLock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Location, Storage, StorageError, failed};
@@ -24,30 +26,32 @@ pub enum Integrity {
     Corrupt(Digest),
 }
 
-/// A digest that was computed, and the state of the file at that time.
+/// A digest that was computed, and the state of the file at that time. There are as many as there are artifacts.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
-    state: [i64; 7],
+    /// None where no state of the file stands for the digest.
+    state: Option<State>,
     digest: Digest,
     at: Instant,
 }
 
 impl Checked {
     pub(super) fn new(metadata: &Metadata, digest: Digest) -> Self {
-        Checked { state: state(metadata), digest, at: Instant::now() }
+        Checked { state: Some(State::of(metadata)), digest, at: Instant::now() }
     }
 }
 
-fn state(file: &Metadata) -> [i64; 7] {
-    [
-        file.dev() as i64,
-        file.ino() as i64,
-        file.size() as i64,
-        file.mtime(),
-        file.mtime_nsec(),
-        file.ctime(),
-        file.ctime_nsec(),
-    ]
+/// A digest of what tells whether a file is still the same, by a key that nobody outside of this process knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State(NonZeroU64);
+
+impl State {
+    fn of(file: &Metadata) -> Self {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let written = (file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec());
+        let digest = KEY.hash_one((file.dev(), file.ino(), file.size(), written));
+        State(NonZeroU64::new(digest).unwrap_or(NonZeroU64::MAX))
+    }
 }
 
 impl Storage {
@@ -70,7 +74,7 @@ impl Storage {
         }
         let known = self.checked().get(&path).cloned();
         let known = known.filter(|c| {
-            c.state == state(&metadata)
+            c.state == Some(State::of(&metadata))
                 && c.at.elapsed() < TRUST
                 && c.digest.algorithm() == digest.algorithm()
         });
@@ -81,7 +85,7 @@ impl Storage {
                 let mut checked = Checked::new(&metadata, digest.clone());
                 if actual != *digest {
                     // What it must be is known from now on, and no state of the file stands for that.
-                    checked.state = [0; 7];
+                    checked.state = None;
                 }
                 self.remember(&path, checked);
                 actual
@@ -95,7 +99,7 @@ impl Storage {
     pub fn may_serve(&self, path: &Path, metadata: &Metadata) -> io::Result<bool> {
         let known = self.checked().get(path).cloned();
         let wanted = match known {
-            Some(known) if known.state == state(metadata) => return Ok(true),
+            Some(known) if known.state == Some(State::of(metadata)) => return Ok(true),
             Some(known) => known.digest,
             // Another process has written it, such as the one before this.
             None => match labelled(path) {
