@@ -271,6 +271,13 @@ mod tests {
         let series =
             r#"gotk_reconcile_duration_seconds_count{kind="Kustomization",name="app",namespace="ns"} 1"#;
         assert!(text.contains(series), "{text}");
+        let labels = r#"kind="Kustomization",name="app",namespace="ns""#;
+        for (limit, count) in [("0.01", 0), ("0.03836", 1), ("+Inf", 1)] {
+            let bucket = |line: &str| line.contains(&format!("le=\"{limit}")) && line.contains(labels);
+            let line = text.lines().find(|line| bucket(line)).unwrap_or_else(|| panic!("{limit} in {text}"));
+            assert!(line.starts_with("gotk_reconcile_duration_seconds_bucket{"), "{line}");
+            assert!(line.ends_with(&format!(" {count}")), "{line}");
+        }
         let series =
             r#"controller_runtime_reconcile_total{controller="kustomization",result="requeue_after"} 1"#;
         assert!(text.contains(series), "{text}");
