@@ -44,6 +44,7 @@ mod helm_preview;
 mod helm_registry;
 mod helm_release;
 mod helm_requests;
+mod helm_retries;
 mod helm_schemas;
 mod helm_takeover;
 mod helm_tests;
