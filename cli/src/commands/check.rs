@@ -62,7 +62,7 @@ pub(crate) async fn run(app: &App, args: CheckArgs) -> Result<()> {
     app.output.action("checking version in cluster");
     fine &= installed(app, &client, &mut failures).await;
     app.output.action("checking controllers");
-    fine &= controllers(app, &client, &mut failures).await;
+    fine &= controllers(app, &mut failures).await;
     app.output.action("checking crds");
     fine &= definitions(app, &client, &mut failures).await;
     failures.advise(app);
@@ -104,11 +104,11 @@ async fn installed(app: &App, client: &kube::Client, failures: &mut Failures) ->
     }
 }
 
-async fn controllers(app: &App, client: &kube::Client, failures: &mut Failures) -> bool {
+async fn controllers(app: &App, failures: &mut Failures) -> bool {
     let work = async {
         let namespace = app.namespace()?;
-        let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
-        Ok((namespace, deployments.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items))
+        let deployments = version::controllers(app.cluster().await?, &namespace).await?;
+        Ok((namespace, deployments))
     };
     let (namespace, deployments) = match app.bounded("listing the controllers", work).await {
         Ok(found) => found,
@@ -125,8 +125,8 @@ async fn controllers(app: &App, client: &kube::Client, failures: &mut Failures) 
     }
     let mut fine = true;
     for deployment in deployments {
-        let name = deployment.name_any();
-        match deployment_ready(app, &namespace, &name).await {
+        let name = deployment.name();
+        match deployment_ready(app, &namespace, name).await {
             Ok(()) => app.output.success(&format!("{name}: deployment ready")),
             Err(error) => {
                 app.output.failure(&format!("{name}: deployment not ready: {}", failure::text(&error)));

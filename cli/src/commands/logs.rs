@@ -5,16 +5,16 @@ use clap::{Args, ValueEnum};
 use futures::io::AsyncBufReadExt;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams, LogParams};
+use kube::api::{Api, ApiResource, ListParams, LogParams};
 use serde_json::Value;
 
-use super::version::PART_OF_FLUX;
+use super::version;
 use crate::app::App;
 use crate::arguments;
+use crate::cluster::Cluster;
 use crate::failure;
+use crate::object::Object;
 
 /// Flags of `logs`.
 #[derive(Args)]
@@ -74,12 +74,12 @@ pub(crate) async fn run(app: &App, args: LogsArgs) -> Result<()> {
         name: args.name.clone(),
         namespace: if args.all_namespaces { None } else { Some(app.namespace()?) },
     };
-    let client = app.cluster().await?.client.clone();
-    let pods = app.bounded("looking for the controllers", pods(&client, &args.flux_namespace)).await?;
+    let cluster = app.cluster().await?;
+    let pods = app.bounded("looking for the controllers", pods(cluster, &args.flux_namespace)).await?;
     if pods.is_empty() {
         bail!("no Flux pods found in namespace {:?}", args.flux_namespace);
     }
-    let api: Api<Pod> = Api::namespaced(client, &args.flux_namespace);
+    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &args.flux_namespace);
     let params = LogParams {
         follow: args.follow,
         tail_lines: (args.tail >= 0).then_some(args.tail),
@@ -89,7 +89,7 @@ pub(crate) async fn run(app: &App, args: LogsArgs) -> Result<()> {
     };
     let logs = pods.iter().map(|pod| {
         let params = LogParams { container: container(pod), ..params.clone() };
-        copy(app, &api, pod.name_any(), params, &filter)
+        copy(app, &api, pod.name(), params, &filter)
     });
     // In parallel only where each of them never ends.
     let parallel = if args.follow { pods.len() } else { 1 };
@@ -98,28 +98,29 @@ pub(crate) async fn run(app: &App, args: LogsArgs) -> Result<()> {
 }
 
 /// The best pod of each controller.
-async fn pods(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+async fn pods(cluster: &Cluster, namespace: &str) -> Result<Vec<Object>> {
+    let pods = cluster.of(&ApiResource::erase::<Pod>(&()), Some(namespace));
     let mut found = Vec::new();
-    for deployment in deployments.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items {
-        let labels = deployment.spec.selector.match_labels.unwrap_or_default();
-        let selector: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    for deployment in version::controllers(cluster, namespace).await? {
+        let labels = deployment.0.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        let selector: Vec<String> = (labels.into_iter().flatten())
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect();
         let candidates = pods.list(&ListParams::default().labels(&selector.join(","))).await?.items;
-        let running =
-            |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
-        found.extend(candidates.into_iter().max_by_key(running));
+        found.extend(
+            (candidates.into_iter().map(Object::from))
+                .max_by_key(|pod| pod.text("/status/phase") == "Running"),
+        );
     }
     Ok(found)
 }
 
-fn container(pod: &Pod) -> Option<String> {
-    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    (containers.len() > 1).then(|| "manager".to_owned())
+fn container(pod: &Object) -> Option<String> {
+    (pod.list("/spec/containers").len() > 1).then(|| "manager".to_owned())
 }
 
-async fn copy(app: &App, api: &Api<Pod>, pod: String, params: LogParams, filter: &Filter) -> Result<()> {
-    let lines = api.log_stream(&pod, &params).await;
+async fn copy(app: &App, api: &Api<Pod>, pod: &str, params: LogParams, filter: &Filter) -> Result<()> {
+    let lines = api.log_stream(pod, &params).await;
     let mut lines = lines.with_context(|| format!("the logs of {pod} cannot be read"))?.lines();
     loop {
         match lines.try_next().await {

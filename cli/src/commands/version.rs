@@ -7,12 +7,14 @@ use clap::Args;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ApiResource, ListParams};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cluster::Cluster;
 use crate::documents::Format;
 use crate::kinds::GIT_REPOSITORY;
+use crate::object::Object;
 
 /// Flags of `version`.
 #[derive(Args)]
@@ -60,13 +62,12 @@ pub(crate) async fn run(app: &App, args: VersionArgs) -> Result<()> {
 
 async fn in_cluster(app: &App) -> Result<Vec<(String, String)>> {
     let namespace = app.namespace()?;
-    let client = &app.cluster().await?.client;
+    let cluster = app.cluster().await?;
     let mut versions = Vec::new();
-    if let Some(distribution) = distribution(client).await? {
+    if let Some(distribution) = distribution(&cluster.client).await? {
         versions.push(("distribution".to_owned(), distribution));
     }
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
-    let deployments = deployments.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items;
+    let deployments = controllers(cluster, &namespace).await?;
     if deployments.is_empty() {
         bail!("no deployments found in {namespace} namespace");
     }
@@ -92,11 +93,17 @@ pub(crate) async fn source_definition(client: &kube::Client) -> Result<Option<Cu
     Ok(definitions.get_opt(&GIT_REPOSITORY.crd()).await?)
 }
 
+/// The Deployments of an installation. They are read as trees: code for all that a Pod may hold takes half a megabyte.
+pub(crate) async fn controllers(cluster: &Cluster, namespace: &str) -> Result<Vec<Object>> {
+    let deployments = cluster.of(&ApiResource::erase::<Deployment>(&()), Some(namespace));
+    let found = deployments.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items;
+    Ok(found.into_iter().map(Object::from).collect())
+}
+
 /// The images of a Deployment's containers.
-pub(crate) fn images(deployment: &Deployment) -> Vec<String> {
-    let spec = deployment.spec.template.spec.as_ref();
-    let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    containers.iter().filter_map(|container| container.image.clone()).collect()
+pub(crate) fn images(deployment: &Object) -> Vec<String> {
+    let containers = deployment.list("/spec/template/spec/containers");
+    containers.iter().filter_map(|container| Some(container["image"].as_str()?.to_owned())).collect()
 }
 
 /// Base name and tag of an image.
