@@ -1,7 +1,8 @@
 //! Charts from artifacts, loaded once for all HelmReleases that install the same one.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -95,8 +96,9 @@ impl Charts {
     }
 }
 
-fn load(archive: &Path) -> Result<sluice_helm::Chart, ChartError> {
-    let bytes = std::fs::read(archive).map_err(|error| ChartError::Load(error.to_string()))?;
+fn load(mut archive: File) -> Result<sluice_helm::Chart, ChartError> {
+    let mut bytes = Vec::new();
+    archive.read_to_end(&mut bytes).map_err(|error| ChartError::Load(error.to_string()))?;
     let mut chart = load_archive(&bytes).map_err(|error| ChartError::Load(error.to_string()))?;
     // Only packaging needs the files as they were stored.
     forget_raw(&mut chart);

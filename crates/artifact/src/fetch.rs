@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -185,13 +185,12 @@ impl Fetcher {
         }
     }
 
-    /// Downloads `url` and checks it against `digest` without unpacking it; the file appears whole or not at all.
-    pub async fn fetch_file(&self, url: &str, digest: &str, path: &Path) -> Result<u64, FetchError> {
-        let directory = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|source| io_error(url, source))?;
-        let size = self.download(url, digest, file.as_file_mut()).await?;
-        file.persist(path).map_err(|error| io_error(url, error.error))?;
-        Ok(size)
+    /// Downloads `url` and checks it against `digest` without unpacking it: a file without a name, at its beginning.
+    pub async fn fetch_file(&self, url: &str, digest: &str) -> Result<File, FetchError> {
+        let mut file = tempfile::tempfile().map_err(|source| io_error(url, source))?;
+        self.download(url, digest, &mut file).await?;
+        file.rewind().map_err(|source| io_error(url, source))?;
+        Ok(file)
     }
 
     async fn download(&self, url: &str, digest: &str, file: &mut File) -> Result<u64, FetchError> {

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -83,21 +83,15 @@ impl<T: Send + Sync + 'static> Fetched<T> {
         &self,
         url: &str,
         digest: &str,
-        make: impl FnOnce(&Path) -> Result<T, E> + Send + 'static,
+        make: impl FnOnce(File) -> Result<T, E> + Send + 'static,
     ) -> Result<Arc<T>, E> {
         let fetch = async {
-            let directory = self.directory(url)?;
-            let path: PathBuf = directory.path().join("artifact.tgz");
-            self.fetcher_of(url).fetch_file(url, digest, &path).await?;
+            let archive = self.fetcher_of(url).fetch_file(url, digest).await?;
             if let Some(known) = self.known(digest) {
                 return Ok(known);
             }
-            let made = tokio::task::spawn_blocking(move || {
-                let made = make(&path);
-                drop(directory);
-                made
-            });
-            let made = made.await.map_err(|error| io_error(url, io::Error::other(error)))??;
+            let made = tokio::task::spawn_blocking(move || make(archive)).await;
+            let made = made.map_err(|error| io_error(url, io::Error::other(error)))??;
             self.one(digest, || Ok(made))
         };
         self.slot(url, digest).get_or_try_init(|| fetch).await.cloned()
