@@ -168,6 +168,11 @@ bench-all: controlplane ## All benchmarks in one run, each beside its target (AL
 	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
 	@SLUICE_BIN_DIR=$(TARGET)/fast $(TARGET)/fast/bench_all --release $(TARGET)/release --kustomize "$$(tests/tools/install.sh kustomize)" $(ALL) $(if $(PAGE),--page $(PAGE))
 
+.PHONY: flamegraphs
+flamegraphs: controlplane ## Where controllers spend CPU time while N Kustomizations and HelmReleases change: target/flamegraphs (N=100; needs perf)
+	@$(CARGO) build --locked --profile fast $(PRODUCT) --bins
+	@tests/tools/flamegraphs.sh $(TARGET)/fast $(TARGET)/flamegraphs $(N)
+
 .PHONY: chaos
 chaos: controlplane ## A fleet that changes while everything fails: kills, cuts, full disks (SEED=1 FAULTS=50)
 	@tests/tools/install.sh registry >/dev/null && tests/tools/install.sh versitygw >/dev/null
