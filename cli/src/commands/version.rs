@@ -93,7 +93,7 @@ pub(crate) async fn source_definition(client: &kube::Client) -> Result<Option<Cu
     Ok(definitions.get_opt(&GIT_REPOSITORY.crd()).await?)
 }
 
-/// The Deployments of an installation. They are read as trees: code for all that a Pod may hold takes half a megabyte.
+/// The Deployments of an installation. They are read as trees: code for all that a Pod may hold takes a third of a megabyte.
 pub(crate) async fn controllers(cluster: &Cluster, namespace: &str) -> Result<Vec<Object>> {
     let deployments = cluster.of(&ApiResource::erase::<Deployment>(&()), Some(namespace));
     let found = deployments.list(&ListParams::default().labels(PART_OF_FLUX)).await?.items;
