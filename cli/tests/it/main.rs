@@ -162,6 +162,18 @@ fn charts_are_rendered_packed_and_shown() {
     );
     let ran = sluice(folder.path(), &["helm", "template", "x", "nothing"], "", &[]);
     assert!(ran.code == 1 && ran.talk.starts_with("Error: "), "{ran:?}");
+    // What is no YAML is shown to who asks for it.
+    write("templates/map.yaml", "size: [{{ .Values.size }}\n");
+    for (flags, shown) in
+        [(&["--debug"][..], "---\n# Source: web/templates/map.yaml\nsize: [1\n\n"), (&[][..], "")]
+    {
+        let ran = sluice(folder.path(), &[&["helm", "template", "x", "web"], flags].concat(), "", &[]);
+        assert!(
+            ran.code == 1 && ran.talk.starts_with("Error: YAML parse error on web/templates/map.yaml: "),
+            "{ran:?}"
+        );
+        assert_eq!(ran.data, shown);
+    }
 }
 
 #[test]

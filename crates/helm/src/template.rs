@@ -214,6 +214,48 @@ pub fn render_chart_cached(
     renderer: Option<&mut dyn PostRenderer>,
     cache: Option<&TemplateCache>,
 ) -> Result<RenderedChart, TemplateError> {
+    let mut files = render_files(chart, values, options, host, cache)?;
+    let notes = take_notes(chart.name(), &mut files);
+    if let Some(renderer) = renderer {
+        files = post_render(files, renderer, options.post_render_strategy)?;
+    }
+    let crds = if options.include_crds {
+        chart.crds().iter().map(|(name, file)| (name, file.clone())).collect()
+    } else {
+        Vec::new()
+    };
+    let mut warnings: Vec<String> = chart.all_warnings().into_iter().map(str::to_owned).collect();
+    if chart.metadata.deprecated {
+        warnings.push("this chart is deprecated".to_owned());
+    }
+    Ok(RenderedChart { sorted: sort(files)?, notes, crds, warnings })
+}
+
+/// What the templates of a chart print, whether or not that is YAML: what `helm template --debug` shows of a chart whose
+/// documents cannot be read.
+pub fn printed(
+    chart: &mut Chart,
+    values: &Values,
+    options: &TemplateOptions,
+    host: &mut (dyn Host + Send),
+) -> Result<String, TemplateError> {
+    let mut files = render_files(chart, values, options, host, None)?;
+    take_notes(chart.name(), &mut files);
+    let mut text = String::new();
+    for (path, content) in files.iter().filter(|(_, content)| !content.trim().is_empty()) {
+        append(&mut text, path, content);
+    }
+    Ok(text)
+}
+
+/// What each template of a chart and its dependencies prints.
+fn render_files(
+    chart: &mut Chart,
+    values: &Values,
+    options: &TemplateOptions,
+    host: &mut (dyn Host + Send),
+    cache: Option<&TemplateCache>,
+) -> Result<BTreeMap<String, String>, TemplateError> {
     release_name::validate(&options.release_name)
         .map_err(|error| TemplateError::ReleaseName { name: options.release_name.clone(), error })?;
     process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
@@ -230,24 +272,11 @@ pub fn render_chart_cached(
     };
     let input =
         RenderInput { chart, values: &values, release: &release, capabilities: &options.capabilities };
-    let mut files = render(input, host, options.limits, cache)?;
+    let files = render(input, host, options.limits, cache)?;
     if let Some((file, problem)) = chart.unread_file() {
         return Err(TemplateError::Unread { file: file.to_owned(), problem: problem.to_owned() });
     }
-    let notes = take_notes(chart.name(), &mut files);
-    if let Some(renderer) = renderer {
-        files = post_render(files, renderer, options.post_render_strategy)?;
-    }
-    let crds = if options.include_crds {
-        chart.crds().iter().map(|(name, file)| (name, file.clone())).collect()
-    } else {
-        Vec::new()
-    };
-    let mut warnings: Vec<String> = chart.all_warnings().into_iter().map(str::to_owned).collect();
-    if chart.metadata.deprecated {
-        warnings.push("this chart is deprecated".to_owned());
-    }
-    Ok(RenderedChart { sorted: sort(files)?, notes, crds, warnings })
+    Ok(files)
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), TemplateError> {

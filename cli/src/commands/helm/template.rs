@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use sluice_gotemplate::SystemHost;
 use sluice_helm::chart::{load_lean, missing_dependencies};
-use sluice_helm::template::{check_installable, render_chart};
+use sluice_helm::template::{check_installable, printed, render_chart};
 use sluice_helm::{Capabilities, TemplateError, TemplateOptions};
 
 use super::values::ValueArgs;
@@ -197,7 +197,15 @@ pub(super) fn run(app: &App, args: TemplateArgs) -> Result<()> {
     let mut chart = load_lean(&found(&path)?)?;
     check_installable(&chart)?;
     missing_dependencies(&chart).map_err(TemplateError::MissingDependencies)?;
-    let rendered = render_chart(&mut chart, &values, &options, &mut SystemHost, None)?;
+    let rendered = match render_chart(&mut chart, &values, &options, &mut SystemHost, None) {
+        Err(error @ TemplateError::Manifest(_)) if args.debug => {
+            // What made the error is rare and wanted in full: all is rendered once more.
+            let mut chart = load_lean(&found(&path)?)?;
+            app.output.data(printed(&mut chart, &values, &options, &mut SystemHost)?)?;
+            return Err(error.into());
+        }
+        rendered => rendered?,
+    };
     for warning in &rendered.warnings {
         app.output.say(&format!("level=WARN msg={warning:?}"));
     }
