@@ -172,6 +172,7 @@ fn charts_are_rendered_packed_and_shown() {
             ran.code == 1 && ran.talk.starts_with("Error: YAML parse error on web/templates/map.yaml: "),
             "{ran:?}"
         );
+        assert!(ran.talk.contains("\n  printed by web/templates/map.yaml:1\n"), "{ran:?}");
         assert_eq!(ran.data, shown);
     }
 }

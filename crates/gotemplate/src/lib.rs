@@ -28,7 +28,7 @@ mod unicode;
 mod value;
 
 pub use error::{Error, Failure};
-pub use exec::Ctx;
+pub use exec::{Ctx, Origin};
 pub use func::{Call, Func, Functions};
 pub use host::{Host, SystemHost};
 pub use json::problem as json_problem;

@@ -17,9 +17,9 @@ use crate::manifest::{
     split,
 };
 use crate::release_name::{self, ReleaseNameError};
-use crate::render::{ReleaseOptions, RenderError, RenderInput, TemplateCache, render};
+use crate::render::{ReleaseOptions, RenderError, RenderInput, TemplateCache, origin, render};
 use crate::schema::{FetchSchema, NoFetch};
-use crate::values::{CoalesceError, SchemaError, Values, coalesce, validate};
+use crate::values::{CoalesceError, Coalesced, SchemaError, Values, coalesce, validate};
 
 /// What a command line may ask for.
 #[derive(Debug, Clone)]
@@ -214,11 +214,18 @@ pub fn render_chart_cached(
     renderer: Option<&mut dyn PostRenderer>,
     cache: Option<&TemplateCache>,
 ) -> Result<RenderedChart, TemplateError> {
-    let mut files = render_files(chart, values, options, host, cache)?;
-    let notes = take_notes(chart.name(), &mut files);
-    if let Some(renderer) = renderer {
-        files = post_render(files, renderer, options.post_render_strategy)?;
-    }
+    let prepared = prepare(chart, values, options)?;
+    let mut files = prepared.render(host, cache)?;
+    let notes = take_notes(prepared.chart.name(), &mut files);
+    let sorted = match renderer {
+        None => sort(files).map_err(|error| prepared.located(error.into(), host, cache))?,
+        Some(renderer) => {
+            let changed = post_render(files, renderer, options.post_render_strategy)
+                .map_err(|error| prepared.located(error.into(), host, cache))?;
+            sort(changed)?
+        }
+    };
+    let chart = prepared.chart;
     let crds = if options.include_crds {
         chart.crds().iter().map(|(name, file)| (name, file.clone())).collect()
     } else {
@@ -228,7 +235,7 @@ pub fn render_chart_cached(
     if chart.metadata.deprecated {
         warnings.push("this chart is deprecated".to_owned());
     }
-    Ok(RenderedChart { sorted: sort(files)?, notes, crds, warnings })
+    Ok(RenderedChart { sorted, notes, crds, warnings })
 }
 
 /// What the templates of a chart print, whether or not that is YAML: what `helm template --debug` shows of a chart whose
@@ -239,8 +246,9 @@ pub fn printed(
     options: &TemplateOptions,
     host: &mut (dyn Host + Send),
 ) -> Result<String, TemplateError> {
-    let mut files = render_files(chart, values, options, host, None)?;
-    take_notes(chart.name(), &mut files);
+    let prepared = prepare(chart, values, options)?;
+    let mut files = prepared.render(host, None)?;
+    take_notes(prepared.chart.name(), &mut files);
     let mut text = String::new();
     for (path, content) in files.iter().filter(|(_, content)| !content.trim().is_empty()) {
         append(&mut text, path, content);
@@ -248,17 +256,23 @@ pub fn printed(
     Ok(text)
 }
 
-/// What each template of a chart and its dependencies prints.
-fn render_files(
-    chart: &mut Chart,
-    values: &Values,
-    options: &TemplateOptions,
-    host: &mut (dyn Host + Send),
-    cache: Option<&TemplateCache>,
-) -> Result<BTreeMap<String, String>, TemplateError> {
+/// A chart whose values have been found good.
+struct Prepared<'a> {
+    chart: &'a Chart,
+    values: Coalesced<'a>,
+    release: ReleaseOptions,
+    options: &'a TemplateOptions,
+}
+
+fn prepare<'a>(
+    chart: &'a mut Chart,
+    values: &'a Values,
+    options: &'a TemplateOptions,
+) -> Result<Prepared<'a>, TemplateError> {
     release_name::validate(&options.release_name)
         .map_err(|error| TemplateError::ReleaseName { name: options.release_name.clone(), error })?;
     process_dependencies(chart, values).map_err(TemplateError::Dependencies)?;
+    let chart: &Chart = chart;
     let values = coalesce(chart, values)?;
     if !options.skip_schema_validation {
         validate(chart, &values, &*options.schemas)?;
@@ -270,13 +284,50 @@ fn render_files(
         revision: options.revision,
         is_upgrade: options.is_upgrade,
     };
-    let input =
-        RenderInput { chart, values: &values, release: &release, capabilities: &options.capabilities };
-    let files = render(input, host, options.limits, cache)?;
-    if let Some((file, problem)) = chart.unread_file() {
-        return Err(TemplateError::Unread { file: file.to_owned(), problem: problem.to_owned() });
+    Ok(Prepared { chart, values, release, options })
+}
+
+impl Prepared<'_> {
+    fn input(&self) -> RenderInput<'_> {
+        RenderInput {
+            chart: self.chart,
+            values: &self.values,
+            release: &self.release,
+            capabilities: &self.options.capabilities,
+        }
     }
-    Ok(files)
+
+    /// What each template of the chart and its dependencies prints.
+    fn render(
+        &self,
+        host: &mut (dyn Host + Send),
+        cache: Option<&TemplateCache>,
+    ) -> Result<BTreeMap<String, String>, TemplateError> {
+        let files = render(self.input(), host, self.options.limits, cache)?;
+        if let Some((file, problem)) = self.chart.unread_file() {
+            return Err(TemplateError::Unread { file: file.to_owned(), problem: problem.to_owned() });
+        }
+        Ok(files)
+    }
+
+    /// An error of a rendered document with the line of a template that printed it.
+    fn located(
+        &self,
+        mut error: TemplateError,
+        host: &mut (dyn Host + Send),
+        cache: Option<&TemplateCache>,
+    ) -> TemplateError {
+        let (TemplateError::Manifest(ManifestError { file, place, .. })
+        | TemplateError::PostRender(
+            PostRenderError::Parse { file, place, .. }
+            | PostRenderError::Manifest(ManifestError { file, place, .. }),
+        )) = &mut error
+        else {
+            return error;
+        };
+        place.origin = origin(self.input(), host, self.options.limits, cache, file, place.line);
+        error
+    }
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), TemplateError> {

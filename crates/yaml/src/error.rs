@@ -39,7 +39,17 @@ impl Problem {
             Dialect::V3 if problem != 0 => problem + scanner,
             Dialect::V3 => 0,
         };
-        Error::Syntax { line: (line != 0).then_some(line), problem: self.problem }
+        // What is no key is in the line where it began, all else where the text cannot go on.
+        let at = if self.problem == "could not find expected ':'" {
+            self.context
+        } else {
+            self.mark.or(self.context)
+        };
+        Error::Syntax {
+            line: (line != 0).then_some(line),
+            at: at.map(|mark| mark.line + 1),
+            problem: self.problem,
+        }
     }
 }
 
@@ -50,6 +60,8 @@ pub enum Error {
     Syntax {
         /// The line as the Go library prints it (none for the first).
         line: Option<usize>,
+        /// The line that is at fault, from 1, where that is known: the Go library is often off by one.
+        at: Option<usize>,
         /// What was expected or found.
         problem: Cow<'static, str>,
     },
@@ -64,6 +76,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The line that is at fault, from 1, where that is known. The one in the message may be beside it, as the Go library has
+    /// it.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { at, .. } => *at,
+            _ => None,
+        }
+    }
+
     pub(crate) fn decode(text: impl Into<String>) -> Self {
         Self::Decode(text.into())
     }
@@ -74,8 +95,8 @@ impl std::error::Error for Error {}
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax { line: Some(line), problem } => write!(out, "yaml: line {line}: {problem}"),
-            Self::Syntax { line: None, problem } => write!(out, "yaml: {problem}"),
+            Self::Syntax { line: Some(line), problem, .. } => write!(out, "yaml: line {line}: {problem}"),
+            Self::Syntax { line: None, problem, .. } => write!(out, "yaml: {problem}"),
             Self::Decode(text) => write!(out, "yaml: {text}"),
             Self::Duplicates(lines) => {
                 out.write_str("yaml: unmarshal errors:")?;

@@ -153,7 +153,11 @@ fn tree_entries<T: Tree>(
     for (key, value) in entries {
         if key.contains('\u{85}') {
             // A key of JSON stands on one line, and this ends one.
-            return Err(Error::Syntax { line: Some(1), problem: "did not find expected ',' or '}'".into() });
+            return Err(Error::Syntax {
+                line: Some(1),
+                at: None,
+                problem: "did not find expected ',' or '}'".into(),
+            });
         }
         let key = through_json(key)?;
         entry_key(emitter, &key, string_style(&key, Dialect::Sigs), indent);
@@ -203,7 +207,11 @@ fn through_json(text: &str) -> Result<Cow<'_, str>, Error> {
     }
     let allowed = |character: char| character < ' ' || is_allowed(character);
     if !text.chars().all(allowed) {
-        return Err(Error::Syntax { line: None, problem: "control characters are not allowed".into() });
+        return Err(Error::Syntax {
+            line: None,
+            at: None,
+            problem: "control characters are not allowed".into(),
+        });
     }
     if !text.contains('\u{85}') {
         return Ok(Cow::Borrowed(text));

@@ -13,6 +13,7 @@ use sluice_helm::{Capabilities, TemplateError, TemplateOptions};
 use super::values::ValueArgs;
 use super::{found, kube_version, namespace};
 use crate::app::App;
+use crate::failure::hinted;
 use crate::schemas::Web;
 
 /// Flags of `helm template`.
@@ -203,6 +204,9 @@ pub(super) fn run(app: &App, args: TemplateArgs) -> Result<()> {
             let mut chart = load_lean(&found(&path)?)?;
             app.output.data(printed(&mut chart, &values, &options, &mut SystemHost)?)?;
             return Err(error.into());
+        }
+        Err(error @ TemplateError::Manifest(_)) => {
+            return Err(hinted(error.into(), "--debug shows what the templates printed"));
         }
         rendered => rendered?,
     };

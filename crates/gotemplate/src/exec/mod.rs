@@ -4,6 +4,7 @@ mod call;
 mod eval;
 mod field;
 mod walk;
+mod watch;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,6 +19,9 @@ use crate::limits::{Limits, here, stack_floor};
 use crate::parse::{self, Template};
 use crate::set::TemplateSet;
 use crate::value::{Map, Str, Value};
+
+pub use watch::Origin;
+use watch::Watch;
 
 type Exec<T> = Result<T, Box<Error>>;
 
@@ -34,6 +38,8 @@ pub struct Ctx<'a> {
     frame: Option<Frame>,
     variables: Vec<Slot>,
     out: Vec<u8>,
+    /// What looks out for a line of the outermost template.
+    watch: Option<Box<Watch>>,
     /// Templates that `tpl` texts define while they run.
     scope: Option<Rc<Scope>>,
     /// Parsed texts of `tpl`.
@@ -105,6 +111,7 @@ impl<'a> Ctx<'a> {
             frame: None,
             variables: Vec::new(),
             out: Vec::new(),
+            watch: None,
             scope: None,
             parsed: HashMap::default(),
             parsed_size: 0,
@@ -132,6 +139,15 @@ impl<'a> Ctx<'a> {
         self.including.clear();
         self.scope = None;
         result.map_err(|error| *error)
+    }
+
+    /// Like [`Ctx::execute_once`]; gives the place that a line of what is printed comes from, counted from 0. That of a
+    /// line without anything in it is its end; texts that functions give count as the action that prints them.
+    pub fn origin(&mut self, name: &str, data: &Value, line: usize) -> Result<Option<Origin>, Error> {
+        self.watch = Some(Box::new(Watch::new(line)));
+        let result = self.execute_once(name, data);
+        let found = self.watch.take().and_then(|watch| watch.found);
+        result.map(|_| found.map(|(template, offset)| Origin::new(&template, offset)))
     }
 
     /// The host.
@@ -233,9 +249,11 @@ impl<'a> Ctx<'a> {
     fn execute_template(&mut self, template: Arc<Template>, data: Value) -> Exec<Vec<u8>> {
         let buffer = self.spare_buffers.pop().unwrap_or_default();
         let out = std::mem::replace(&mut self.out, buffer);
+        let watch = if self.frame.is_some() { self.watch.take() } else { None };
         let data = if data.is_nil() { Value::Missing } else { data };
         let result = self.run(template, Operand::plain(data));
         let printed = std::mem::replace(&mut self.out, out);
+        self.watch = watch.or_else(|| self.watch.take());
         match result {
             Ok(()) => Ok(printed),
             Err(error) => {

@@ -40,7 +40,13 @@ impl Ctx<'_> {
     fn print_text(&mut self, text: Text) -> Exec<()> {
         self.check_room((text.end - text.start) as usize)?;
         if let Some(frame) = &self.frame {
-            self.out.extend_from_slice(frame.template.source.bytes(text));
+            let bytes = frame.template.source.bytes(text);
+            self.out.extend_from_slice(bytes);
+            if let Some(watch) = &mut self.watch
+                && let Some(at) = watch.pass(bytes)
+            {
+                watch.found = Some((frame.template.clone(), text.start as usize + at));
+            }
         }
         Ok(())
     }
@@ -48,6 +54,13 @@ impl Ctx<'_> {
     fn print_bytes(&mut self, bytes: &[u8]) -> Exec<()> {
         self.check_room(bytes.len())?;
         self.out.extend_from_slice(bytes);
+        if let Some(watch) = &mut self.watch
+            && watch.pass(bytes).is_some()
+            && let Some(frame) = &self.frame
+        {
+            let place = crate::parse::find(&frame.template, frame.node);
+            watch.found = Some((frame.template.clone(), place.map_or(0, |(offset, _)| offset)));
+        }
         Ok(())
     }
 

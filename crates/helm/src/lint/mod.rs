@@ -210,7 +210,11 @@ fn check_crds(chart: &Chart, findings: &mut Findings) {
             let head = match crate::manifest::read_head(document) {
                 Ok(head) => head,
                 Err(error) => {
-                    findings.add(Severity::Error, &file.name, format!("unable to parse YAML: {error}"));
+                    findings.add(
+                        Severity::Error,
+                        &file.name,
+                        format!("unable to parse YAML: {}", error.message),
+                    );
                     return;
                 }
             };

@@ -1,14 +1,14 @@
 //! What the templates print.
 
-use sluice_gotemplate::{Host, Limits};
+use sluice_gotemplate::{Host, Limits, Origin};
 
 use super::{Findings, LintOptions, Severity, deprecations, names};
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, process_dependencies};
 use crate::document;
 use crate::go::{quote, trim};
-use crate::manifest::{Head, read_head, split};
-use crate::render::{ReleaseOptions, RenderInput, render};
+use crate::manifest::{Head, Place, read_head, split};
+use crate::render::{ReleaseOptions, RenderInput, origin, render};
 use crate::values::{coalesce, validate};
 
 pub(super) const TEMPLATES: &str = "templates/";
@@ -71,8 +71,10 @@ pub(super) fn check(
         if !extension.eq_ignore_ascii_case("yaml") && !extension.eq_ignore_ascii_case("yml") {
             continue;
         }
-        if let Some(text) = rendered.get(&format!("{}/{path}", chart.name()))
-            && !check_text(path, text, &capabilities, findings)
+        let file = format!("{}/{path}", chart.name());
+        let mut locate = |line| origin(input, host, limits, None, &file, line);
+        if let Some(text) = rendered.get(&file)
+            && !check_text(path, text, &capabilities, &mut locate, findings)
         {
             return;
         }
@@ -80,7 +82,13 @@ pub(super) fn check(
 }
 
 /// Looks at one printed file; false if nothing more can be said.
-fn check_text(path: &str, text: &str, capabilities: &Capabilities, findings: &mut Findings) -> bool {
+fn check_text(
+    path: &str,
+    text: &str,
+    capabilities: &Capabilities,
+    locate: &mut dyn FnMut(usize) -> Option<Origin>,
+    findings: &mut Findings,
+) -> bool {
     if let Some(line) = text.lines().find(|line| !trim(line).is_empty())
         && line.starts_with([' ', '\t'])
     {
@@ -98,8 +106,10 @@ fn check_text(path: &str, text: &str, capabilities: &Capabilities, findings: &mu
         let head = match read_head(document) {
             Ok(head) => head,
             Err(error) => {
-                let error = error.replace("util.SimpleHead", "rules.k8sYamlStruct");
-                findings.add(Severity::Error, path, format!("unable to parse YAML: {error}"));
+                let message = error.message.replace("util.SimpleHead", "rules.k8sYamlStruct");
+                let origin = locate(error.place(text, document).line);
+                let place = Place { origin, ..Place::default() };
+                findings.add(Severity::Error, path, format!("unable to parse YAML: {message}{place}"));
                 return false;
             }
         };

@@ -10,6 +10,7 @@ use sluice_yaml::node::read_nodes;
 use sluice_yaml::write::write_node;
 
 use super::customize::child;
+use super::place::Place;
 use super::sort::{ManifestError, sort};
 use super::split::split;
 use crate::go::trim;
@@ -37,7 +38,7 @@ pub enum PostRenderStrategy {
 #[non_exhaustive]
 pub enum PostRenderError {
     /// A rendered file that is no YAML.
-    #[error("error merging {group}: parsing {file}: {error}")]
+    #[error("error merging {group}: parsing {file}: {error}{place}")]
     Parse {
         /// Manifests or hooks.
         group: &'static str,
@@ -45,6 +46,8 @@ pub enum PostRenderError {
         file: String,
         /// What is wrong.
         error: sluice_yaml::Error,
+        /// Where in the file.
+        place: Place,
     },
     /// The program failed.
     #[error("error while running post render on {group}: {error}")]
@@ -149,6 +152,7 @@ impl Group {
                 let nodes = read_nodes(document).map_err(|error| PostRenderError::Parse {
                     group: self.merging,
                     file: file.clone(),
+                    place: Place::new(text, document, error.line()),
                     error,
                 })?;
                 for mut node in nodes.into_iter().filter(|node| !node.is_null()) {

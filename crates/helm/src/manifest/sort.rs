@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use super::head::Head;
 use super::hook::{self, Hook, Reading};
 use super::kinds::install_rank;
+use super::place::Place;
 use super::split::split;
 use crate::document;
 
 /// A document that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("YAML parse error on {file}: {message}")]
+#[error("YAML parse error on {file}: {message}{place}")]
 pub struct ManifestError {
     /// The file that printed it.
     pub file: String,
     /// What is wrong.
     pub message: String,
-    /// Which document of the file, from 0.
-    pub document: usize,
+    /// Where in the file.
+    pub place: Place,
 }
 
 /// A document of a rendered chart.
@@ -52,13 +53,15 @@ pub fn sort(files: BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
         match *split(&text) {
             // Nearly all files are one document: it stays where it is.
             [only] if text.ends_with(only) => {
+                let head = read_head(only).map_err(|error| error.of(&path, &text, only))?;
                 let start = text.len() - only.len();
                 text.drain(..start);
-                sorted.add(path, 0, text)?;
+                sorted.add(path, head, text);
             }
             ref documents => {
-                for (index, document) in documents.iter().enumerate() {
-                    sorted.add(path.clone(), index, (*document).to_owned())?;
+                for document in documents {
+                    let head = read_head(document).map_err(|error| error.of(&path, &text, document))?;
+                    sorted.add(path.clone(), head, (*document).to_owned());
                 }
             }
         }
@@ -69,23 +72,41 @@ pub fn sort(files: BTreeMap<String, String>) -> Result<Sorted, ManifestError> {
 }
 
 impl Sorted {
-    fn add(&mut self, path: String, document: usize, text: String) -> Result<(), ManifestError> {
-        let head = match read_head(&text) {
-            Ok(head) => head,
-            Err(message) => return Err(ManifestError { file: path, message, document }),
-        };
+    fn add(&mut self, path: String, head: Head, text: String) {
         match hook::read(&head, &path, &text) {
             Reading::Plain => self.documents.push(Document { path, text, head }),
             Reading::Unknown => self.skipped.push(path),
             Reading::Hook(hook) => self.hooks.push(hook),
         }
-        Ok(())
+    }
+}
+
+/// Why a document cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// What is wrong.
+    pub(crate) message: String,
+    /// The line of the document that is at fault, from 1.
+    line: Option<usize>,
+}
+
+impl Unreadable {
+    fn of(self, file: &str, text: &str, document: &str) -> ManifestError {
+        let place = self.place(text, document);
+        ManifestError { file: file.to_owned(), message: self.message, place }
+    }
+
+    /// Where it is in the text that the document is a part of.
+    pub(crate) fn place(&self, text: &str, document: &str) -> Place {
+        Place::new(text, document, self.line)
     }
 }
 
 /// The head of a document, or why there is none.
-pub(crate) fn read_head(text: &str) -> Result<Head, String> {
-    let document = document::members_to_json(text, Head::has_field)
-        .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
-    Head::read(&document).map_err(|error| error.to_string())
+pub(crate) fn read_head(text: &str) -> Result<Head, Unreadable> {
+    let document = document::members_to_json(text, Head::has_field).map_err(|error| Unreadable {
+        message: format!("error converting YAML to JSON: {error}"),
+        line: error.line(),
+    })?;
+    Head::read(&document).map_err(|error| Unreadable { message: error.to_string(), line: None })
 }

@@ -11,7 +11,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use sluice_gotemplate::{Ctx, Functions, Host, Limits, MissingKey, TemplateSet, with_large_stack};
+use sluice_gotemplate::{Ctx, Functions, Host, Limits, MissingKey, Origin, TemplateSet, with_large_stack};
 
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
@@ -73,14 +73,48 @@ pub fn render_here(
     cache: Option<&TemplateCache>,
 ) -> Result<Rendered, RenderError> {
     let templates = context::all_templates(input);
-    let set = match cache {
-        Some(cache) => cache.get(&templates)?,
-        None => match parse_partials(&templates) {
-            Some(set) => Arc::new(set),
-            None => Arc::new(parse(&templates)?),
-        },
-    };
+    let set = parsed(&templates, cache)?;
     execute(&templates, Ctx::new(&set, host, limits))
+}
+
+/// The place in a template that a line of what `file` prints comes from, counted from 1, found by rendering once more.
+/// `None` where that does not go as before: templates may ask for the time, or the cluster.
+pub fn origin(
+    input: RenderInput<'_>,
+    host: &mut (dyn Host + Send),
+    limits: Limits,
+    cache: Option<&TemplateCache>,
+    file: &str,
+    line: usize,
+) -> Option<Origin> {
+    let find = || {
+        let templates = context::all_templates(input);
+        let set = parsed(&templates, cache).ok()?;
+        let mut context = Ctx::new(&set, host, limits);
+        for template in templates.iter().filter(|template| !template.is_partial()) {
+            let data = template.data();
+            if template.name == file {
+                return context.origin(&template.name, &data, line.checked_sub(1)?).ok()?;
+            }
+            // Templates may change what later ones see.
+            context.execute_once(&template.name, &data).ok()?;
+        }
+        None
+    };
+    with_large_stack(find).ok()?
+}
+
+fn parsed(
+    templates: &[context::Template<'_>],
+    cache: Option<&TemplateCache>,
+) -> Result<Arc<TemplateSet>, RenderError> {
+    match cache {
+        Some(cache) => cache.get(templates),
+        None => match parse_partials(templates) {
+            Some(set) => Ok(Arc::new(set)),
+            None => Ok(Arc::new(parse(templates)?)),
+        },
+    }
 }
 
 /// Executes the templates that make files.

@@ -158,9 +158,12 @@ fn charts_render_as_helm_renders_them() {
     assert!(differences.is_empty(), "{} of {count} differ:\n{}", differences.len(), differences.join("\n"));
 }
 
-/// Helm tells what breaks a schema in no order.
+/// Helm tells what breaks a schema in no order, and not which line of a template printed what is no YAML.
 fn comparable(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.split('\n').collect();
+    if text.starts_with("Error: YAML parse error") {
+        lines.retain(|line| !line.starts_with("  printed by "));
+    }
     if text.starts_with("Error: values don't meet") {
         lines.sort_unstable();
     }

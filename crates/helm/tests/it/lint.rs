@@ -60,7 +60,7 @@ fn findings_are_those_of_helm() {
             GOOD,
             Some("- 1\n"),
             "[ERROR] templates/a.yaml: unable to parse YAML: error unmarshaling JSON: while decoding JSON: json: \
-             cannot unmarshal array into Go value of type rules.k8sYamlStruct\n",
+             cannot unmarshal array into Go value of type rules.k8sYamlStruct\n  printed by c/templates/a.yaml:1\n",
         ),
     ];
     for (chart, template, expected) in cases {

@@ -5,6 +5,7 @@ mod charts;
 mod determinism;
 mod hostile;
 mod lint;
+mod origins;
 mod printing;
 mod random;
 mod random_chart;
